@@ -1,0 +1,1 @@
+"""infwidth: theory of learning in infinitely wide networks beside finite networks."""

@@ -1,0 +1,1 @@
+"""Observables computed from tables: averages over seeds, agreement, claims."""

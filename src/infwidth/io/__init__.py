@@ -1,0 +1,1 @@
+"""Files and configuration: atomic tables, manifests, the validated configuration."""

@@ -1,0 +1,1 @@
+"""Shared numerical ground: activations, statuses, seeds, input checks."""

@@ -1,0 +1,35 @@
+"""How a solver ended, and what to do about it. Failure is data: solvers return a Status or raise on it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Status(Enum):
+    """How a solver ended; the value is the text written to tables."""
+
+    CONVERGED = "converged"
+    STALLED = "stalled"
+    DIVERGED = "diverged"
+    UNMIXED = "unmixed"
+
+    @property
+    def remedy(self) -> str:
+        """What a user can do about it."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    Status.CONVERGED: "nothing to do",
+    Status.STALLED: "loosen the tolerance, or check that the inputs are not rank-deficient or badly scaled",
+    Status.DIVERGED: "reduce the feature-learning strength, or increase the weight decay or prior precision",
+    Status.UNMIXED: "sample for longer (burn_in_time, sampling_time)",
+}
+
+
+class UnconvergedError(RuntimeError):
+    """A solver did not reach its tolerance. Carries the status; the message ends with its remedy."""
+
+    def __init__(self, what: str, status: Status):
+        super().__init__(f"{what}: {status.value}; {status.remedy}")
+        self.status = status

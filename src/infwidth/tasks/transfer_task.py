@@ -1,0 +1,67 @@
+"""The data of one transfer problem: source, target and test sets as frozen arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from infwidth.numerics.checks import InputError
+
+
+@dataclass(frozen=True)
+class TransferTask:
+    """A source and a target task on inputs of one dimension D.
+
+    Attributes:
+        x_source: source inputs, (P1, D).
+        y_source: source labels, (P1,).
+        x_target: target training inputs, (P2, D).
+        y_target: target training labels, (P2,).
+        x_test: target test inputs, (Pt, D).
+        y_test: target test labels, (Pt,).
+        label: what a figure's title says of the data.
+
+    Raises:
+        InputError: wrong shapes, empty sets, differing dimensions, NaN or infinite entries.
+
+    All arrays are converted to float64 and made read-only. Inputs enter a network as W·x/√D, so entries of
+    order 1 (|x|² ≈ D) are the natural scale.
+    """
+
+    x_source: np.ndarray
+    y_source: np.ndarray
+    x_target: np.ndarray
+    y_target: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        for part in ("source", "target", "test"):
+            x = self._freeze(f"x_{part}", 2, "(samples, dimension)")
+            y = self._freeze(f"y_{part}", 1, "(samples,)")
+            if len(x) != len(y):
+                raise InputError(
+                    f"x_{part} has {len(x)} samples, y_{part} has {len(y)}: expected as many labels as inputs; "
+                    "pass matching arrays"
+                )
+        dimensions = {part: getattr(self, f"x_{part}").shape[1] for part in ("source", "target", "test")}
+        if len(set(dimensions.values())) > 1:
+            raise InputError(f"input dimensions {dimensions} differ: expected one; embed all inputs alike")
+
+    def _freeze(self, name: str, ndim: int, shape: str) -> np.ndarray:
+        array = np.array(getattr(self, name), dtype=np.float64)
+        if array.ndim != ndim or array.size == 0:
+            raise InputError(f"{name} has shape {array.shape}: expected non-empty {shape}; reshape it")
+        bad = array.size - np.count_nonzero(np.isfinite(array))
+        if bad:
+            raise InputError(f"{name} holds {bad} NaN or infinite entries: expected finite numbers; clean the data")
+        array.setflags(write=False)
+        object.__setattr__(self, name, array)
+        return array
+
+    @property
+    def dimension(self) -> int:
+        """Input dimension D."""
+        return self.x_target.shape[1]
