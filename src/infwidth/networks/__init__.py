@@ -2,6 +2,4 @@
 
 from infwidth.numerics.lazy import lazy_names
 
-__getattr__, __all__ = lazy_names(
-    __name__, {"gradient_flow": "gradient_flow", "langevin": "langevin"}
-)
+__getattr__, __all__ = lazy_names(__name__, {"gradient_flow": "gradient_flow", "langevin": "langevin"})

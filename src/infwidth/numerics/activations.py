@@ -38,7 +38,11 @@ ACTIVATIONS = {
         Activation("linear", lambda h: h, lambda h: h.new_ones(()).expand_as(h), homogeneity=1, growth=1),
         Activation("relu", lambda h: h.clamp(min=0), lambda h: (h > 0).to(h.dtype), homogeneity=1, growth=1),
         Activation(
-            "erf", lambda h: h.erf(), lambda h: (2 / math.sqrt(math.pi)) * (-h * h).exp(), homogeneity=None, growth=0
+            "erf",
+            lambda h: h.erf(),
+            lambda h: (2 / math.sqrt(math.pi)) * (-h * h).exp(),
+            homogeneity=None,
+            growth=0,
         ),
     )
 }

@@ -9,7 +9,7 @@ import numpy as np
 from infwidth.numerics.checks import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TransferTask:
     """A source and a target task on inputs of one dimension D.
 
@@ -23,7 +23,7 @@ class TransferTask:
         label: what a figure's title says of the data.
 
     Raises:
-        InputError: wrong shapes, empty sets, differing dimensions, NaN or infinite entries.
+        InputError: not numbers, wrong shapes, empty sets, differing dimensions, NaN or infinite entries.
 
     All arrays are converted to float64 and made read-only. Inputs enter a network as W·x/√D, so entries of
     order 1 (|x|² ≈ D) are the natural scale.
@@ -43,15 +43,19 @@ class TransferTask:
             y = self._freeze(f"y_{part}", 1, "(samples,)")
             if len(x) != len(y):
                 raise InputError(
-                    f"x_{part} has {len(x)} samples, y_{part} has {len(y)}: expected as many labels as inputs; "
-                    "pass matching arrays"
+                    f"x_{part} has {len(x)} samples, y_{part} has {len(y)}: expected as many labels as "
+                    "inputs; pass matching arrays"
                 )
         dimensions = {part: getattr(self, f"x_{part}").shape[1] for part in ("source", "target", "test")}
         if len(set(dimensions.values())) > 1:
             raise InputError(f"input dimensions {dimensions} differ: expected one; embed all inputs alike")
 
     def _freeze(self, name: str, ndim: int, shape: str) -> np.ndarray:
-        array = np.array(getattr(self, name), dtype=np.float64)
+        try:
+            array = np.array(getattr(self, name), dtype=np.float64)
+        except (TypeError, ValueError) as error:  # text, or rows of different lengths
+            reason = " ".join(str(error).split())
+            raise InputError(f"{name} is no array of numbers ({reason}): expected {shape}; convert it") from error
         if array.ndim != ndim or array.size == 0:
             raise InputError(f"{name} has shape {array.shape}: expected non-empty {shape}; reshape it")
         bad = array.size - np.count_nonzero(np.isfinite(array))

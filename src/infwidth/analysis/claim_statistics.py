@@ -1,0 +1,87 @@
+"""The statistics that claims are judged by: each maps a table to one number. Looked up by name from claims.yaml.
+
+Rows are chosen by ``where`` (column → value, or list of values); where they hold several times, the last counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from infwidth.analysis.seeds import POINT, at_last_time
+from infwidth.io.tables import select
+from infwidth.numerics.checks import InputError
+
+
+def relative_change(table: pd.DataFrame, metric: str, at: Mapping[str, Any], versus: Mapping[str, Any]) -> float:
+    """(mean at ``at`` − mean at ``versus``) / mean at ``versus``; negative where ``at`` is lower."""
+    base = _level(table, metric, versus)
+    return (_level(table, metric, at) - base) / base
+
+
+def largest_step(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> float:
+    """Largest change between neighbouring values of the axis ``along``, relative to the first point's mean.
+
+    Negative if and only if the metric falls at every step.
+    """
+    curve = _curve(table, metric, along, where)
+    return float(np.max(np.diff(curve)) / curve[0])
+
+
+def effect_ratio(
+    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
+) -> float:
+    """Largest relative change along an axis at ``at``, divided by the same at ``versus``."""
+    effects = []
+    for where in (at, versus):
+        curve = _curve(table, metric, along, where)
+        effects.append(np.max(np.abs(curve - curve[0])) / curve[0])
+    return float(effects[0] / effects[1])
+
+
+def disagreement(table: pd.DataFrame, metric: str, where: Mapping[str, Any], relative_to: str = "point") -> float:
+    """Root mean square, over points, of the relative difference between networks and theory.
+
+    Both are averaged over seeds first. ``relative_to="point"`` divides by the theory's value at the point,
+    ``"start"`` by the theory's largest value along the curve, for losses that tend to 0.
+    """
+    rows = _nonempty(select(table, metric=metric, **where), {"metric": metric, **where})
+    axes = [key for key in POINT if key not in ("kind", "width")]
+    means = rows.groupby(["kind", *axes], dropna=False)["value"].mean().unstack("kind")
+    for kind in ("theory", "network"):
+        if kind not in means:
+            raise InputError(f"no {kind} rows for {_spelt(where)}: expected both; run that side first")
+    means = means.dropna()
+    if means.empty:
+        raise InputError(f"theory and networks share no point for {_spelt(where)}; run them at the same settings")
+    scale = means["theory"] if relative_to == "point" else means["theory"].max()
+    return float(np.sqrt(np.mean(((means["network"] - means["theory"]) / scale) ** 2)))
+
+
+STATISTICS = {function.__name__: function for function in (relative_change, largest_step, effect_ratio, disagreement)}
+
+
+def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> float:
+    rows = _nonempty(at_last_time(select(table, metric=metric, **where)), {"metric": metric, **where})
+    return float(rows["value"].mean())
+
+
+def _curve(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> np.ndarray:
+    rows = _nonempty(at_last_time(select(table, metric=metric, **where)), {"metric": metric, **where})
+    curve = rows.groupby(along)["value"].mean().sort_index().to_numpy()
+    if len(curve) < 2:
+        raise InputError(f"{along} has {len(curve)} value for {_spelt(where)}: expected at least 2; add some")
+    return curve
+
+
+def _nonempty(rows: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    if rows.empty:
+        raise InputError(f"no rows for {_spelt(where)}; run the experiment at these settings")
+    return rows
+
+
+def _spelt(where: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in where.items())

@@ -1,0 +1,175 @@
+"""The papers' claims as tests on tables: a statistic, its interval, and what it has to be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from infwidth.analysis.claim_statistics import STATISTICS
+from infwidth.analysis.seeds import confidence_interval, jackknife
+from infwidth.numerics.checks import InputError, check_choice
+from infwidth.numerics.status import Status
+
+REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
+INCONCLUSIVE, NOT_TESTED = "inconclusive", "not tested"
+_VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One entry of claims.yaml.
+
+    Attributes:
+        id: paper's claim and setting, e.g. ``T2.linear.0.9``.
+        paper: ``T`` or ``S``.
+        statement: the claim in one sentence.
+        figure: the figure that shows it.
+        experiment: the experiment whose table decides it.
+        statistic: name of a function in :mod:`infwidth.analysis.claim_statistics`.
+        arguments: its arguments.
+        expect: ``{below: x}``, ``{above: x}`` or both.
+    """
+
+    id: str
+    paper: str
+    statement: str
+    figure: str
+    experiment: str
+    statistic: str
+    arguments: Mapping[str, Any]
+    expect: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        check_choice(f"claim {self.id}: statistic", self.statistic, STATISTICS)
+        if not self.expect or set(self.expect) - {"above", "below"}:
+            raise InputError(f"claim {self.id}: expect = {dict(self.expect)}: expected above and/or below; change it")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim: one of reproduced, not reproduced, inconclusive, not tested."""
+
+    id: str
+    paper: str
+    statement: str
+    figure: str
+    experiment: str
+    expected: str
+    verdict: str
+    value: float | None
+    stderr: float | None
+    seeds: int
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as a mapping, for JSON."""
+        return asdict(self)
+
+
+def load_claims(path: str | Path) -> list[Claim]:
+    """Read claims.yaml.
+
+    Raises:
+        InputError: an entry lacks a key, has an unknown one, or names an unknown statistic.
+    """
+    with open(path, encoding="utf-8") as handle:
+        entries = yaml.safe_load(handle)
+    claims = []
+    for entry in entries:
+        try:
+            claims.append(Claim(**entry))
+        except TypeError as error:
+            raise InputError(f"{path}: claim {entry.get('id', entry)}: {error}; see the entries beside it") from error
+    return claims
+
+
+def judge(claim: Claim, table: pd.DataFrame) -> Verdict:
+    """Evaluate one claim on its experiment's table.
+
+    The 95 % interval of the statistic (jackknife over seeds, Student's t) decides: wholly inside the expected
+    range the claim is reproduced, wholly outside it is not, else it is inconclusive. A table without the rows the
+    claim needs leaves it not tested. Rows whose solver did not converge are left out, and the note says how many.
+    """
+    good = table["status"] == Status.CONVERGED.value
+    notes = [] if good.all() else [f"{(~good).sum()} of {len(good)} rows of the table unconverged, left out"]
+    statistic = partial(STATISTICS[claim.statistic], **claim.arguments)
+    low, high = claim.expect.get("above", -float("inf")), claim.expect.get("below", float("inf"))
+    expected = " and ".join(f"{side} {bound:g}" for side, bound in claim.expect.items())
+    told = {key: getattr(claim, key) for key in ("id", "paper", "statement", "figure", "experiment")}
+    try:
+        value, stderr, seeds = jackknife(statistic, table[good])
+    except InputError as error:
+        return Verdict(
+            **told,
+            expected=expected,
+            verdict=NOT_TESTED,
+            value=None,
+            stderr=None,
+            seeds=0,
+            note="; ".join([str(error), *notes]),
+        )
+    lower, upper = confidence_interval(value, stderr, seeds)
+    if low < lower and upper < high:
+        verdict = REPRODUCED
+    elif upper < low or lower > high:
+        verdict = NOT_REPRODUCED
+    else:
+        verdict = INCONCLUSIVE
+    error = None if stderr != stderr else stderr
+    notes += [] if seeds > 1 else ["one seed: no standard error"]
+    return Verdict(
+        **told,
+        expected=expected,
+        verdict=verdict,
+        value=value,
+        stderr=error,
+        seeds=seeds,
+        note="; ".join(notes),
+    )
+
+
+def as_markdown(verdicts: list[Verdict]) -> str:
+    """The claim table as Markdown, in the order of the claims' ids."""
+    head = ["claim", "statement", "verdict", "found", "expected", "seeds", "figure"]
+    lines = ["# Claims", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for v in sorted(verdicts, key=lambda verdict: natural_key(verdict.id)):
+        statement = f"{v.statement} ({v.note})" if v.note else v.statement
+        cells = [v.id, statement, f"**{v.verdict}**", _found(v), v.expected, str(v.seeds), v.figure]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "`found` is the statistic with its standard error over data sets (jackknife); a claim is reproduced when the",
+        "95 % interval (Student's t) lies inside what is expected, not reproduced when outside, else inconclusive.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def as_text(verdicts: list[Verdict]) -> str:
+    """The claim table for a terminal: one line a claim, then the count of each verdict."""
+    ordered = sorted(verdicts, key=lambda verdict: natural_key(verdict.id))
+    wide = max((len(v.id) for v in ordered), default=0)
+    lines = [
+        f"{v.id:<{wide}}  {v.verdict:<14}  {_found(v):>20}  expected {v.expected:<12}  {v.statement}" for v in ordered
+    ]
+    counts = [f"{sum(v.verdict == kind for v in ordered)} {kind}" for kind in _VERDICTS]
+    return "\n".join([*lines, f"{len(ordered)} claims: {', '.join(counts)}"])
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.value is None:
+        return "–"
+    return f"{verdict.value:.4f} ± {'?' if verdict.stderr is None else f'{verdict.stderr:.4f}'}"
+
+
+def natural_key(text: str) -> list[tuple[int, float | str]]:
+    """Sort key that puts T10 after T9."""
+    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    return [(0, float(part)) if part[0].isdigit() else (1, part) for part in parts]

@@ -1,0 +1,85 @@
+"""Averages over data sets (seeds), and what a jackknife over them says of any statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+
+from infwidth.io.tables import KEYS
+from infwidth.numerics.status import Status
+
+POINT = [key for key in KEYS if key != "seed"]
+
+
+def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """Average every point over its seeds.
+
+    Args:
+        table: rows with the columns of :data:`infwidth.io.tables.COLUMNS`.
+
+    Returns:
+        One row a point: the columns that name it, ``mean``, ``stderr`` (standard error of the mean over seeds,
+        nan for one seed), ``seeds`` (their number) and ``converged`` (whether every seed's solver was).
+    """
+    grouped = table.assign(good=table["status"] == Status.CONVERGED.value).groupby(POINT, dropna=False, sort=True)
+    found = grouped.agg(
+        mean=("value", "mean"), stderr=("value", "sem"), seeds=("value", "size"), converged=("good", "all")
+    )
+    return found.reset_index()
+
+
+def at_last_time(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of the last recorded time, and those that have none."""
+    return table[table["time"].isna() | (table["time"] == table["time"].max())]
+
+
+def relative_difference(table: pd.DataFrame) -> pd.DataFrame:
+    """How far networks are from theory on the same data: (network − theory)/theory, with its error over seeds.
+
+    The numerator's standard error is that of the paired difference, so what both owe to the data drops out.
+
+    Returns:
+        One row a point that both cover: its columns, ``mean``, ``stderr``, ``seeds``, ``converged``.
+    """
+    axes = [key for key in POINT if key not in ("kind", "width")]
+    sides = {kind: rows[[*axes, "seed", "value", "status"]] for kind, rows in table.groupby("kind", sort=False)}
+    if set(sides) != {"theory", "network"}:
+        return pd.DataFrame(columns=[*axes, "mean", "stderr", "seeds", "converged"])
+    both = sides["network"].merge(sides["theory"], on=[*axes, "seed"], suffixes=("_network", "_theory"))
+    good = (both["status_network"] == Status.CONVERGED.value) & (both["status_theory"] == Status.CONVERGED.value)
+    both = both.assign(difference=both["value_network"] - both["value_theory"], good=good)
+    found = both.groupby(axes, dropna=False, sort=True).agg(
+        difference=("difference", "mean"),
+        error=("difference", "sem"),
+        scale=("value_theory", "mean"),
+        seeds=("difference", "size"),
+        converged=("good", "all"),
+    )
+    found["mean"] = found.pop("difference") / found["scale"]
+    found["stderr"] = found.pop("error") / found.pop("scale")
+    return found.reset_index()
+
+
+def jackknife(statistic: Callable[[pd.DataFrame], float], table: pd.DataFrame) -> tuple[float, float, int]:
+    """Return a statistic of the table, its standard error from leaving out one seed at a time, and their number.
+
+    The standard error is nan for fewer than two seeds.
+    """
+    seeds = sorted(table["seed"].unique())
+    value = statistic(table)
+    if len(seeds) < 2:
+        return value, float("nan"), len(seeds)
+    left_out = np.array([statistic(table[table["seed"] != seed]) for seed in seeds])
+    scatter = np.sum((left_out - left_out.mean()) ** 2)
+    return value, float(np.sqrt((len(seeds) - 1) / len(seeds) * scatter)), len(seeds)
+
+
+def confidence_interval(value: float, stderr: float, seeds: int, level: float = 0.95) -> tuple[float, float]:
+    """Two-sided interval from Student's t with ``seeds`` − 1 degrees of freedom; infinite where stderr is nan."""
+    if not np.isfinite(stderr):
+        return -np.inf, np.inf
+    half = float(student_t.ppf((1 + level) / 2, seeds - 1)) * stderr
+    return value - half, value + half

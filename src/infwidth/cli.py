@@ -1,0 +1,139 @@
+"""What a person types: ``infwidth …``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from infwidth.numerics.checks import InputError
+
+
+class _OneLineErrors(click.Group):
+    """Bad input ends in one line, not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_OneLineErrors)
+@click.version_option(package_name="infwidth")
+def main() -> None:
+    """Theory of learning in infinitely wide networks, beside finite networks. Run in the repository's root."""
+
+
+@main.command()
+@click.argument("config", default="config/config.yaml")
+def check(config: str) -> None:
+    """Validate a configuration file, one line an error."""
+    from infwidth.io.config import load_config
+    from infwidth.io.plan import Plan
+
+    plan = Plan(load_config(config))
+    click.echo(f"{config} is valid: {plan.describe()}; results go to {plan.results}/")
+
+
+@main.command()
+def keys() -> None:
+    """Print the table of configuration keys that config/README.md holds."""
+    from infwidth.io.config import load_schema
+    from infwidth.io.config_keys import key_table
+
+    click.echo(key_table(load_schema()))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1)
+def plan(arguments: tuple[str, ...]) -> None:
+    """Show what a run would do, how many jobs and the expected minutes; ARGUMENTS go to Snakemake."""
+    sys.exit(subprocess.run(["snakemake", "--dry-run", *arguments]).returncode)
+
+
+@main.command()
+@click.argument("results", default="results")
+def claims(results: str) -> None:
+    """Print the claim table of a run."""
+    from infwidth.analysis.claims import Verdict, as_text
+
+    paths = [Path(results) / "claims.json"]
+    if not paths[0].exists():
+        paths = sorted(Path(results).glob("claims/*.json"))
+    if not paths:
+        raise InputError(f"{results}: no claims; expected a finished run; run `make reproduce` first")
+    entries = [entry for path in paths for entry in json.loads(path.read_text(encoding="utf-8"))]
+    click.echo(as_text([Verdict(**entry) for entry in entries]))
+
+
+@main.command()
+@click.argument("results", default="results")
+@click.argument("reference", default="results/reference/default")
+def compare(results: str, reference: str) -> None:
+    """Compare the tables of a run with a reference; fail on drift."""
+    from infwidth.analysis.reference import compare as differences
+
+    lines = list(differences(Path(results), Path(reference)))
+    for line in lines[:50]:
+        click.echo(f"drift: {line}", err=True)
+    if len(lines) > 50:
+        click.echo(f"… and {len(lines) - 50} more", err=True)
+    if lines:
+        raise click.ClickException(
+            f"{len(lines)} rows drifted from {reference}; renew it with `make reference` if meant"
+        )
+    click.echo(f"{results} agrees with {reference}")
+
+
+@main.command()
+@click.argument("results", default="results")
+@click.argument("reference", default="results/reference/default")
+def reference(results: str, reference: str) -> None:
+    """Replace a reference by a run, on purpose."""
+    from infwidth.analysis.reference import make_reference
+
+    files = make_reference(Path(results), Path(reference))
+    click.echo(f"{reference}: {len(files)} files, {sum(path.stat().st_size for path in files) // 1024} kB; commit them")
+
+
+@main.command()
+@click.argument("reference", default="results/reference/default")
+@click.argument("to", default="results/redrawn")
+@click.option("--config", default="config/config.yaml", help="the preset's file, which says what each figure shows")
+def figures(reference: str, to: str, config: str) -> None:
+    """Redraw the figures from a reference's tables, solving nothing."""
+    from infwidth.figures.style import save_figure
+    from infwidth.io.config import load_config
+    from infwidth.io.tables import read_table
+
+    for figure, experiment in load_config(config)["figures"].items():
+        table = Path(reference) / "tables" / f"{experiment}.csv"
+        if not table.exists():
+            raise InputError(f"{table}: missing; {figure} needs it; renew the reference with `make reference`")
+        drawing, plotted = importlib.import_module(f"infwidth.figures.{figure}").draw(read_table(table))
+        paths = {kind: Path(to) / f"{figure}.{kind}" for kind in ("pdf", "png", "csv")}
+        save_figure(drawing, plotted, paths)
+        click.echo(str(paths["pdf"]))
+
+
+@main.command()
+@click.argument("results", default="results")
+def cite(results: str) -> None:
+    """Print what to cite for what a run used."""
+    from infwidth.analysis.citations import citations
+    from infwidth.io.tables import read_table
+
+    tables = [read_table(path) for path in sorted(Path(results).glob("tables/*.csv"))]
+    verdicts = Path(results) / "claims.json"
+    papers = (
+        {entry["paper"] for entry in json.loads(verdicts.read_text(encoding="utf-8"))}
+        if verdicts.exists()
+        else set("TS")
+    )
+    for line in citations(papers, {dataset for table in tables for dataset in table["dataset"].unique()}):
+        click.echo(line)

@@ -1,0 +1,222 @@
+"""The validated configuration: defaults filled in, numbers read as numbers, one line for each error."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from infwidth.numerics.checks import InputError
+
+SCHEMA = Path("workflow/schemas/config.schema.yaml")
+# What the theory solvers cover; widened as they learn more.
+THEORY_ACTIVATIONS = {"bayes": ("linear",), "flow": ("linear",)}
+
+
+class ConfigError(InputError):
+    """A configuration that breaks the schema; the message has one line an error."""
+
+
+def load_schema(path: str | Path = SCHEMA) -> dict[str, Any]:
+    """Read the JSON Schema of the configuration (YAML)."""
+    with open(path, encoding="utf-8") as handle:
+        return yaml.safe_load(handle)
+
+
+def load_config(path: str | Path, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read and resolve a configuration file; see :func:`resolve_config`."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            config = yaml.safe_load(handle)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; expected a configuration file (YAML)") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())}); mend the syntax") from error
+    return resolve_config(config, schema)
+
+
+def resolve_config(config: Any, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the configuration with text that spells a number read as one, and every default filled in.
+
+    Args:
+        config: what a YAML file or Snakemake holds.
+        schema: the JSON Schema; read from :data:`SCHEMA` if omitted.
+
+    Raises:
+        ConfigError: with one line for every key that is unknown, missing, of the wrong type or out of range:
+            key, value found, what was expected, remedy.
+    """
+    schema = dict(schema or load_schema())
+    resolved = _resolve(copy.deepcopy(config), schema, schema)
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(resolved),
+        key=lambda error: list(map(str, error.absolute_path)),
+    )
+    lines = list(dict.fromkeys(line for error in errors for line in _lines(error)))
+    if not lines:
+        lines = list(_contradictions(resolved))
+    if lines:
+        raise ConfigError("\n".join(lines))
+    return resolved
+
+
+def _resolve(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """Fill in defaults, wrap single values where a list is wanted and read numbers spelt as text."""
+    schema = dereference(schema, root)
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    if "object" in types and isinstance(value, Mapping):
+        value = dict(value)
+        known = schema.get("properties", {})
+        for name, sub in known.items():
+            if name not in value and "default" in dereference(sub, root):
+                value[name] = copy.deepcopy(dereference(sub, root)["default"])
+        extra = schema.get("additionalProperties")
+        for name in value:
+            sub = known.get(name, extra if isinstance(extra, Mapping) else None)
+            if sub is not None:
+                value[name] = _resolve(value[name], sub, root)
+        return value
+    if "array" in types:
+        if not isinstance(value, list | tuple) and value is not None and not isinstance(value, Mapping):
+            value = [value]
+        return (
+            [_resolve(item, schema.get("items", {}), root) for item in value]
+            if isinstance(value, list | tuple)
+            else value
+        )
+    if isinstance(value, str) and "string" not in types:
+        return _read_number(value, types)
+    return value
+
+
+def _read_number(text: str, types: list[str]) -> Any:
+    """PyYAML reads 1e-3, and Snakemake every nested --config value, as text."""
+    if "null" in types and text.lower() in ("null", "none", "~", ""):
+        return None
+    if "boolean" in types and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind, read in (("integer", int), ("number", lambda t: float(t.lower().replace(".inf", "inf")))):
+        if kind in types:
+            try:
+                return read(text)
+            except ValueError:
+                continue
+    return text
+
+
+def dereference(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a part of the schema with its ``$ref`` into ``root`` put in; its own keys win."""
+    if "$ref" not in schema:
+        return schema
+    target: Any = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    """One line for each thing wrong in a jsonschema error."""
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    found, rule, limit = error.instance, error.validator, error.validator_value
+    if rule == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        for name in sorted(set(found) - set(known), key=str):
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "remove it"
+            yield f"{where}{'.' if where else ''}{name}: unknown key; expected one of {', '.join(known)}; {hint}"
+    elif rule == "required":
+        for name in sorted(set(limit) - set(found)):
+            text = error.schema.get("properties", {}).get(name, {}).get("description", "")
+            meaning = f" ({text})" if text else ""
+            yield f"{where}{'.' if where else ''}{name}: missing; expected a value{meaning}; add it"
+    else:
+        yield f"{where or 'configuration'} = {found!r}: expected {_expectation(rule, limit, error)}; change it"
+
+
+def _expectation(rule: str, limit: Any, error: ValidationError) -> str:
+    schema = error.schema
+    if rule in ("minimum", "maximum", "exclusiveMinimum"):
+        if "minimum" in schema and "maximum" in schema:
+            return f"{schema['minimum']} … {schema['maximum']}"
+        return f"a number {dict(minimum='≥', maximum='≤', exclusiveMinimum='>')[rule]} {limit}"
+    if rule == "enum":
+        near = get_close_matches(str(error.instance), list(map(str, limit)), n=1)
+        return f"one of {', '.join(map(str, limit))}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    if rule == "type":
+        names = [limit] if isinstance(limit, str) else limit
+        spoken = {
+            "object": "keys and values",
+            "array": "a list",
+            "string": "text",
+            "null": "nothing (null)",
+            "integer": "a whole number",
+            "number": "a number",
+            "boolean": "true or false",
+        }
+        return " or ".join(spoken[name] for name in names)
+    if rule in ("minItems", "minProperties"):
+        return f"at least {limit} entr{'y' if limit == 1 else 'ies'}"
+    if rule in ("maxItems", "maxProperties"):
+        return f"at most {limit} entr{'y' if limit == 1 else 'ies'}"
+    if rule == "uniqueItems":
+        return "different entries"
+    if rule == "pattern":
+        return f"text matching {limit}"
+    return f"what the schema says under {rule!r}: {limit!r}"
+
+
+def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong between keys that are each right, and numbers that no range check catches."""
+    for path, number in _numbers(config):
+        if math.isnan(number) or (math.isinf(number) and ".elastic_coupling[" not in path):
+            yield f"{path} = {number}: expected a finite number; change it"
+    for name, experiment in config["experiments"].items():
+        where = f"experiments.{name}"
+        ((training, settings),) = experiment["training"].items()
+        activation = experiment["activation"]
+        if experiment["theory"] and activation not in THEORY_ACTIVATIONS[training]:
+            covered = ", ".join(THEORY_ACTIVATIONS[training])
+            yield f"{where}.activation = {activation!r}: the {training} theory covers {covered}; set theory: false"
+        if training == "bayes" and experiment["controls"]:
+            found = experiment["controls"]
+            yield f"{where}.controls = {found}: expected none under bayes (δ = 0 is from scratch); remove them"
+        if training == "flow":
+            for i, width in enumerate(experiment["width"]):
+                if width % 2:
+                    yield f"{where}.width[{i}] = {width}: expected an even number (neurons come in ± pairs); change it"
+            times = settings["target_times"]
+            if times != sorted(times):
+                yield f"{where}.training.flow.target_times = {times}: expected increasing times; sort them"
+    for figure, experiment in config["figures"].items():
+        if experiment not in config["experiments"]:
+            near = get_close_matches(experiment, list(config["experiments"]), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(config['experiments'])}"
+            yield f"figures.{figure} = {experiment!r}: no such experiment; {hint}"
+    if config["only"] and not selected_experiments(config):
+        yield f"only = {config['only']!r}: matches no experiment; choose one of {', '.join(config['experiments'])}"
+
+
+def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every number below ``value`` with its path."""
+    if isinstance(value, Mapping):
+        for name, sub in value.items():
+            yield from _numbers(sub, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for i, sub in enumerate(value):
+            yield from _numbers(sub, f"{path}[{i}]")
+    elif isinstance(value, float | int):
+        yield path, value
+
+
+def selected_experiments(config: Mapping[str, Any]) -> list[str]:
+    """Names of the experiments that `only` lets through; all of them without it."""
+    only = config["only"]
+    return [name for name in config["experiments"] if not only or name == only or name.startswith(only)]

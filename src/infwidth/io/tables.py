@@ -1,0 +1,96 @@
+"""The one tidy table that theory and networks both write: one row, one number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from infwidth.io.atomic import atomic_file
+from infwidth.numerics.checks import InputError
+
+COLUMNS: dict[str, tuple[type, str]] = {
+    "experiment": (str, "name of the block under `experiments:`"),
+    "kind": (str, "`theory` or `network`"),
+    "dataset": (str, "what the task is made of; names the fall-back data set where one was used"),
+    "condition": (
+        str,
+        "`transfer`, or a control: `scratch` (fresh weights), `random_anchor` (random weights)",
+    ),
+    "overlap": (float, "α, cosine between source and target teacher; empty for images"),
+    "n_source": (int, "P1, source samples"),
+    "n_target": (int, "P2, target samples"),
+    "width": (float, "N, neurons of the source network; `inf` for theory"),
+    "source_strength": (float, "γ̄, feature-learning strength on the source"),
+    "target_strength": (float, "γ, feature-learning strength on the target"),
+    "elastic_coupling": (float, "δ, coupling of the hidden weights to the source's; empty from scratch"),
+    "seed": (int, "index of the data set; theory and networks of one seed see the same data"),
+    "time": (float, "target training time in units of the flow; empty for a posterior"),
+    "metric": (str, "`train_loss`, `test_loss`, `sampled_test_loss` (one posterior network), `test_error`"),
+    "value": (float, "the number"),
+    "stderr": (float, "its Monte-Carlo standard error over network seeds; 0 where nothing is sampled"),
+    "status": (str, "how the solver ended: `converged`, `stalled`, `diverged`, `unmixed`"),
+}
+KEYS = [name for name in COLUMNS if name not in ("value", "stderr", "status")]
+
+
+def make_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows as a table with every column of :data:`COLUMNS`, in that order; absent entries are empty.
+
+    Raises:
+        InputError: a row has a column the table does not know.
+    """
+    table = pd.DataFrame(list(rows))
+    unknown = sorted(set(table.columns) - set(COLUMNS))
+    if unknown:
+        raise InputError(f"table columns {unknown}: expected only {list(COLUMNS)}; add them to COLUMNS")
+    return table.reindex(columns=list(COLUMNS))
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table in a fixed row order, floats to round-trip precision."""
+    keys = [key for key in KEYS if key in table]
+    ordered = table.sort_values(keys, kind="stable", na_position="first")
+    with atomic_file(path, text=True) as handle:
+        ordered.to_csv(handle, index=False)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table written by :func:`write_table`.
+
+    Raises:
+        InputError: the file lacks one of the columns.
+    """
+    table = pd.read_csv(path, dtype=str)  # as text first: pandas' fast parser is not exact in every version
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise InputError(f"{path}: columns {missing} are missing; expected {list(COLUMNS)}; re-make the table")
+    return table.astype({name: kind for name, (kind, _) in COLUMNS.items() if kind is not str})
+
+
+def select(table: pd.DataFrame, **where: Any) -> pd.DataFrame:
+    """Return the rows in which each named column equals the value, or one of a list of values.
+
+    Numbers match to 1e-12 relative; None matches an empty entry.
+
+    Raises:
+        InputError: no such column.
+    """
+    keep = np.ones(len(table), dtype=bool)
+    for name, wanted in where.items():
+        if name not in table:
+            raise InputError(f"{name}: no such column; expected one of {list(COLUMNS)}")
+        options = wanted if isinstance(wanted, list | tuple) else [wanted]
+        keep &= np.any([_matches(table[name], option) for option in options], axis=0)
+    return table[keep]
+
+
+def _matches(column: pd.Series, option: Any) -> np.ndarray:
+    if option is None:
+        return column.isna().to_numpy()
+    if isinstance(option, str):
+        return (column == option).to_numpy()
+    return np.isclose(column.to_numpy(dtype=float), float(option), rtol=1e-12, atol=0.0)

@@ -1,0 +1,24 @@
+"""Stage: put the verdicts of all experiments into one table."""
+
+from __future__ import annotations
+
+import json
+
+from infwidth.analysis.claims import Verdict, as_markdown
+from infwidth.io.atomic import atomic_file, write_json
+from infwidth.stages.job import Job, stage
+
+
+@stage
+def main(job: Job) -> None:
+    """Write the claim table as JSON and Markdown."""
+    verdicts = [
+        Verdict(**entry) for path in job.inputs.values() for entry in json.loads(path.read_text(encoding="utf-8"))
+    ]
+    write_json(job.outputs["json"], [verdict.as_dict() for verdict in verdicts])
+    with atomic_file(job.outputs["markdown"], text=True) as handle:
+        handle.write(as_markdown(verdicts))
+
+
+if __name__ == "__main__":
+    main()

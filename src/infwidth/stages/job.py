@@ -1,0 +1,115 @@
+"""What every stage shares: its command line, log, progress, manifest, and errors as one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from infwidth.io.manifest import write_manifest
+from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import UnconvergedError
+
+log = logging.getLogger("infwidth")
+
+
+@dataclass
+class Job:
+    """One run of a stage.
+
+    Attributes:
+        name: what messages call it: stage, experiment and cell.
+        params: its resolved parameters.
+        inputs: name → path of what it reads.
+        outputs: name → path of what it writes; ``manifest`` is written for it.
+        facts: what it adds to its manifest.
+    """
+
+    name: str
+    params: dict[str, Any]
+    inputs: dict[str, Path]
+    outputs: dict[str, Path]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def progress(self, start: float = 0.0, share: float = 1.0) -> Callable[[float], None]:
+        """Return a callable that shows, on a terminal, the fraction done and the time left.
+
+        Args:
+            start: fraction of the job done when the callable is first used.
+            share: the part of the job that the callable's 0 … 1 stands for.
+        """
+        bar = self.__dict__.setdefault(
+            "_bar",
+            # disable=None: silent unless stderr is a terminal
+            tqdm(
+                total=1.0,
+                desc=self.name,
+                disable=None,
+                bar_format="{desc}: {percentage:3.0f} %, {remaining} left",
+            ),
+        )
+
+        def show(fraction: float) -> None:
+            bar.n = start + share * fraction
+            bar.refresh()
+
+        return show
+
+
+def stage(body: Callable[[Job], None]) -> Callable[[], None]:
+    """Make the command of a stage: ``python -m infwidth.stages.x --params JSON --input n=p --output n=p --log p``."""
+    title = Path(sys.modules[body.__module__].__file__ or "").stem
+
+    @click.command(help=body.__doc__)
+    @click.option("--params", default="{}", callback=lambda _c, _p, text: json.loads(text), help="parameters, JSON")
+    @click.option("--input", "inputs", multiple=True, help="name=path of a file to read")
+    @click.option("--output", "outputs", multiple=True, help="name=path of a file to write")
+    @click.option("--log", "log_path", default=None, help="where the log goes")
+    def command(params: dict[str, Any], inputs: tuple[str], outputs: tuple[str], log_path: str | None) -> None:
+        _log_to(log_path)
+        name = " ".join([title, *(str(params[key]) for key in ("experiment", "cell", "figure") if key in params)])
+        job = Job(name, params, _paths(inputs), _paths(outputs))
+        started = time.perf_counter()
+        log.info("%s: started with %s", name, json.dumps(params, ensure_ascii=False))
+        try:
+            body(job)
+        except (InputError, UnconvergedError) as error:
+            _fail(f"{name}: {error}")
+        except Exception as error:
+            log.error(traceback.format_exc())
+            _fail(f"{name}: {type(error).__name__}: {error}; see {log_path or 'above'} for the traceback")
+        seconds = time.perf_counter() - started
+        if "manifest" in job.outputs:
+            write_manifest(job.outputs["manifest"], stage=title, params=params, wall_time=seconds, facts=job.facts)
+        log.info("%s: done in %.1f s", name, seconds)
+
+    return command
+
+
+def _paths(pairs: tuple[str, ...]) -> dict[str, Path]:
+    """Split name=path; a name given several times is numbered from its second appearance on."""
+    return {name: Path(path) for name, path in (pair.split("=", 1) for pair in pairs)}
+
+
+def _log_to(path: str | None) -> None:
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    logging.captureWarnings(True)
+
+
+def _fail(line: str) -> None:
+    log.error(line)
+    click.echo(f"error: {line}", err=True)
+    sys.exit(1)

@@ -1,0 +1,20 @@
+"""Stage: judge the claims made about one experiment."""
+
+from __future__ import annotations
+
+from infwidth.analysis.claims import judge, load_claims
+from infwidth.io.atomic import write_json
+from infwidth.io.tables import read_table
+from infwidth.stages.job import Job, stage
+
+
+@stage
+def main(job: Job) -> None:
+    """Write the verdicts on the experiment's claims as JSON."""
+    claims = [claim for claim in load_claims(job.inputs["claims"]) if claim.experiment == job.params["experiment"]]
+    table = read_table(job.inputs["table"])
+    write_json(job.outputs["verdicts"], [judge(claim, table).as_dict() for claim in claims])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Stage: train or sample the target networks of one cell, batched over data sets, network seeds, γ, δ, controls."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from infwidth.analysis.observables import expected_squared_error, losses
+from infwidth.io.atomic import read_arrays
+from infwidth.io.tables import make_table, write_table
+from infwidth.networks.two_layer import TargetPoint
+from infwidth.numerics.status import Status
+from infwidth.stages.job import Job, stage
+from infwidth.stages.network_batch import batch_options, load_source, over_replicas, repeated, trainer
+from infwidth.stages.points import lines_of, rows_over_time
+
+
+@stage
+def main(job: Job) -> None:
+    """Write the networks' rows of the table: means over the network seeds of each data set."""
+    p = job.params
+    data, source = read_arrays(job.inputs["data"]), load_source(job.inputs["networks"])
+    points = [
+        (line, coupling, TargetPoint(coupling, line.target_strength, **line.protocol))
+        for line in lines_of(p)
+        for coupling in line.elastic_couplings
+    ]
+    x, y, x_test, y_test = repeated(p, *(data[name] for name in ("x_target", "y_target", "x_test", "y_test")))
+    options = batch_options(p)
+    found = trainer(p["training"], "target")(
+        source,
+        x,
+        y,
+        x_test,
+        points=[point for _, _, point in points],
+        activation=p["activation"],
+        **p["settings"],
+        **options,
+        progress=job.progress(),
+    )
+    flow = p["training"] == "flow"
+    times = np.asarray(found.times) if flow else np.array([math.nan])
+    # predictions (networks, points, times, samples); a posterior has one "time"
+    train, test = (array if flow else array[:, :, None] for array in (found.train_prediction, found.prediction))
+    measured = losses(train, y[:, None, None], test, y_test[:, None, None])
+    if not flow:
+        second = found.prediction_second_moment[:, :, None]
+        measured["sampled_test_loss"] = expected_squared_error(test, second, y_test[:, None, None])
+    averaged = {metric: over_replicas(p, values) for metric, values in measured.items()}
+    statuses = _worst(found.status, len(data["seeds"]))
+    rows = []
+    for index, seed in enumerate(data["seeds"]):
+        for g, (line, coupling, _) in enumerate(points):
+            columns = {
+                **{"experiment": p["experiment"], "kind": "network", "dataset": str(data["label"])},
+                **p["axes"],
+                **{"seed": seed, "status": statuses[index][g].value},
+                **line.columns(coupling),
+            }
+            values, errors = ({metric: pair[k][index, g] for metric, pair in averaged.items()} for k in (0, 1))
+            rows += rows_over_time(columns, times, values, errors)
+    table = make_table(rows)
+    write_table(job.outputs["table"], table)
+    job.facts |= {
+        "device": options["device"],
+        "dtype": p["precision"],
+        "status": table["status"].value_counts().to_dict(),
+        "largest_residual": float(np.max(found.residual)),
+    }
+
+
+def _worst(statuses: list, data_sets: int) -> list[list[Status]]:
+    """Of the networks of each data set and point, the worst status; (networks, points) → (data sets, points)."""
+    severity = [Status.CONVERGED, Status.STALLED, Status.UNMIXED, Status.DIVERGED]
+    size = len(statuses) // data_sets
+    groups = [statuses[i * size : (i + 1) * size] for i in range(data_sets)]
+    return [[max(column, key=severity.index) for column in zip(*group, strict=True)] for group in groups]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Statistics, jackknife, verdicts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from infwidth.analysis.claim_statistics import disagreement, effect_ratio, largest_step, relative_change
+from infwidth.analysis.claims import Claim, Verdict, as_markdown, as_text, judge, load_claims
+from infwidth.analysis.seeds import confidence_interval, jackknife, mean_over_seeds, relative_difference
+from infwidth.io.tables import make_table
+from infwidth.numerics.checks import InputError
+
+
+def table(curve, *, seeds=6, noise=0.0, kind="network", **columns):
+    """A test-loss curve over δ = 0, 1, 2, … at several seeds."""
+    scatter = np.random.default_rng(0).standard_normal((seeds, len(curve)))
+    return make_table(
+        {
+            "experiment": "e", "kind": kind, "dataset": "d", "condition": "transfer", "overlap": 0.5, "width": 10.0,
+            "elastic_coupling": float(i), "seed": seed, "metric": "test_loss",
+            "value": value + noise * scatter[seed, i],
+            "stderr": 0.0, "status": "converged", **columns,
+        }
+        for seed in range(seeds)
+        for i, value in enumerate(curve)
+    )  # fmt: skip
+
+
+def both(network, theory, **options):
+    return pd.concat([table(network, **options), table(theory, kind="theory")], ignore_index=True)
+
+
+def claim(**changes):
+    base = {
+        "id": "T2",
+        "paper": "T",
+        "statement": "s",
+        "figure": "f",
+        "experiment": "e",
+        "statistic": "largest_step",
+        "arguments": {"metric": "test_loss", "along": "elastic_coupling", "where": {}},
+        "expect": {"below": 0},
+    }
+    return Claim(**{**base, **changes})  # fmt: skip
+
+
+def test_statistics_on_known_curves():
+    falling = table([1.0, 0.5, 0.4])
+    assert largest_step(falling, "test_loss", "elastic_coupling", {}) == pytest.approx(-0.1)
+    assert relative_change(falling, "test_loss", {"elastic_coupling": 2}, {"elastic_coupling": 0}) == pytest.approx(
+        -0.6
+    )
+    flat = pd.concat([falling, table([1.0, 1.06, 1.0], overlap=0.0)])
+    assert effect_ratio(flat, "test_loss", "elastic_coupling", {"overlap": 0}, {"overlap": 0.5}) == pytest.approx(0.1)
+
+
+def test_disagreement_is_the_rms_of_relative_differences():
+    rows = both([1.1, 1.8], [1.0, 2.0])
+    assert disagreement(rows, "test_loss", {}) == pytest.approx(0.1)
+    assert disagreement(rows, "test_loss", {}, relative_to="start") == pytest.approx(np.sqrt((0.05**2 + 0.1**2) / 2))
+    with pytest.raises(InputError, match="no theory rows"):
+        disagreement(table([1.0]), "test_loss", {})
+
+
+def test_last_time_counts():
+    rows = pd.concat([table([9.0, 9.0], time=0.0), table([1.0, 0.5], time=3.0)])
+    assert largest_step(rows, "test_loss", "elastic_coupling", {}) == pytest.approx(-0.5)
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+    rows = table([1.0], noise=0.3, seeds=7)
+    value, stderr, seeds = jackknife(lambda t: t["value"].mean(), rows)
+    assert seeds == 7
+    assert value == pytest.approx(rows["value"].mean())
+    assert stderr == pytest.approx(rows["value"].sem())
+
+
+def test_confidence_interval_is_students():
+    assert confidence_interval(0.0, 1.0, 3)[1] == pytest.approx(4.3027, abs=1e-4)
+    assert confidence_interval(0.0, float("nan"), 1) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("curve", "noise", "verdict"),
+    [
+        ([1, 0.8, 0.6], 0.01, "reproduced"),
+        ([1, 0.8, 0.9], 0.01, "not reproduced"),
+        ([1, 0.8, 0.79], 0.2, "inconclusive"),
+    ],
+)
+def test_the_interval_decides(curve, noise, verdict):
+    assert judge(claim(), table(curve, noise=noise)).verdict == verdict
+
+
+def test_one_seed_decides_nothing():
+    found = judge(claim(), table([1, 0.5], seeds=1))
+    assert found.verdict == "inconclusive"
+    assert "one seed" in found.note
+
+
+def test_missing_rows_are_not_tested_and_unconverged_rows_left_out():
+    where = {"metric": "test_loss", "along": "elastic_coupling", "where": {"overlap": 0.7}}
+    found = judge(claim(arguments=where), table([1, 0.5]))
+    assert found.verdict == "not tested"
+    assert "overlap = 0.7" in found.note
+    rows = table([1.0, 0.5, 0.9])
+    rows.loc[rows["elastic_coupling"] == 2, "status"] = "diverged"
+    found = judge(claim(), rows)
+    assert found.verdict == "reproduced"
+    assert "6 of 18 rows" in found.note
+
+
+def test_bad_claims_say_what_is_wrong(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'largest_step'"):
+        claim(statistic="largest_stp")
+    with pytest.raises(InputError, match="expected above and/or below"):
+        claim(expect={"equals": 1})
+    (tmp_path / "claims.yaml").write_text("- {id: T1, papr: T}\n")
+    with pytest.raises(InputError, match=r"claim T1.*papr"):
+        load_claims(tmp_path / "claims.yaml")
+
+
+def test_the_projects_claims_load_and_have_unique_ids(root):
+    claims = load_claims(root / "config/claims.yaml")
+    assert len({claim.id for claim in claims}) == len(claims)
+    assert all((root / f"src/infwidth/figures/{claim.figure}.py").exists() for claim in claims)
+
+
+def test_tables_of_verdicts():
+    verdicts = [judge(claim(id=name), table([1, 0.5, 0.3], noise=0.01)) for name in ("T10", "T9")]
+    text = as_text(verdicts)
+    assert text.index("T9") < text.index("T10")
+    assert "2 reproduced" in text
+    markdown = as_markdown([Verdict(**verdict.as_dict()) for verdict in verdicts])
+    assert markdown.count("**reproduced**") == 2
+
+
+def test_means_mark_unconverged_points():
+    rows = table([1.0, 2.0], noise=0.1)
+    rows.loc[0, "status"] = "stalled"
+    means = mean_over_seeds(rows)
+    assert list(means["converged"]) == [False, True]
+    assert list(means["seeds"]) == [6, 6]
+    assert means["stderr"].iloc[1] == pytest.approx(rows.loc[rows["elastic_coupling"] == 1, "value"].sem())
+
+
+def test_relative_difference_is_paired():
+    """Scatter that theory and networks share drops out of the error."""
+    network, theory = table([1.0], noise=0.3), table([1.0], noise=0.3, kind="theory", width=np.inf)
+    network["value"] = network["value"] * 1.0 + 0.05
+    (found,) = relative_difference(pd.concat([network, theory])).itertuples()
+    assert found.mean == pytest.approx(0.05 / theory["value"].mean())
+    assert found.stderr == pytest.approx(0.0, abs=1e-12)

@@ -1,0 +1,36 @@
+"""What several tests start from."""
+
+from pathlib import Path
+
+import pytest
+
+from infwidth.io.config import load_schema
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def schema(root) -> dict:
+    return load_schema(root / "workflow/schemas/config.schema.yaml")
+
+
+@pytest.fixture
+def small_config() -> dict:
+    """The smallest configuration: one linear study under gradient flow."""
+    return {
+        "preset": "mine",
+        "experiments": {
+            "lin": {
+                "task": {"linear": {"dimension": 5, "overlap": [0, 0.5], "n_source": 8, "n_target": 4, "n_test": 20}},
+                "training": {"flow": {"weight_decay": 0.1, "source_time": 1, "target_times": [0, 1]}},
+                "source_strength": 1.0,
+                "target_strength": 1.0,
+                "elastic_coupling": [0, 1],
+                "width": 4,
+            }
+        },
+        "figures": {"linear_dynamics": "lin"},
+    }

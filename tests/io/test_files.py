@@ -1,0 +1,113 @@
+"""Tables, atomic files, closures and timings."""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from infwidth.io.atomic import atomic_file, read_arrays, write_arrays
+from infwidth.io.closure import import_closure
+from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_table
+from infwidth.io.timing import expected_seconds, read_seconds, recorded_seconds, write_seconds
+from infwidth.numerics.checks import InputError
+
+
+def row(**changes):
+    base = {"experiment": "e", "kind": "theory", "dataset": "d", "condition": "transfer", "overlap": 0.1 + 0.2}
+    return {**base, "seed": 0, "metric": "test_loss", "value": 1 / 3, "stderr": 0.0, "status": "converged", **changes}
+
+
+def test_table_round_trips_every_bit_and_fixes_the_order(tmp_path):
+    rows = [row(seed=seed, elastic_coupling=c) for seed in (1, 0) for c in (np.inf, 2.0, np.nan)]
+    write_table(tmp_path / "a.csv", make_table(rows))
+    write_table(tmp_path / "b.csv", make_table(rows[::-1]))
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    table = read_table(tmp_path / "a.csv")
+    assert list(table.columns) == list(COLUMNS)
+    assert table["value"].iloc[0] == 1 / 3
+    assert table["overlap"].iloc[0] == 0.1 + 0.2
+    assert np.isinf(table["elastic_coupling"].max())
+
+
+def test_table_refuses_unknown_and_missing_columns(tmp_path):
+    with pytest.raises(InputError, match="colour"):
+        make_table([row(colour=1)])
+    pd.DataFrame({"value": [1]}).to_csv(tmp_path / "c.csv")
+    with pytest.raises(InputError, match="are missing"):
+        read_table(tmp_path / "c.csv")
+
+
+def test_select_matches_numbers_text_lists_and_empty_entries():
+    table = make_table([row(elastic_coupling=c, condition=k) for c, k in ((0.3, "a"), (np.nan, "b"), (2, "c"))])
+    assert list(select(table, elastic_coupling=0.1 + 0.2)["condition"]) == ["a"]
+    assert list(select(table, elastic_coupling=None)["condition"]) == ["b"]
+    assert list(select(table, condition=["a", "c"])["condition"]) == ["a", "c"]
+    with pytest.raises(InputError, match="no such column"):
+        select(table, colour=1)
+
+
+def test_atomic_file_leaves_the_old_one_when_the_block_fails(tmp_path):
+    path = tmp_path / "new" / "x.txt"
+    with atomic_file(path, text=True) as handle:
+        handle.write("old")
+    with suppress(ZeroDivisionError), atomic_file(path, text=True) as handle:
+        handle.write("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    (path.parent / "x.txt.part").write_text("left by a killed job")
+    with atomic_file(path, text=True) as handle:
+        handle.write("newer")
+    assert path.read_text() == "newer"
+
+
+def test_arrays_round_trip(tmp_path):
+    write_arrays(tmp_path / "a.npz", {"x": np.arange(3.0), "label": "α"})
+    assert str(read_arrays(tmp_path / "a.npz")["label"]) == "α"
+
+
+def test_closure_follows_imports_and_nothing_else(root, monkeypatch):
+    monkeypatch.chdir(root)
+    theory = set(import_closure("stages.theory", "theory.bayes"))
+    target = set(import_closure("stages.target", "networks.langevin"))
+    assert "src/infwidth/theory/bayes.py" in theory
+    assert not any(path.startswith("src/infwidth/networks/") for path in theory)
+    assert not any(path.startswith("src/infwidth/theory/") for path in target)
+    assert {"src/infwidth/__init__.py", "src/infwidth/networks/__init__.py"} <= target
+    assert not any("/io/plan.py" in path or "/io/config.py" in path for path in theory | target)
+    data = import_closure("stages.data", "tasks.linear_tasks")
+    assert "src/infwidth/tasks/image_tasks.py" not in data
+    assert all((root / path).is_file() for path in theory | target)
+
+
+@pytest.mark.parametrize(
+    "module", ["io.plan", "stages.theory", "theory.bayes", "theory.flow", "tasks.linear_tasks", "cli"]
+)
+def test_what_needs_no_torch_imports_none(module):
+    code = f"import sys, infwidth.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
+
+
+def test_package_imports_go_to_defining_modules(root):
+    """Through a package's __init__ the import graph, and so the workflow, would not see them."""
+    packages = [path.name for path in (root / "src/infwidth").iterdir() if path.is_dir()]
+    for path in (root / "src/infwidth").rglob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            for package in packages:
+                assert not line.strip().startswith(f"from infwidth.{package} import"), f"{path}: {line}"
+
+
+def test_expected_seconds_prefers_records_and_falls_back_to_alike(tmp_path):
+    run, reference = {"target/lin/a": 10.0}, {"target/lin/a": 99.0, "target/lin/b": 4.0, "data/lin/a": 2.0}
+    assert expected_seconds(["target/lin/a", "target/lin/c", "data/img/z"], run, reference) == 10 + 7 + 2
+    assert expected_seconds(["figure/x"], run, reference) is None
+    write_seconds(tmp_path / "seconds.csv", reference)
+    assert read_seconds(tmp_path / "seconds.csv") == reference
+    assert read_seconds(tmp_path / "none.csv") == {}
+    folder = tmp_path / "benchmarks" / "data"
+    folder.mkdir(parents=True)
+    (folder / "n=1,seeds=0-1.tsv").write_text("s\th:m:s\n1.5\t0:00:01\n")
+    assert recorded_seconds(tmp_path) == {"data/n=1,seeds=0-1": 1.5}

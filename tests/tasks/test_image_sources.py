@@ -1,0 +1,372 @@
+import pickle
+import subprocess
+import sys
+import types
+import urllib.error
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+from infwidth.numerics.checks import InputError
+from infwidth.tasks import image_sources
+from infwidth.tasks.image_sources import LabelledImages, check_image_file, load_images
+
+
+def arrays(**changes):
+    rng = np.random.default_rng(0)
+    return {
+        "x_train": rng.integers(0, 256, (40, 4, 4, 3), dtype=np.uint8),
+        "y_train": np.arange(40, dtype=np.uint8) % 4,
+        "x_test": rng.integers(0, 256, (12, 4, 4, 3), dtype=np.uint8),
+        "y_test": np.arange(12, dtype=np.uint8) % 4,
+    } | changes
+
+
+def write(path, save=np.savez, **changes):
+    save(path, **{key: value for key, value in arrays(**changes).items() if value is not None})
+    return path
+
+
+def one_line(caught, *parts):
+    """The message is one line which holds every part."""
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    for part in parts:
+        assert str(part) in message
+    return message
+
+
+class FakeCIFAR10:
+    """What torchvision offers, on a folder that holds it once something was 'downloaded' there."""
+
+    base_folder = "cifar-10-batches-py"
+    failure = None
+    downloads = 0
+
+    def __init__(self, root, train, download):
+        mark = image_sources.Path(root) / self.base_folder
+        if not mark.exists():
+            if not download:
+                raise RuntimeError("Dataset not found or corrupted. You can use download=True to download it")
+            if self.failure is not None:
+                raise self.failure
+            type(self).downloads += 1
+            mark.mkdir(parents=True)
+        made = arrays()
+        part = "train" if train else "test"
+        self.data, self.targets = made[f"x_{part}"], made[f"y_{part}"].tolist()
+
+
+@pytest.fixture
+def torchvision(monkeypatch):
+    """Put a stand-in for torchvision in place; returns its data set class."""
+    fake = type("CIFAR10", (FakeCIFAR10,), {})
+    monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", types.SimpleNamespace(CIFAR10=fake))
+    return fake
+
+
+@pytest.fixture
+def no_torchvision(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+
+
+def test_module_level_imports_are_light():
+    code = (
+        "import sys, infwidth.tasks.image_tasks, infwidth.tasks.linear_tasks; "
+        "print([name for name in ('torch', 'torchvision', 'sklearn', 'scipy') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+class TestArchive:
+    @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+    def test_arrays_and_name_come_back(self, tmp_path, save):
+        path = write(tmp_path / "a.npz", save, name="birds and ships")
+        for spelt in (path, str(path)):
+            pool = load_images("auto", spelt)
+            assert pool.name == "birds and ships"
+            for key, value in arrays().items():
+                assert np.array_equal(getattr(pool, key), value)
+        assert pool.x_train.dtype == np.uint8
+        assert pool.y_train.dtype == np.int64
+
+    def test_name_of_the_data(self, tmp_path):
+        path = write(tmp_path / "birds.npz", name="my\nbirds")
+        assert load_images("auto", path).name == "my birds"
+        assert load_images("cifar10", path).name == "CIFAR-10"
+        assert load_images("auto", write(tmp_path / "birds.npz")).name == "birds"
+        assert load_images("auto", write(tmp_path / "birds.npz", name="")).name == "birds"
+
+    def test_any_file_name_and_grey_or_float_images(self, tmp_path):
+        path = write(tmp_path / "a.npz", x_train=np.zeros((40, 5, 6)), x_test=np.ones((12, 5, 6), np.float32))
+        path = path.rename(tmp_path / "images.data")
+        assert load_images(path=path).x_test.shape == (12, 5, 6)
+
+    def test_no_torchvision_needed(self, tmp_path, no_torchvision):
+        assert load_images("cifar10", write(tmp_path / "a.npz")).name == "CIFAR-10"
+
+    @pytest.mark.parametrize("check", [check_image_file, lambda path: load_images("auto", path)])
+    def test_what_the_cheap_check_finds(self, tmp_path, check):
+        path = tmp_path / "a.npz"
+        with pytest.raises(InputError) as caught:
+            check(path)
+        one_line(caught, path, "no such file", "x_train, y_train, x_test, y_test", "correct images.path")
+
+        path.write_text("label,pixel\n")
+        with pytest.raises(InputError) as caught:
+            check(path)
+        one_line(caught, path, "not a zip file")
+
+        np.save(tmp_path / "b.npy", np.ones(3))
+        with pytest.raises(InputError) as caught:
+            check(tmp_path / "b.npy")
+        one_line(caught, "b.npy", "not a zip file")
+
+        path.write_bytes(b"")
+        with pytest.raises(InputError) as caught:
+            check(path)
+        one_line(caught, path)
+
+        write(path, x_test=None, y_train=None, extra=np.ones(2))
+        with pytest.raises(InputError) as caught:
+            check(path)
+        one_line(caught, path, "no y_train, x_test among its keys", "extra", "add it")
+
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(InputError) as caught:
+            check(path)
+        one_line(caught, path, "is a folder")
+
+    def test_the_cheap_check_reads_no_array(self, tmp_path, monkeypatch):
+        path = write(tmp_path / "a.npz")
+
+        def refuse(*args, **kwargs):
+            raise AssertionError("an array was read")
+
+        monkeypatch.setattr(zipfile.ZipFile, "open", refuse)
+        check_image_file(path)
+
+    @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+    def test_truncated_anywhere(self, tmp_path, save):
+        path = write(tmp_path / "a.npz", save)
+        whole = path.read_bytes()
+        for length in [0, 1, 4, *range(50, len(whole), 97), len(whole) - 1]:
+            path.write_bytes(whole[:length])
+            with pytest.raises(InputError) as caught:
+                load_images("auto", path)
+            one_line(caught, path)
+
+    @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+    def test_flipped_bytes_give_one_line_or_the_same_images(self, tmp_path, save):
+        path = write(tmp_path / "a.npz", save, name="toy")
+        whole = path.read_bytes()
+        rng = np.random.default_rng(0)
+        refused = 0
+        for _ in range(300):
+            damaged = bytearray(whole)
+            damaged[rng.integers(len(whole))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(damaged)
+            try:
+                pool = load_images("auto", path)
+            except InputError as error:
+                refused += 1
+                assert len(str(error).splitlines()) == 1
+                assert str(path) in str(error)
+            else:  # the flip hit a date or another field that nothing reads
+                for key, value in arrays().items():
+                    assert np.array_equal(getattr(pool, key), value)
+        assert refused > 150
+
+    def test_damaged_array_is_named(self, tmp_path):
+        path = write(tmp_path / "a.npz")
+        images = arrays()["x_test"].tobytes()
+        whole = path.read_bytes()
+        assert whole.count(images) == 1
+        path.write_bytes(whole.replace(images, bytes(len(images))))
+        check_image_file(path)
+        with pytest.raises(InputError) as caught:
+            load_images("auto", path)
+        one_line(caught, f"{path}, x_test", "CRC")
+
+    @pytest.mark.parametrize("key", ["x_train", "y_test", "name"])
+    def test_pickled_objects_are_never_loaded(self, tmp_path, monkeypatch, key):
+        path = write(tmp_path / "a.npz", **{key: np.array([{"an": "object"}, None], dtype=object)})
+        monkeypatch.setattr(pickle, "load", lambda *args, **kwargs: pytest.fail("unpickled"))
+        check_image_file(path)
+        with pytest.raises(InputError) as caught:
+            load_images("auto", path)
+        one_line(caught, f"{path}, {key}", "pickled", "numeric dtype")
+
+    def test_member_that_is_no_array(self, tmp_path):
+        path = write(tmp_path / "a.npz", y_test=None)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("y_test.npy", b"0, 1, 2, 3")
+        with pytest.raises(InputError) as caught:
+            load_images("auto", path)
+        one_line(caught, f"{path}, y_test")
+
+    @pytest.mark.parametrize(
+        ("changes", "parts"),
+        [
+            ({"x_train": np.zeros((40, 48))}, ["x_train has shape (40, 48)", "(n, height, width)"]),
+            ({"x_test": np.zeros((12, 1, 1, 1, 3))}, ["x_test has shape (12, 1, 1, 1, 3)"]),
+            ({"y_train": np.zeros((40, 4), int)}, ["y_train has shape (40, 4)", "one class index per image"]),
+            ({"y_train": np.zeros(39, int)}, ["x_train has 40 images, y_train has 39 labels"]),
+            ({"y_test": np.zeros(12)}, ["y_test has dtype float64", "integer class indices"]),
+            ({"y_test": np.array(["cat"] * 12)}, ["y_test has dtype", "integer class indices"]),
+            ({"x_train": np.zeros((40, 4, 4, 3), complex)}, ["x_train has dtype complex128"]),
+            ({"x_train": np.zeros((40, 4, 4, 3), bool)}, ["x_train has dtype bool"]),
+            ({"x_test": np.zeros((12, 4, 5, 3), np.uint8)}, ["(4, 4, 3)", "(4, 5, 3)", "one shape"]),
+            ({"x_test": np.zeros((12, 4, 4, 3))}, ["x_train has dtype uint8, x_test has float64"]),
+            ({"x_test": np.zeros((0, 4, 4, 3)), "y_test": np.zeros(0, int)}, ["x_test has shape (0,", "non-empty"]),
+            ({"y_test": np.zeros(0, int)}, ["y_test has shape (0,)", "non-empty"]),
+            ({"name": np.arange(2)}, ["name: found int64 of shape (2,)", "one text"]),
+        ],
+    )
+    def test_wrong_contents(self, tmp_path, changes, parts):
+        path = write(tmp_path / "a.npz", **changes)
+        with pytest.raises(InputError) as caught:
+            load_images("auto", path)
+        one_line(caught, path, *parts)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_nan_and_inf(self, tmp_path, bad):
+        images = np.zeros((12, 4, 4, 3), np.float32)
+        images[3, 1, 2, 0] = bad
+        path = write(tmp_path / "a.npz", x_train=np.zeros((40, 4, 4, 3)), x_test=images)
+        with pytest.raises(InputError) as caught:
+            load_images("auto", path)
+        one_line(caught, path, "x_test holds 1 NaN or infinite entries")
+
+
+class TestLabelledImages:
+    def test_views_are_read_only_and_the_callers_arrays_are_not(self):
+        given = arrays()
+        pool = LabelledImages(**given, name="toy")
+        with pytest.raises(ValueError, match="read-only"):
+            pool.x_train[0] = 0
+        with pytest.raises(ValueError, match="read-only"):
+            pool.y_test[0] = 0
+        given["x_train"][0] = 0
+
+    def test_checked_without_a_file(self):
+        with pytest.raises(InputError, match="y_train has 3 labels"):
+            LabelledImages(**arrays(y_train=np.arange(3)), name="toy")
+
+
+class TestCifar10:
+    @pytest.mark.parametrize("dataset", ["auto", "cifar10"])
+    def test_downloads_once_into_the_folder(self, tmp_path, torchvision, dataset):
+        for _ in range(2):
+            pool = load_images(dataset, tmp_path / "new" / "folder")
+        assert pool.name == "CIFAR-10"
+        assert np.array_equal(pool.x_train, arrays()["x_train"])
+        assert np.array_equal(pool.y_test, arrays()["y_test"])
+        assert torchvision.downloads == 1
+
+    def test_default_folder_is_data(self, tmp_path, torchvision, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        load_images("cifar10")
+        assert (tmp_path / "data" / torchvision.base_folder).is_dir()
+
+    def test_inner_folder_is_understood(self, tmp_path, torchvision):
+        inner = tmp_path / torchvision.base_folder
+        inner.mkdir()
+        assert load_images("cifar10", inner).name == "CIFAR-10"
+        assert torchvision.downloads == 0
+
+    def test_time_limit_is_put_back(self, tmp_path, torchvision):
+        torchvision.failure = TimeoutError("timed out")
+        before = image_sources.socket.getdefaulttimeout()
+        with pytest.raises(InputError, match="timed out"):
+            load_images("cifar10", tmp_path)
+        assert image_sources.socket.getdefaulttimeout() == before
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            urllib.error.URLError("no route to host"),
+            RuntimeError("File not found or corrupted."),
+            PermissionError(13, "Permission denied"),
+            image_sources.http.client.IncompleteRead(b"x"),
+            image_sources.tarfile.ReadError("unexpected end of data"),
+        ],
+    )
+    def test_never_falls_back(self, tmp_path, torchvision, failure):
+        torchvision.failure = failure
+        with pytest.raises(InputError) as caught:
+            load_images("cifar10", tmp_path)
+        one_line(caught, tmp_path, type(failure).__name__, "never falls back", "images.path", "images.dataset: auto")
+
+    @pytest.mark.parametrize("error", [ImportError, RuntimeError, AttributeError, OSError])
+    def test_broken_torchvision(self, tmp_path, monkeypatch, error):
+        class Broken(types.ModuleType):
+            def __getattr__(self, name):
+                raise error("operator does\nnot exist")
+
+        monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
+        monkeypatch.setitem(sys.modules, "torchvision.datasets", Broken("torchvision.datasets"))
+        with pytest.raises(InputError) as caught:
+            load_images("cifar10", tmp_path)
+        one_line(caught, "torchvision can't be imported", "never falls back", ".npz")
+
+    def test_file_in_place_of_a_bad_one(self, tmp_path, no_torchvision):
+        for dataset in ("auto", "cifar10"):
+            with pytest.raises(InputError) as caught:
+                load_images(dataset, tmp_path / "missing.npz")
+            one_line(caught, "missing.npz", "no such file")
+
+
+class TestDigits:
+    def test_split_is_fixed_and_a_fifth_of_each_class(self):
+        one, two = load_images("digits"), load_images("digits")
+        assert one.name == "digits"
+        assert one.x_train.shape[1:] == (8, 8)
+        assert len(one.x_train) + len(one.x_test) == 1797
+        assert np.array_equal(one.x_test, two.x_test)
+        assert one.x_train.min() == 0
+        assert one.x_train.max() == 1
+        train, test = np.bincount(one.y_train), np.bincount(one.y_test)
+        assert len(train) == len(test) == 10
+        np.testing.assert_allclose(test / (train + test), 0.2, atol=0.005)
+        rows = {image.tobytes() for image in one.x_train}
+        assert not rows & {image.tobytes() for image in one.x_test}
+
+    def test_a_path_beside_digits_is_an_error(self, tmp_path):
+        with pytest.raises(InputError) as caught:
+            load_images("digits", tmp_path)
+        one_line(caught, "images.path", tmp_path, "images.dataset: auto")
+
+    def test_auto_falls_back_with_a_warning(self, tmp_path, monkeypatch, torchvision):
+        monkeypatch.chdir(tmp_path)
+        torchvision.failure = urllib.error.URLError("no route to host")
+        with pytest.warns(UserWarning, match="no route to host.*taking scikit-learn's digits"):
+            pool = load_images("auto")
+        assert pool.name == "digits (fallback for CIFAR-10)"
+        assert np.array_equal(pool.x_train, load_images("digits").x_train)
+
+    def test_auto_falls_back_without_torchvision(self, tmp_path, monkeypatch, no_torchvision):
+        monkeypatch.chdir(tmp_path)
+        with pytest.warns(UserWarning, match="torchvision can't be imported"):
+            assert load_images().name == "digits (fallback for CIFAR-10)"
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("made", [True, False])
+    def test_auto_with_a_path_does_not_fall_back(self, tmp_path, no_torchvision, made):
+        folder = tmp_path / "folder"
+        if made:
+            folder.mkdir()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(InputError) as caught:
+                load_images("auto", folder)
+        one_line(caught, folder, "auto falls back only where no path is given")
+
+    def test_unknown_dataset(self):
+        with pytest.raises(InputError, match="did you mean 'cifar10'"):
+            load_images("cifar-10")

@@ -1,0 +1,55 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from infwidth.numerics.checks import InputError
+from infwidth.tasks.transfer_task import TransferTask
+
+
+def arrays(**changes):
+    rng = np.random.default_rng(0)
+    sizes = {"source": 5, "target": 3, "test": 2}
+    made = {f"x_{part}": rng.standard_normal((n, 4)) for part, n in sizes.items()}
+    made |= {f"y_{part}": rng.standard_normal(n) for part, n in sizes.items()}
+    return made | changes
+
+
+def test_arrays_become_float64_copies_that_cannot_be_written():
+    given = np.ones((5, 4), dtype=np.int8)
+    task = TransferTask(**arrays(x_source=given), label="toy")
+    given[:] = 7
+    assert task.dimension == 4
+    assert task.x_source.dtype == np.float64
+    assert np.all(task.x_source == 1)
+    with pytest.raises(ValueError, match="read-only"):
+        task.y_target[0] = 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        task.label = "other"
+
+
+def test_tasks_compare_by_identity():
+    first, second = TransferTask(**arrays()), TransferTask(**arrays())
+    assert first == first
+    assert first != second
+    assert len({first, second}) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_source": np.ones(5)}, r"x_source has shape \(5,\).*\(samples, dimension\)"),
+        ({"y_test": np.ones((2, 1))}, r"y_test has shape \(2, 1\)"),
+        ({"x_target": np.ones((0, 4)), "y_target": np.ones(0)}, "x_target has shape .* non-empty"),
+        ({"y_target": np.ones(4)}, "x_target has 3 samples, y_target has 4"),
+        ({"x_test": np.ones((2, 3))}, "'test': 3"),
+        ({"x_target": np.full((3, 4), np.nan)}, "x_target holds 12 NaN"),
+        ({"y_source": np.array([0, 1, np.inf, 0, 0])}, "y_source holds 1 NaN or infinite"),
+        ({"x_test": [[1, 2, 3, 4], [1, 2]]}, "x_test is no array of numbers"),
+        ({"y_test": ["cat", "dog"]}, "y_test is no array of numbers"),
+    ],
+)
+def test_bad_arrays_are_named_in_one_line(changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        TransferTask(**arrays(**changes))
+    assert len(str(caught.value).splitlines()) == 1

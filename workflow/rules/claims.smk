@@ -1,0 +1,41 @@
+rule judge:
+    input:
+        code=code("stages.judge"),
+        claims="config/claims.yaml",
+        table=f"{RESULTS}/tables/{{experiment}}.csv",
+    output:
+        verdicts=f"{RESULTS}/claims/{{experiment}}.json",
+    log:
+        f"{RESULTS}/logs/judge/{{experiment}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge/{{experiment}}.tsv"
+    params:
+        job=lambda w: as_argument({"experiment": w.experiment}),
+    threads: 1
+    conda:
+        "infwidth"
+    shell:
+        "python -m infwidth.stages.judge --params {params.job:q}"
+        " --input claims={input.claims:q} --input table={input.table:q}"
+        " --output verdicts={output.verdicts:q} --log {log:q}"
+
+
+rule claims:
+    input:
+        code=code("stages.claims"),
+        verdicts=expand(f"{RESULTS}/claims/{{experiment}}.json", experiment=PLAN.experiments),
+    output:
+        json=f"{RESULTS}/claims.json",
+        markdown=report(f"{RESULTS}/claims.md", caption="../report/claims.rst", category="Claims"),
+    log:
+        f"{RESULTS}/logs/claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/claims.tsv"
+    params:
+        verdicts=lambda w, input: numbered(input.verdicts),
+    threads: 1
+    conda:
+        "infwidth"
+    shell:
+        "python -m infwidth.stages.claims {params.verdicts:q}"
+        " --output json={output.json:q} --output markdown={output.markdown:q} --log {log:q}"

@@ -1,0 +1,109 @@
+# Helpers of the rules: the resolved plan, and what a rule takes from it.
+import shutil
+
+from snakemake.exceptions import WorkflowError
+
+try:
+    from infwidth.io.closure import import_closure
+    from infwidth.io.config import load_schema, resolve_config
+    from infwidth.io.plan import Plan, as_argument
+    from infwidth.io.timing import expected_seconds, read_seconds, recorded_seconds
+    from infwidth.numerics.checks import InputError
+    from infwidth.tasks.image_sources import check_image_file
+except ImportError as error:
+    raise WorkflowError(
+        f"the package infwidth cannot be imported ({error}): activate its environment "
+        "(`source .venv/bin/activate` after `make install`, or `conda activate infwidth`)"
+    )
+
+
+def make_plan():
+    """Validate the configuration before any job starts: one line an error."""
+    try:
+        plan = Plan(resolve_config(config, load_schema()))
+        path = plan.config["images"]["path"]
+        if path and path.endswith(".npz"):
+            check_image_file(path)
+    except InputError as error:
+        raise WorkflowError(f"configuration:\n{error}")
+    return plan
+
+
+PLAN = make_plan()
+RESULTS = PLAN.results
+
+# Source files of stages and of the modules they pick by name: an edit re-runs what it touches.
+code = import_closure
+
+
+def family_modules(experiment):
+    names = {"linear": ["tasks.linear_tasks"], "images": ["tasks.image_tasks"]}
+    return names[PLAN.family(experiment)]
+
+
+def trainer_module(experiment):
+    return {"flow": "networks.gradient_flow", "bayes": "networks.langevin"}[PLAN.training(experiment)]
+
+
+def theory_module(experiment):
+    return f"theory.{PLAN.training(experiment)}"
+
+
+def image_files():
+    """The configured image file, if it is one: a change of it re-runs what is made of it."""
+    path = PLAN.config["images"]["path"]
+    return [path] if path and path.endswith(".npz") else []
+
+
+def pool_file(experiment):
+    return [f"{RESULTS}/data/{experiment}/pool.npz"] if PLAN.family(experiment) == "images" else []
+
+
+def source_data(experiment, cell):
+    name = PLAN.project(cell, PLAN.source_data_cells(experiment))
+    return f"{RESULTS}/data/{experiment}/source/{name}.npz"
+
+
+def target_data(experiment, cell):
+    name = PLAN.project(cell, PLAN.target_data_cells(experiment))
+    return f"{RESULTS}/data/{experiment}/target/{name}.npz"
+
+
+def source_networks(experiment, cell):
+    name = PLAN.project(cell, PLAN.source_cells(experiment))
+    return f"{RESULTS}/source/{experiment}/{name}.npz"
+
+
+def table_parts(experiment):
+    parts = [f"{RESULTS}/target/{experiment}/{cell}.csv" for cell in PLAN.network_cells(experiment)]
+    return parts + [f"{RESULTS}/theory/{experiment}/{cell}.csv" for cell in PLAN.theory_cells(experiment)]
+
+
+def gpus():
+    """How many GPUs a network job asks for: one where networks run on a CUDA device."""
+    device = PLAN.config["device"]
+    on_gpu = device.startswith("cuda") or (device == "auto" and shutil.which("nvidia-smi") is not None)
+    return 1 if on_gpu else 0
+
+
+def numbered(paths):
+    """Several files as --input options of a stage."""
+    return [f"--input={i}={path}" for i, path in enumerate(paths)]
+
+
+def targets():
+    """What a run makes: figures, their experiments' verdicts, and, unless it is partial, the whole claim table."""
+    wanted = [f"{RESULTS}/figures/{figure}.{kind}" for figure in PLAN.figures for kind in ("pdf", "png", "csv")]
+    wanted += [f"{RESULTS}/claims/{experiment}.json" for experiment in PLAN.experiments]
+    if PLAN.config["only"] is None:
+        wanted += [f"{RESULTS}/claims.json", f"{RESULTS}/claims.md"]
+    return wanted
+
+
+def announcement(jobs, cores):
+    """The line a run starts with: experiments, cells, jobs, expected minutes."""
+    names = [str(job.benchmark).removeprefix(f"{RESULTS}/benchmarks/").removesuffix(".tsv") for job in jobs if job.benchmark]
+    reference = read_seconds(f"results/reference/{PLAN.config['preset']}/seconds.csv")
+    seconds = expected_seconds(names, recorded_seconds(RESULTS), reference)
+    expected = "minutes unknown" if seconds is None else f"about {seconds / cores / 60:.1f} minutes on {cores} cores"
+    return f"infwidth: {PLAN.describe()}, {len(names)} jobs to run, {expected}"

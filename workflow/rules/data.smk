@@ -1,0 +1,41 @@
+rule pool:
+    input:
+        code=code("stages.pool"),
+        images=image_files(),
+    output:
+        data=f"{RESULTS}/data/{{experiment}}/pool.npz",
+        manifest=f"{RESULTS}/data/{{experiment}}/pool.manifest.json",
+    log:
+        f"{RESULTS}/logs/pool/{{experiment}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pool/{{experiment}}.tsv"
+    params:
+        job=lambda w: as_argument(PLAN.pool_parameters(w.experiment)),
+    threads: 1
+    conda:
+        "infwidth"
+    shell:
+        "python -m infwidth.stages.pool --params {params.job:q}"
+        " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"
+
+
+rule data:
+    input:
+        code=lambda w: code("stages.data", *family_modules(w.experiment)),
+        pool=lambda w: pool_file(w.experiment),
+    output:
+        data=f"{RESULTS}/data/{{experiment}}/{{part}}/{{cell}}.npz",
+        manifest=f"{RESULTS}/data/{{experiment}}/{{part}}/{{cell}}.manifest.json",
+    log:
+        f"{RESULTS}/logs/data/{{experiment}}/{{part}}/{{cell}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/data/{{experiment}}/{{part}}/{{cell}}.tsv"
+    params:
+        job=lambda w: as_argument(PLAN.data_parameters(w.experiment, w.cell, w.part)),
+        pool=lambda w, input: [f"--input=pool={path}" for path in input.pool],
+    threads: 1
+    conda:
+        "infwidth"
+    shell:
+        "python -m infwidth.stages.data --params {params.job:q} {params.pool:q}"
+        " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"

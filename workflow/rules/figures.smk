@@ -1,0 +1,25 @@
+rule figure:
+    input:
+        code=lambda w: code("stages.figure", f"figures.{w.figure}"),
+        table=lambda w: f"{RESULTS}/tables/{PLAN.figures[w.figure]}.csv",
+    output:
+        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{figure}}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        csv=f"{RESULTS}/figures/{{figure}}.csv",
+    log:
+        f"{RESULTS}/logs/figure/{{figure}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure/{{figure}}.tsv"
+    params:
+        job=lambda w: as_argument({"figure": w.figure}),
+    threads: 1
+    conda:
+        "infwidth"
+    shell:
+        "python -m infwidth.stages.figure --params {params.job:q} --input table={input.table:q}"
+        " --output pdf={output.pdf:q} --output png={output.png:q} --output csv={output.csv:q} --log {log:q}"
