@@ -1,7 +1,10 @@
-# One command a job. PRESET=ci|study|paper picks a configuration, ONLY=name one experiment, ARGS= goes to Snakemake.
+# One command a job. PRESET=ci|study|paper picks a configuration, ONLY=name one experiment (or all whose name begins
+# so), ARGS= goes to Snakemake.
 PRESET ?= default
 ONLY ?=
 ARGS ?=
+# A folder or .npz of CIFAR-10; without it CIFAR-10 is downloaded, or scikit-learn's digits stand in for it.
+IMAGES ?=
 CORES ?= 2
 PYTHON ?= python3
 
@@ -9,13 +12,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 CONFIG := $(if $(filter default,$(PRESET)),config/config.yaml,config/$(PRESET).yaml)
 RESULTS := $(if $(filter default,$(PRESET)),results,results/$(PRESET))
-SNAKEMAKE = snakemake --cores $(CORES) --configfile $(CONFIG) $(ARGS) $(if $(ONLY),--config only=$(ONLY))
+KEYS := $(if $(ONLY),only=$(ONLY)) $(if $(IMAGES),'images={"dataset":"cifar10","path":"$(IMAGES)"}')
+OPTIONS = --cores $(CORES) --configfile $(CONFIG) $(ARGS) $(if $(strip $(KEYS)),--config $(KEYS))
 STAMP := .venv/installed
 
 .PHONY: reproduce report dry test lint format figures compare reference accept install clean
 
 reproduce: $(STAMP)
-	@$(SNAKEMAKE)
+	@snakemake $(OPTIONS)
 	@$(MAKE) --no-print-directory report
 	@infwidth claims $(RESULTS)
 
@@ -23,10 +27,10 @@ reproduce: $(STAMP)
 report: $(STAMP)
 	@if [ -f $(RESULTS)/claims.json ] && [ -z "$(ONLY)" ] && \
 	  { [ ! -f $(RESULTS)/report.html ] || [ -n "$$(find $(RESULTS)/figures $(RESULTS)/claims.json -newer $(RESULTS)/report.html)" ]; }; then \
-	  $(SNAKEMAKE) --report $(RESULTS)/report.html; fi
+	  snakemake $(OPTIONS) --report $(RESULTS)/report.html; fi
 
 dry: $(STAMP)
-	@infwidth plan --cores $(CORES) --configfile $(CONFIG) $(ARGS) $(if $(ONLY),--config only=$(ONLY))
+	@infwidth plan $(OPTIONS)
 
 test: $(STAMP)
 	pytest $(ARGS)
@@ -48,7 +52,7 @@ figures: $(STAMP)
 	@infwidth figures results/reference/$(PRESET) results/redrawn/$(PRESET) --config $(CONFIG)
 
 compare: $(STAMP)
-	@infwidth compare $(RESULTS) results/reference/$(PRESET)
+	@infwidth compare $(RESULTS) results/reference/$(PRESET) $(ARGS)
 
 # Renew the committed reference on purpose.
 reference: $(STAMP)
@@ -56,7 +60,7 @@ reference: $(STAMP)
 
 # After an edit that changes no result (a comment): take what is there as made by the code as it is.
 accept: $(STAMP)
-	@$(SNAKEMAKE) --touch
+	@snakemake $(OPTIONS) --touch
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +

@@ -30,6 +30,13 @@ def test_teachers_have_norm_and_overlap_exactly(dimension, overlap):
         np.testing.assert_allclose(test, target, atol=1e-10)
 
 
+def test_nearly_parallel_draws_are_orthogonalised_to_rounding():
+    # this seed draws the two directions 5e-5 apart: orthogonalised once, their cosine would be 6e-12
+    task = draw(dimension=2, overlap=0, seed=37739)
+    source, target = teacher(task.x_source, task.y_source), teacher(task.x_target, task.y_target)
+    assert abs(source @ target / 2) < 1e-14
+
+
 def test_shapes_and_label():
     task = draw()
     assert [getattr(task, name).shape for name in DATA] == [(40, 12), (40,), (30, 12), (30,), (25, 12), (25,)]

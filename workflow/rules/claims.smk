@@ -9,11 +9,11 @@ rule judge:
         f"{RESULTS}/logs/judge/{{experiment}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/judge/{{experiment}}.tsv"
-    params:
-        job=lambda w: as_argument({"experiment": w.experiment}),
-    threads: 1
     conda:
         "infwidth"
+    threads: 1
+    params:
+        job=lambda w: as_argument({"experiment": w.experiment}),
     shell:
         "python -m infwidth.stages.judge --params {params.job:q}"
         " --input claims={input.claims:q} --input table={input.table:q}"
@@ -23,19 +23,23 @@ rule judge:
 rule claims:
     input:
         code=code("stages.claims"),
-        verdicts=expand(f"{RESULTS}/claims/{{experiment}}.json", experiment=PLAN.experiments),
+        verdicts=expand(
+            f"{RESULTS}/claims/{{experiment}}.json", experiment=PLAN.experiments
+        ),
     output:
         json=f"{RESULTS}/claims.json",
-        markdown=report(f"{RESULTS}/claims.md", caption="../report/claims.rst", category="Claims"),
+        markdown=report(
+            f"{RESULTS}/claims.md", caption="../report/claims.rst", category="Claims"
+        ),
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
         f"{RESULTS}/benchmarks/claims.tsv"
-    params:
-        verdicts=lambda w, input: numbered(input.verdicts),
-    threads: 1
     conda:
         "infwidth"
+    threads: 1
+    params:
+        verdicts=lambda w, input: numbered(input.verdicts),
     shell:
         "python -m infwidth.stages.claims {params.verdicts:q}"
         " --output json={output.json:q} --output markdown={output.markdown:q} --log {log:q}"

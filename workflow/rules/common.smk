@@ -42,7 +42,9 @@ def family_modules(experiment):
 
 
 def trainer_module(experiment):
-    return {"flow": "networks.gradient_flow", "bayes": "networks.langevin"}[PLAN.training(experiment)]
+    return {"flow": "networks.gradient_flow", "bayes": "networks.langevin"}[
+        PLAN.training(experiment)
+    ]
 
 
 def theory_module(experiment):
@@ -56,7 +58,11 @@ def image_files():
 
 
 def pool_file(experiment):
-    return [f"{RESULTS}/data/{experiment}/pool.npz"] if PLAN.family(experiment) == "images" else []
+    return (
+        [f"{RESULTS}/data/{experiment}/pool.npz"]
+        if PLAN.family(experiment) == "images"
+        else []
+    )
 
 
 def source_data(experiment, cell):
@@ -75,14 +81,22 @@ def source_networks(experiment, cell):
 
 
 def table_parts(experiment):
-    parts = [f"{RESULTS}/target/{experiment}/{cell}.csv" for cell in PLAN.network_cells(experiment)]
-    return parts + [f"{RESULTS}/theory/{experiment}/{cell}.csv" for cell in PLAN.theory_cells(experiment)]
+    parts = [
+        f"{RESULTS}/target/{experiment}/{cell}.csv"
+        for cell in PLAN.network_cells(experiment)
+    ]
+    return parts + [
+        f"{RESULTS}/theory/{experiment}/{cell}.csv"
+        for cell in PLAN.theory_cells(experiment)
+    ]
 
 
 def gpus():
     """How many GPUs a network job asks for: one where networks run on a CUDA device."""
     device = PLAN.config["device"]
-    on_gpu = device.startswith("cuda") or (device == "auto" and shutil.which("nvidia-smi") is not None)
+    on_gpu = device.startswith("cuda") or (
+        device == "auto" and shutil.which("nvidia-smi") is not None
+    )
     return 1 if on_gpu else 0
 
 
@@ -93,7 +107,11 @@ def numbered(paths):
 
 def targets():
     """What a run makes: figures, their experiments' verdicts, and, unless it is partial, the whole claim table."""
-    wanted = [f"{RESULTS}/figures/{figure}.{kind}" for figure in PLAN.figures for kind in ("pdf", "png", "csv")]
+    wanted = [
+        f"{RESULTS}/figures/{figure}.{kind}"
+        for figure in PLAN.figures
+        for kind in ("pdf", "png", "csv")
+    ]
     wanted += [f"{RESULTS}/claims/{experiment}.json" for experiment in PLAN.experiments]
     if PLAN.config["only"] is None:
         wanted += [f"{RESULTS}/claims.json", f"{RESULTS}/claims.md"]
@@ -102,8 +120,16 @@ def targets():
 
 def announcement(jobs, cores):
     """The line a run starts with: experiments, cells, jobs, expected minutes."""
-    names = [str(job.benchmark).removeprefix(f"{RESULTS}/benchmarks/").removesuffix(".tsv") for job in jobs if job.benchmark]
+    names = [
+        str(job.benchmark).removeprefix(f"{RESULTS}/benchmarks/").removesuffix(".tsv")
+        for job in jobs
+        if job.benchmark
+    ]
     reference = read_seconds(f"results/reference/{PLAN.config['preset']}/seconds.csv")
     seconds = expected_seconds(names, recorded_seconds(RESULTS), reference)
-    expected = "minutes unknown" if seconds is None else f"about {seconds / cores / 60:.1f} minutes on {cores} cores"
+    expected = (
+        "minutes unknown"
+        if seconds is None
+        else f"about {seconds / cores / 60:.1f} minutes on {cores} cores"
+    )
     return f"infwidth: {PLAN.describe()}, {len(names)} jobs to run, {expected}"

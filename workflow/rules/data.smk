@@ -9,11 +9,11 @@ rule pool:
         f"{RESULTS}/logs/pool/{{experiment}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/pool/{{experiment}}.tsv"
-    params:
-        job=lambda w: as_argument(PLAN.pool_parameters(w.experiment)),
-    threads: 1
     conda:
         "infwidth"
+    threads: 1
+    params:
+        job=lambda w: as_argument(PLAN.pool_parameters(w.experiment)),
     shell:
         "python -m infwidth.stages.pool --params {params.job:q}"
         " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"
@@ -30,12 +30,12 @@ rule data:
         f"{RESULTS}/logs/data/{{experiment}}/{{part}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/data/{{experiment}}/{{part}}/{{cell}}.tsv"
+    conda:
+        "infwidth"
+    threads: 1
     params:
         job=lambda w: as_argument(PLAN.data_parameters(w.experiment, w.cell, w.part)),
         pool=lambda w, input: [f"--input=pool={path}" for path in input.pool],
-    threads: 1
-    conda:
-        "infwidth"
     shell:
         "python -m infwidth.stages.data --params {params.job:q} {params.pool:q}"
         " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"

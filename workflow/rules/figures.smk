@@ -15,11 +15,11 @@ rule figure:
         f"{RESULTS}/logs/figure/{{figure}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/figure/{{figure}}.tsv"
-    params:
-        job=lambda w: as_argument({"figure": w.figure}),
-    threads: 1
     conda:
         "infwidth"
+    threads: 1
+    params:
+        job=lambda w: as_argument({"figure": w.figure}),
     shell:
         "python -m infwidth.stages.figure --params {params.job:q} --input table={input.table:q}"
         " --output pdf={output.pdf:q} --output png={output.png:q} --output csv={output.csv:q} --log {log:q}"

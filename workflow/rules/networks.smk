@@ -1,7 +1,9 @@
 rule source:
     input:
         code=lambda w: code("stages.source", trainer_module(w.experiment)),
-        data=lambda w: source_data(w.experiment, PLAN.source_cells(w.experiment)[w.cell]),
+        data=lambda w: source_data(
+            w.experiment, PLAN.source_cells(w.experiment)[w.cell]
+        ),
     output:
         networks=f"{RESULTS}/source/{{experiment}}/{{cell}}.npz",
         manifest=f"{RESULTS}/source/{{experiment}}/{{cell}}.manifest.json",
@@ -9,13 +11,13 @@ rule source:
         f"{RESULTS}/logs/source/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/source/{{experiment}}/{{cell}}.tsv"
-    params:
-        job=lambda w: as_argument(PLAN.source_parameters(w.experiment, w.cell)),
+    conda:
+        "infwidth"
     threads: 1
     resources:
         gpu=lambda w: gpus(),
-    conda:
-        "infwidth"
+    params:
+        job=lambda w: as_argument(PLAN.source_parameters(w.experiment, w.cell)),
     shell:
         "python -m infwidth.stages.source --params {params.job:q} --input data={input.data:q}"
         " --output networks={output.networks:q} --output manifest={output.manifest:q} --log {log:q}"
@@ -24,8 +26,12 @@ rule source:
 rule target:
     input:
         code=lambda w: code("stages.target", trainer_module(w.experiment)),
-        networks=lambda w: source_networks(w.experiment, PLAN.network_cells(w.experiment)[w.cell]),
-        data=lambda w: target_data(w.experiment, PLAN.network_cells(w.experiment)[w.cell]),
+        networks=lambda w: source_networks(
+            w.experiment, PLAN.network_cells(w.experiment)[w.cell]
+        ),
+        data=lambda w: target_data(
+            w.experiment, PLAN.network_cells(w.experiment)[w.cell]
+        ),
     output:
         table=f"{RESULTS}/target/{{experiment}}/{{cell}}.csv",
         manifest=f"{RESULTS}/target/{{experiment}}/{{cell}}.manifest.json",
@@ -33,13 +39,13 @@ rule target:
         f"{RESULTS}/logs/target/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/target/{{experiment}}/{{cell}}.tsv"
-    params:
-        job=lambda w: as_argument(PLAN.network_parameters(w.experiment, w.cell)),
+    conda:
+        "infwidth"
     threads: 1
     resources:
         gpu=lambda w: gpus(),
-    conda:
-        "infwidth"
+    params:
+        job=lambda w: as_argument(PLAN.network_parameters(w.experiment, w.cell)),
     shell:
         "python -m infwidth.stages.target --params {params.job:q}"
         " --input networks={input.networks:q} --input data={input.data:q}"

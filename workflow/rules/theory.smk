@@ -1,8 +1,12 @@
 rule theory:
     input:
         code=lambda w: code("stages.theory", theory_module(w.experiment)),
-        source=lambda w: source_data(w.experiment, PLAN.theory_cells(w.experiment)[w.cell]),
-        target=lambda w: target_data(w.experiment, PLAN.theory_cells(w.experiment)[w.cell]),
+        source=lambda w: source_data(
+            w.experiment, PLAN.theory_cells(w.experiment)[w.cell]
+        ),
+        target=lambda w: target_data(
+            w.experiment, PLAN.theory_cells(w.experiment)[w.cell]
+        ),
     output:
         table=f"{RESULTS}/theory/{{experiment}}/{{cell}}.csv",
         manifest=f"{RESULTS}/theory/{{experiment}}/{{cell}}.manifest.json",
@@ -10,11 +14,11 @@ rule theory:
         f"{RESULTS}/logs/theory/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/theory/{{experiment}}/{{cell}}.tsv"
-    params:
-        job=lambda w: as_argument(PLAN.theory_parameters(w.experiment, w.cell)),
-    threads: 1
     conda:
         "infwidth"
+    threads: 1
+    params:
+        job=lambda w: as_argument(PLAN.theory_parameters(w.experiment, w.cell)),
     shell:
         "python -m infwidth.stages.theory --params {params.job:q}"
         " --input source={input.source:q} --input target={input.target:q}"
@@ -32,11 +36,11 @@ rule collect:
         f"{RESULTS}/logs/collect/{{experiment}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/collect/{{experiment}}.tsv"
-    params:
-        parts=lambda w, input: numbered(input.parts),
-    threads: 1
     conda:
         "infwidth"
+    threads: 1
+    params:
+        parts=lambda w, input: numbered(input.parts),
     shell:
         "python -m infwidth.stages.collect {params.parts:q}"
         " --output table={output.table:q} --output manifest={output.manifest:q} --log {log:q}"

@@ -1,6 +1,7 @@
 """The statistics that claims are judged by: each maps a table to one number. Looked up by name from claims.yaml.
 
-Rows are chosen by ``where`` (column → value, or list of values); where they hold several times, the last counts.
+Rows are chosen by ``where`` (column → value, or list of values), which may name a ``metric`` of its own. Where they
+hold several times the last counts, and of several widths the widest, unless ``where`` names one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from infwidth.analysis.seeds import POINT, at_last_time
+from infwidth.analysis.seeds import POINT, at_last_time, widest
 from infwidth.io.tables import select
 from infwidth.numerics.checks import InputError
 
@@ -48,7 +49,7 @@ def disagreement(table: pd.DataFrame, metric: str, where: Mapping[str, Any], rel
     Both are averaged over seeds first. ``relative_to="point"`` divides by the theory's value at the point,
     ``"start"`` by the theory's largest value along the curve, for losses that tend to 0.
     """
-    rows = _nonempty(select(table, metric=metric, **where), {"metric": metric, **where})
+    rows = _rows(table, metric, where)
     axes = [key for key in POINT if key not in ("kind", "width")]
     means = rows.groupby(["kind", *axes], dropna=False)["value"].mean().unstack("kind")
     for kind in ("theory", "network"):
@@ -65,19 +66,21 @@ STATISTICS = {function.__name__: function for function in (relative_change, larg
 
 
 def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> float:
-    rows = _nonempty(at_last_time(select(table, metric=metric, **where)), {"metric": metric, **where})
+    rows = at_last_time(_rows(table, metric, where))
     return float(rows["value"].mean())
 
 
 def _curve(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> np.ndarray:
-    rows = _nonempty(at_last_time(select(table, metric=metric, **where)), {"metric": metric, **where})
+    rows = at_last_time(_rows(table, metric, where))
     curve = rows.groupby(along)["value"].mean().sort_index().to_numpy()
     if len(curve) < 2:
         raise InputError(f"{along} has {len(curve)} value for {_spelt(where)}: expected at least 2; add some")
     return curve
 
 
-def _nonempty(rows: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.DataFrame:
+    where = {"metric": metric, **where}
+    rows = select(table if "width" in where else widest(table), **where)
     if rows.empty:
         raise InputError(f"no rows for {_spelt(where)}; run the experiment at these settings")
     return rows

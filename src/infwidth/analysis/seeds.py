@@ -36,6 +36,12 @@ def at_last_time(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["time"].isna() | (table["time"] == table["time"].max())]
 
 
+def widest(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the theory and, where networks of several widths were run, the widest of them."""
+    networks = table["kind"] == "network"
+    return table[~networks | (table["width"] == table.loc[networks, "width"].max())]
+
+
 def relative_difference(table: pd.DataFrame) -> pd.DataFrame:
     """How far networks are from theory on the same data: (network − theory)/theory, with its error over seeds.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds
+from infwidth.analysis.seeds import at_last_time, mean_over_seeds, widest
 from infwidth.figures.style import colours, coupling_axis, draw_curve, name_looks, new_figure
 from infwidth.io.tables import select
 
@@ -16,7 +16,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiment's table.
     """
-    points = mean_over_seeds(at_last_time(select(table, metric=["test_loss", "test_error"])))
+    points = mean_over_seeds(at_last_time(select(widest(table), metric=["test_loss", "test_error"])))
     palette = colours(points["target_strength"].unique())
     figure, (panels,) = new_figure(1, 2)
     for metric, axes in zip(("test_loss", "test_error"), panels, strict=True):

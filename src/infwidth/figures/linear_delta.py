@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import mean_over_seeds, relative_difference
+from infwidth.analysis.seeds import mean_over_seeds, relative_difference, widest
 from infwidth.figures.style import colours, coupling_axis, draw_curve, name_looks, new_figure
 from infwidth.io.tables import select
 
@@ -16,7 +16,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiment's table.
     """
-    rows = select(table, metric="test_loss", condition="transfer")
+    rows = select(widest(table), metric="test_loss", condition="transfer")
     points, differences = mean_over_seeds(rows), relative_difference(rows)
     figure, ((left, right),) = new_figure(1, 2)
     palette = colours(rows["overlap"].unique())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import mean_over_seeds
+from infwidth.analysis.seeds import mean_over_seeds, widest
 from infwidth.figures.style import colours, draw_curve, name_looks, new_figure, time_axis
 from infwidth.io.tables import select
 
@@ -16,7 +16,9 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiment's table.
     """
-    points = mean_over_seeds(select(table, metric=["train_loss", "test_loss"], condition=["transfer", "scratch"]))
+    points = mean_over_seeds(
+        select(widest(table), metric=["train_loss", "test_loss"], condition=["transfer", "scratch"])
+    )
     overlaps = sorted(points["overlap"].unique())
     palette = colours(points["elastic_coupling"].dropna().unique())
     scratch = (0.45, 0.45, 0.45)

@@ -200,6 +200,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             near = get_close_matches(experiment, list(config["experiments"]), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(config['experiments'])}"
             yield f"figures.{figure} = {experiment!r}: no such experiment; {hint}"
+            continue
+        shown = config["experiments"][experiment]
+        (task,) = shown["task"].values()
+        for key, values in {"source_strength": shown["source_strength"], **task}.items():
+            if key in ("source_strength", "n_source", "n_target") and len(values) > 1:
+                yield f"figures.{figure} = {experiment!r}: shows one {key}, not {values}; make an experiment of each"
     if config["only"] and not selected_experiments(config):
         yield f"only = {config['only']!r}: matches no experiment; choose one of {', '.join(config['experiments'])}"
 

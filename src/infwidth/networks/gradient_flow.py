@@ -42,8 +42,8 @@ class TargetTrajectories:
         kernel: Φ = E φφᵀ on the training inputs at the last time, (B, G, P2, P2).
         status: converged or diverged, B × G.
         steps: integration steps tried, (B, G).
-        residual: largest rms difference, over the steps, between the first- and second-order f on the training
-            set, relative to rms y: an upper measure of the discretisation error of a single step, (B, G).
+        residual: largest rms difference, over the steps, between the first- and second-order f on the
+            training set, relative to rms y: an upper bound in practice on one step's error, (B, G).
     """
 
     times: np.ndarray

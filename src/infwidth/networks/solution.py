@@ -17,8 +17,8 @@ _GRAVITY = (Status.CONVERGED, Status.STALLED, Status.UNMIXED, Status.DIVERGED)
 class NetworkSolution:
     """Observables of finite networks, means over seeds.
 
-    A sequence of n elastic couplings adds a leading axis (n, …) to every array; a number adds none. The axis T is
-    there for gradient flow and not for Langevin sampling.
+    A sequence of n elastic couplings adds a leading axis (n, …) to every array; a number adds none. Gradient
+    flow has the axis T, Langevin sampling does not.
 
     Attributes:
         prediction: f on the test inputs, (…, T, Pt).

@@ -28,13 +28,13 @@ class TrainingSpan:
         return vectors if self.basis is None else vectors @ self.basis
 
     def replace(self, vectors: Tensor, coordinates: Tensor, passive: float) -> Tensor:
-        """Return ``vectors`` (n, D) with new coordinates inside the span, the outside scaled by ``passive``."""
+        """Return ``vectors`` (n, D) with new coordinates in the span, the part outside scaled by ``passive``."""
         if self.basis is None:
             return coordinates
         return passive * vectors + (coordinates - passive * self.coordinates(vectors)) @ self.basis.T
 
     def passive_products(self, vectors: Tensor, inputs: Tensor) -> Tensor | None:
-        """Return the dot products (n, Pt) of the parts of vectors (n, D) and inputs (Pt, D) outside the span."""
+        """Return the products (n, Pt) of the parts of vectors (n, D) and inputs (Pt, D) outside the span."""
         if self.basis is None:
             return None
         return vectors @ (inputs - self.coordinates(inputs) @ self.basis.T).T

@@ -47,7 +47,7 @@ class TargetPoint:
     Attributes:
         elastic_coupling: δ ≥ 0; inf freezes the hidden layer at its anchor.
         target_strength: γ > 0.
-        start: "source" starts from the anchor's weights; "scratch" from fresh ones, tied to nothing whatever δ.
+        start: "source" starts from the anchor's weights; "scratch" from fresh ones, tied to nothing at any δ.
         anchor: "source" ties to the source's weights; "random" to random ones of the same norm per neuron.
 
     Raises:
@@ -119,8 +119,8 @@ def data_batch(
         y = y.expand(count, -1)
     if x.ndim != 3 or len(x) != count or tuple(y.shape) != tuple(x.shape[:2]):
         raise InputError(
-            f"inputs {tuple(x.shape)} and labels {tuple(y.shape)}: expected (P, D) and (P,), or ({count}, P, D) and "
-            f"({count}, P) for {count} seeds; reshape them"
+            f"inputs {tuple(x.shape)} and labels {tuple(y.shape)}: expected (P, D) and (P,), "
+            f"or ({count}, P, D) and ({count}, P) for {count} seeds; reshape them"
         )
     return x, y.to(device, dtype)
 
@@ -179,13 +179,10 @@ def respond(
         pulled = torch.bmm(gates * vector[:, None], inputs)
         pulled *= (readout.square() * hidden_weight[:, None])[:, :, None]
         product = (product + (torch.bmm(pulled, inputs.mT) * gates).sum(1)) / readout.shape[1]
-    return Response(
-        output=output,
-        readout_force=torch.bmm(features, error[:, :, None])[:, :, 0],
-        hidden_force=slopes * readout[:, :, None],
-        slope=torch.linalg.vector_norm(slopes, dim=2).amax(1),
-        probe=product,
-    )
+    slope = torch.linalg.vector_norm(slopes, dim=2).amax(1)
+    slopes *= readout[:, :, None]
+    readout_force = torch.bmm(features, error[:, :, None])[:, :, 0]
+    return Response(output, readout_force, slopes, slope, product)
 
 
 def probe_vector(inputs: Tensor) -> Tensor:
@@ -208,9 +205,9 @@ def predict(
     activation: Activation,
     offset: Tensor | None = None,
 ) -> Tensor:
-    """Return f (Pt,) of one network: readout (N,), hidden (N, D), inputs x/√D (Pt, D), offset added to h (N, Pt).
+    """Return f (Pt,) of one network: readout (N,), hidden (N, D), inputs x/√D (Pt, D).
 
-    Test sets are large, so points go in blocks that fit in the cache.
+    ``offset`` (N, Pt) is added to h. Test sets are large, so points go in blocks that fit in the cache.
     """
     block = max(1, working_set(hidden) // len(readout))
     pieces = []
@@ -224,7 +221,15 @@ def predict(
 
 def working_set(like: Tensor) -> int:
     """Elements of the largest temporary worth making: a cache's worth on a CPU, a GPU's worth on a GPU."""
-    return 2**26 if like.is_cuda else 2**19
+    return 2**26 if like.is_cuda else 2**17
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what temporaries free; returned to the system each time, a step takes half as long again.
+
+    Freeing one large block raises malloc's dynamic thresholds to that block's size, for the process.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def per_chunk(networks: int, width: int, samples: int, like: Tensor) -> list[range]:
@@ -234,7 +239,7 @@ def per_chunk(networks: int, width: int, samples: int, like: Tensor) -> list[ran
 
 
 def check_seeds(seeds: Sequence[int]) -> list[int]:
-    """Return the seeds as ints; raises InputError when there are none or a seed repeats within one data set."""
+    """Return the seeds as ints; raises InputError when there are none."""
     if len(seeds) == 0:
         raise InputError("seeds = (): expected at least one; pass e.g. seeds=(0,)")
     return [int(seed) for seed in seeds]

@@ -1,0 +1,39 @@
+"""Has a chain mixed? Effective sample sizes and stationarity of scalar series."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LEAST_SAMPLES = 20.0
+"""Effective samples below which a mean says little."""
+LARGEST_DRIFT = 5.0
+"""Standard errors by which the means of a series' halves may differ."""
+
+
+def autocorrelation_time(series: np.ndarray) -> float:
+    """Return the integrated autocorrelation time 1 + 2Σρ_t of a series (n,), in its own steps.
+
+    The sum stops at Sokal's window, five times the running estimate; a constant series has time n.
+    """
+    count = len(series)
+    centred = series - series.mean()
+    power = np.abs(np.fft.rfft(centred, 2 * count)) ** 2
+    covariance = np.fft.irfft(power)[:count]
+    if not covariance[0] > (1e-12 * np.abs(series).max()) ** 2 * count:
+        return float(count)
+    times = 2 * np.cumsum(covariance / covariance[0]) - 1
+    inside = np.arange(count) < 5 * times
+    return float(max(times[-1 if inside.all() else int(np.argmin(inside))], 1e-3))
+
+
+def effective_samples(series: np.ndarray) -> float:
+    """Return n over the integrated autocorrelation time of a series (n,), at most n."""
+    return float(min(len(series) / autocorrelation_time(series), len(series)))
+
+
+def drift(series: np.ndarray) -> float:
+    """Return |difference of the two halves' means| in its standard errors (autocorrelation included)."""
+    halves = np.array_split(series, 2)
+    variance = sum(half.var() / effective_samples(half) for half in halves)
+    gap = abs(halves[0].mean() - halves[1].mean())
+    return float(gap / np.sqrt(variance)) if variance > 0 else 0.0

@@ -1,0 +1,208 @@
+"""The concave dual that both linear saddle points share, and Newton's method on it (docs/theory.md §1 eq. (5))."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from infwidth.numerics.status import Status
+
+TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Potential:
+    """Λ(k) of a linear hidden layer tied to an anchor, on its domain q > 0.
+
+        Λ(k) = −½ log q + (δ/L)² kᵀA1k / (2 λ_w q),    q = 1 − |k|²/(L λ_w),    L = λ_W + δ
+
+    This is docs/theory.md §1 eq. (6). The fixed point of gradient flow (§2) has the same Λ without the
+    logarithm, which comes from the posterior's spread of W around its mean.
+
+    Attributes:
+        anchor: A1 = E W̄W̄ᵀ, (D, D).
+        pull: δ/L, between 0 and 1.
+        compliance: 1/L; 0 when δ = ∞.
+        readout_decay: λ_w.
+        spread: whether W scatters around its mean (the posterior) or not (the flow).
+    """
+
+    anchor: np.ndarray
+    pull: float
+    compliance: float
+    readout_decay: float
+    spread: bool = True
+
+    @classmethod
+    def elastic(
+        cls, anchor: np.ndarray, elastic_coupling: float, hidden_decay: float, readout_decay: float, spread: bool
+    ) -> Potential:
+        """The potential at elastic coupling δ; δ = ∞ is exact."""
+        stiffness = hidden_decay + elastic_coupling
+        pull = 1.0 if math.isinf(stiffness) else elastic_coupling / stiffness
+        return cls(anchor, pull, 1 / stiffness, readout_decay, spread)
+
+    def project(self, basis: np.ndarray) -> Potential:
+        """The potential of k = basis·κ as a function of κ; ``basis`` (D, r) has orthonormal columns."""
+        return replace(self, anchor=basis.T @ self.anchor @ basis)
+
+    @property
+    def _rate(self) -> float:
+        return self.compliance / self.readout_decay
+
+    def margin(self, k: np.ndarray) -> float:
+        """q, the distance from the border of the domain: 1 at k = 0."""
+        return 1 - self._rate * float(k @ k)
+
+    def value(self, k: np.ndarray) -> float:
+        """Λ(k)."""
+        loss = self._rate * float(k @ k)
+        entropy = -0.5 * math.log1p(-loss) if self.spread else 0.0
+        return entropy + self.pull**2 * float(k @ self.anchor @ k) / (2 * self.readout_decay * (1 - loss))
+
+    def gradient(self, k: np.ndarray) -> np.ndarray:
+        """∇Λ(k), (D,)."""
+        q, r, weight = self.margin(k), self._rate, self.pull**2 / self.readout_decay
+        ak = self.anchor @ k
+        return self.spread * r * k / q + weight * (ak / q + r * (k @ ak) * k / q**2)
+
+    def hessian(self, k: np.ndarray) -> np.ndarray:
+        """∇²Λ(k), (D, D), positive semidefinite."""
+        q, r, weight = self.margin(k), self._rate, self.pull**2 / self.readout_decay
+        ak = self.anchor @ k
+        e = k @ ak
+        mixed = np.outer(ak, k)
+        out = weight * (self.anchor / q + 2 * r * (mixed + mixed.T) / q**2)
+        out += (2 * self.spread * r**2 / q**2 + 4 * weight * r**2 * e / q**3) * np.outer(k, k)
+        out[np.diag_indices_from(out)] += self.spread * r / q + weight * r * e / q**2
+        return out
+
+    def second_moment(self, k: np.ndarray) -> np.ndarray:
+        """E WWᵀ, (D, D), of hidden weights tilted by k; ∇Λ = E WWᵀ k/λ_w."""
+        tilt = np.eye(len(k)) + (self._rate / self.margin(k)) * np.outer(k, k)
+        return self.spread * self.compliance * tilt + self.pull**2 * tilt @ self.anchor @ tilt
+
+
+@dataclass(frozen=True)
+class Design:
+    """Training inputs over √D with their thin singular value decomposition, computed once for all couplings.
+
+    Attributes:
+        matrix: X/√D, (P, D).
+        left: U, (P, r) with r = min(P, D).
+        singular: σ, (r,).
+        right: V, (D, r).
+    """
+
+    matrix: np.ndarray
+    left: np.ndarray
+    singular: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: np.ndarray) -> Design:
+        """Decompose X/√D, (P, D)."""
+        left, singular, right = np.linalg.svd(matrix, full_matrices=False)
+        return cls(matrix, left, singular, right.T)
+
+
+@dataclass(frozen=True)
+class DualSolution:
+    """Where Newton's method on the dual ended.
+
+    Attributes:
+        dual: g, (P,).
+        drive: k = γXᵀg/√D, (D,).
+        weights: v = ∇Λ/γ, (D,); the predictor is f(x) = x·v/√D.
+        objective: S(g).
+        margin: q.
+        residual: |y − ρg − f̂|/|y| on the training points.
+        gap: Newton's estimate of S(g*) − S(g).
+        iterations: Newton steps.
+        status: CONVERGED when residual ≤ tolerance, else STALLED.
+    """
+
+    dual: np.ndarray
+    drive: np.ndarray
+    weights: np.ndarray
+    objective: float
+    margin: float
+    residual: float
+    gap: float
+    iterations: int
+    status: Status
+
+
+def maximise(
+    design: Design,
+    labels: np.ndarray,
+    potential: Potential,
+    *,
+    strength: float,
+    ridge: float,
+    max_iterations: int = 200,
+    tolerance: float = TOLERANCE,
+) -> DualSolution:
+    """Maximise S(g) = γ² y·g − γ²ρ|g|²/2 − Λ(γXᵀg/√D) by Newton's method from g = 0.
+
+    Steps are halved until q > 0 and S grows. In the singular basis of X the components of g outside the range
+    of X decouple, so a step costs min(P, D)³ whichever of P and D is the larger.
+
+    Args:
+        design: the training inputs.
+        labels: y, (P,).
+        potential: Λ on R^D.
+        strength: γ.
+        ridge: ρ; 1/β for the posterior, 1 for the flow.
+        max_iterations: Newton steps allowed.
+        tolerance: relative residual to reach.
+
+    Returns:
+        The maximiser with its certificate.
+    """
+    inner = potential.project(design.right)
+    y, sigma = design.left.T @ labels, design.singular
+    outside = labels - design.left @ y
+    scale = float(np.linalg.norm(labels)) or 1.0
+
+    def objective(g):  # S/γ²: finite numbers of order 1 however lazy the network
+        return y @ g - ridge * (g @ g) / 2 - inner.value(strength * sigma * g) / strength**2
+
+    g = np.zeros_like(y)
+    iterations, height, progress = 0, objective(g), True
+    while True:
+        k = strength * sigma * g
+        slope = y - ridge * g - sigma * inner.gradient(k) / strength
+        curvature = sigma[:, None] * inner.hessian(k) * sigma
+        curvature[np.diag_indices_from(curvature)] += ridge
+        step = cho_solve(cho_factor(curvature, check_finite=False), slope, check_finite=False)
+        residual, decrement = float(np.linalg.norm(slope)) / scale, float(slope @ step)
+        if residual <= tolerance or iterations == max_iterations or not progress:
+            break
+        progress = False
+        length = 1.0
+        while length > 1e-10 and not progress:
+            trial = g + length * step
+            if inner.margin(strength * sigma * trial) > 0:
+                raised = objective(trial)
+                # Near the top S is flat to rounding; there the full step is a contraction and is taken.
+                progress = raised >= height + 1e-4 * length * decrement - 1e-13 * abs(height)
+            length /= 2
+        if progress:
+            g, height, iterations = trial, raised, iterations + 1
+
+    drive = design.right @ (strength * sigma * g)
+    return DualSolution(
+        dual=design.left @ g + outside / ridge,
+        drive=drive,
+        weights=potential.gradient(drive) / strength,
+        objective=strength**2 * (height + outside @ outside / (2 * ridge)),
+        margin=potential.margin(drive),
+        residual=residual,
+        gap=strength**2 * decrement / 2,
+        iterations=iterations,
+        status=Status.CONVERGED if residual <= tolerance else Status.STALLED,
+    )

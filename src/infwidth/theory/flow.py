@@ -1,0 +1,170 @@
+"""Gradient flow at infinite width: a target network started from, and tied to, a trained source network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from infwidth.numerics.checks import check_choice, check_count, check_number
+from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.arguments import Designs, check_activation, check_couplings, check_times, mean_squared_error
+from infwidth.theory.linear_flow import Course, Training, source_moment, target_course
+
+ACTIVATIONS = ("linear",)
+
+# The residual compares with a run at this many times the tolerance ...
+LOOSER = 100.0
+# ... and may exceed that run's tolerance, which is per step, by this factor.
+ACCUMULATION = 100.0
+
+
+@dataclass(frozen=True)
+class FlowSolution:
+    """The target network's course at infinite width. A sequence of n couplings δ puts a leading axis n before every
+    shape below except that of ``times``; a number adds none.
+
+    Attributes:
+        times: the target times, (T,).
+        prediction: f on the test points, (T, Pt).
+        train_loss: mean of (f − y)² over the target training points, (T,).
+        test_loss: mean of (f − y)² over the test points, (T,).
+        kernel: Φ = E φφᵀ on the target training points at the last time, (P2, P2).
+        weights: v with f(x) = x·v/√D, (T, D).
+        status: how the solver ended; a tuple for a sequence of couplings. Times that were not reached hold NaN.
+        residual: the largest, over times, of rms(f − f̃)/rms(y) on the target training points, where f̃ is the
+            answer at a hundred times the tolerance (an estimate of f̃'s error, so on the safe side for f), and
+            of the relative violation of stationarity at infinite times.
+        iterations: right-hand sides and Newton steps of the source and this target.
+        stderr: observable → standard error; 0, as nothing is sampled.
+    """
+
+    times: np.ndarray
+    prediction: np.ndarray
+    train_loss: np.ndarray
+    test_loss: np.ndarray
+    kernel: np.ndarray
+    weights: np.ndarray
+    status: Status | tuple[Status, ...]
+    residual: float | np.ndarray
+    iterations: int | np.ndarray
+    stderr: Mapping[str, float]
+
+
+def solve(
+    task: TransferTask,
+    *,
+    activation: str,
+    source_strength: float,
+    target_strength: float,
+    elastic_coupling: float | Sequence[float],
+    weight_decay: float,
+    source_weight_decay: float | None = None,
+    source_time: float,
+    target_times: Sequence[float],
+    start: str = "source",
+    anchor: str = "source",
+    rtol: float = 1e-8,
+    max_evaluations: int = 1_000_000,
+    strict: bool = True,
+) -> FlowSolution:
+    """Solve the gradient flow of elastic transfer at N = ∞ through its moment equations (docs/theory.md §2).
+
+    Time is that of the flow with learning rate γ²N on readout and hidden weights; decays and coupling enter the
+    flow as they stand. The setting is that of arXiv 2507.04448.
+
+    Args:
+        task: the data.
+        activation: one of ``ACTIVATIONS``.
+        source_strength: γ̄ > 0, feature-learning strength of the source; γ → 0 is the lazy limit.
+        target_strength: γ > 0, that of the target.
+        elastic_coupling: δ ≥ 0 of the target's hidden weights to the source's final ones, a number or a
+            sequence. 0 still starts there; inf freezes them, and its answer is exact.
+        weight_decay: λ ≥ 0 of readout and hidden weights in the target.
+        source_weight_decay: that in the source; the target's if None.
+        source_time: time for which the source trains; inf, its fixed point, needs decay.
+        target_times: increasing times ≥ 0 at which the target is observed, (T,); inf needs decay.
+        start: "source" starts hidden weights at the source's; "scratch" trains fresh weights without an anchor,
+            whatever δ.
+        anchor: "source", or "random": hidden weights start from, and are tied to, random ones of the source's
+            norm neuron by neuron, the control for anchoring as such.
+        rtol: relative tolerance of an integrator's step.
+        max_evaluations: right-hand sides allowed each integration.
+        strict: whether an unconverged point raises; if not it is returned with its status.
+
+    Returns:
+        The solution.
+
+    Raises:
+        InputError: an argument out of range, or an activation the theory does not cover.
+        UnconvergedError: an unconverged point, if ``strict``.
+    """
+    check_activation(activation, ACTIVATIONS)
+    couplings, single = check_couplings(elastic_coupling)
+    decay = check_number("weight_decay", weight_decay, minimum=0.0)
+    source_decay = decay
+    if source_weight_decay is not None:
+        source_decay = check_number("source_weight_decay", source_weight_decay, minimum=0.0)
+    times = check_times("target_times", target_times, weight_decay=decay)
+    source_end = float(check_times("source_time", [source_time], weight_decay=source_decay)[0])
+    check_choice("start", start, ("source", "scratch"))
+    check_choice("anchor", anchor, ("source", "random"))
+    rtol = check_number("rtol", rtol, minimum=1e-12, maximum=1e-3)
+    max_evaluations = check_count("max_evaluations", max_evaluations)
+
+    designs = Designs.of(task)
+    strengths = [
+        check_number(name, value, minimum=0.0, open_minimum=True)
+        for name, value in (("source_strength", source_strength), ("target_strength", target_strength))
+    ]
+    source = Training.of(designs.source, task.y_source, strengths[0], source_decay, source_decay)
+    target = Training.of(designs.target, task.y_target, strengths[1], decay, decay)
+
+    def courses(tolerance: float) -> list[Course]:
+        limits = {"rtol": tolerance, "max_evaluations": max_evaluations}
+        if start == "scratch":
+            fresh = target_course(target, np.eye(designs.target.shape[1]), 0.0, times, **limits)
+            return [fresh] * len(couplings)
+        trained = source_moment(source, source_end, designs.dimension, **limits)
+        hidden = trained.isotropic() if anchor == "random" else trained.hidden
+        return [
+            target_course(target, hidden, coupling, times, **limits).after(trained) for coupling in couplings
+        ]
+
+    allowed = ACCUMULATION * LOOSER * rtol
+    points = []
+    for coupling, course, check in zip(couplings, courses(rtol), courses(LOOSER * rtol), strict=True):
+        point = _observe(task, designs, course, check, allowed)
+        if strict and point["status"] is not Status.CONVERGED:
+            what = f"residual {point['residual']:.1e} after {course.evaluations} evaluations"
+            raise UnconvergedError(f"gradient-flow theory at elastic_coupling = {coupling:g}: {what}", point["status"])
+        points.append(point)
+    shared = {"times": times, "stderr": dict.fromkeys(("prediction", "train_loss", "test_loss", "kernel"), 0.0)}
+    if single:
+        return FlowSolution(**points[0], **shared)
+    columns = {name: np.array([point[name] for point in points]) for name in points[0] if name != "status"}
+    return FlowSolution(**columns, status=tuple(point["status"] for point in points), **shared)
+
+
+def _observe(task: TransferTask, designs: Designs, course: Course, check: Course, allowed: float) -> dict:
+    """One coupling's fields of FlowSolution."""
+    fit = course.weights @ designs.target.T
+    prediction = course.weights @ designs.test.T
+    drift = np.sqrt(mean_squared_error(fit, check.weights @ designs.target.T))
+    scale = np.sqrt(np.mean(task.y_target**2)) or 1.0
+    residual = max(course.residual, float(np.max(drift) / scale))
+    status = course.status
+    if status is Status.CONVERGED and not residual <= allowed:
+        status = Status.STALLED
+    return {
+        "prediction": prediction,
+        "train_loss": mean_squared_error(fit, task.y_target),
+        "test_loss": mean_squared_error(prediction, task.y_test),
+        "kernel": designs.target @ course.hidden @ designs.target.T,
+        "weights": designs.expand(course.weights),
+        "status": status,
+        "residual": residual,
+        "iterations": course.evaluations,
+    }

@@ -1,0 +1,201 @@
+"""Where gradient flow of a linear network ends, and its exact course on frozen features (docs/theory.md §2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from infwidth.numerics.status import Status
+from infwidth.theory.concave_dual import TOLERANCE, Design, Potential, maximise
+
+# Eigenvalues of A1 below this fraction of the largest count as directions the source does not have.
+RANK_TOLERANCE = 1e-13
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """The end of gradient flow with weight decay.
+
+    Attributes:
+        weights: v, (D,); the predictor is f(x) = x·v/√D, v = E wW/γ.
+        readout: E w².
+        hidden: E WWᵀ, (D, D).
+        residual: relative violation of the stationarity condition.
+        iterations: Newton or root-finding steps.
+        status: CONVERGED or STALLED.
+    """
+
+    weights: np.ndarray
+    readout: float
+    hidden: np.ndarray
+    residual: float
+    iterations: int
+    status: Status
+
+
+def collapses(
+    design: np.ndarray, labels: np.ndarray, *, strength: float, readout_decay: float, hidden_decay: float
+) -> bool:
+    """Whether decay wins and an unanchored network ends at f = 0: √(λ_wλ_W) ≥ γ|Xᵀy|/√D."""
+    return math.sqrt(readout_decay * hidden_decay) >= strength * np.linalg.norm(design.T @ labels)
+
+
+def free_fixed_point(
+    design: Design, labels: np.ndarray, *, strength: float, readout_decay: float, hidden_decay: float
+) -> FixedPoint:
+    """The end of an unanchored network: source, scratch, or target at δ = 0.
+
+    v minimises ½|y − Xv/√D|² + (√(λ_wλ_W)/γ)|v|. Every neuron ends with W = w s/λ_W and |s|² = λ_wλ_W, so
+    E w² = γ|v|√(λ_W/λ_w) and E WWᵀ = γ|v|√(λ_w/λ_W) ŝŝᵀ.
+
+    Args:
+        design: the training inputs.
+        labels: y, (P,).
+        strength: γ.
+        readout_decay: λ_w > 0.
+        hidden_decay: λ_W > 0.
+
+    Returns:
+        The fixed point; all zero where the network collapses.
+    """
+    d = design.matrix.shape[1]
+    decays = {"readout_decay": readout_decay, "hidden_decay": hidden_decay}
+    if collapses(design.matrix, labels, strength=strength, **decays):
+        return FixedPoint(np.zeros(d), 0.0, np.zeros((d, d)), 0.0, 0, Status.CONVERGED)
+    penalty = math.sqrt(readout_decay * hidden_decay) / strength
+    sigma = design.singular
+    pulls = sigma * (design.left.T @ labels)
+
+    def excess(norm):  # |v|²/norm² − 1 for the ridge solution of ridge penalty/norm; falls with norm
+        return float(np.sum((pulls / (sigma**2 * norm + penalty)) ** 2)) - 1
+
+    # The objective at v = 0 bounds the penalty term, hence |v|.
+    bound = float(labels @ labels) / (2 * penalty)
+    norm, report = brentq(excess, 0.0, bound, xtol=1e-300, rtol=1e-15, maxiter=500, full_output=True)
+    weights = design.right @ (pulls * norm / (sigma**2 * norm + penalty))
+    direction = weights / norm
+    slope = design.matrix.T @ (labels - design.matrix @ weights) - penalty * direction
+    residual = float(np.linalg.norm(slope) / np.linalg.norm(pulls))
+    balance = math.sqrt(readout_decay / hidden_decay)
+    return FixedPoint(
+        weights=weights,
+        readout=strength * norm / balance,
+        hidden=strength * norm * balance * np.outer(direction, direction),
+        residual=residual,
+        iterations=report.iterations,
+        status=Status.CONVERGED if residual <= TOLERANCE else Status.STALLED,
+    )
+
+
+def anchored_fixed_point(
+    design: Design,
+    labels: np.ndarray,
+    anchor: np.ndarray,
+    *,
+    strength: float,
+    elastic_coupling: float,
+    readout_decay: float,
+    hidden_decay: float,
+    max_iterations: int = 200,
+) -> FixedPoint:
+    """The end of a target network tied to an anchor: the concave dual with ridge 1 and no spread.
+
+    Every neuron ends with L W = δW̄ + w s and (λ_w − |s|²/L) w = (δ/L) s·W̄. An anchor without full rank (a source
+    that trained for ever) also admits |s|² = Lλ_w with s·W̄ = 0, where w grows by itself along a direction that the
+    source does not have: the border q = 0 of the dual, solved apart.
+
+    Args:
+        design: the training inputs.
+        labels: y, (P,).
+        anchor: A1 = E W̄W̄ᵀ, (D, D).
+        strength: γ.
+        elastic_coupling: δ ≥ 0; inf is the ridge regression on frozen features.
+        readout_decay: λ_w > 0.
+        hidden_decay: λ_W > 0.
+        max_iterations: Newton steps allowed.
+
+    Returns:
+        The fixed point.
+    """
+    total = hidden_decay + elastic_coupling
+    if elastic_coupling == 0 or (not anchor.any() and math.isfinite(total)):
+        # No anchor, or one at the origin, which only adds decay.
+        return free_fixed_point(design, labels, strength=strength, readout_decay=readout_decay, hidden_decay=total)
+    potential = Potential.elastic(anchor, elastic_coupling, hidden_decay, readout_decay, spread=False)
+    border = _border_point(design, labels, potential, strength) if math.isfinite(total) else None
+    if border is not None:
+        weights, residual, iterations = border
+        status = Status.CONVERGED if residual <= TOLERANCE else Status.STALLED
+    else:
+        saddle = maximise(design, labels, potential, strength=strength, ridge=1.0, max_iterations=max_iterations)
+        weights, residual, iterations, status = saddle.weights, saddle.residual, saddle.iterations, saddle.status
+    # Second moments from u = γv and s alone, through s·u = λ_w E w² and L W = δW̄ + w s.
+    push = strength * design.matrix.T @ (labels - design.matrix @ weights)
+    readout = strength * float(push @ weights) / readout_decay
+    tied = np.outer(push, strength * weights - potential.compliance * readout * push)
+    hidden = potential.pull**2 * anchor + potential.compliance * (tied + tied.T)
+    hidden += potential.compliance**2 * readout * np.outer(push, push)
+    return FixedPoint(weights, readout, hidden, residual, iterations, status)
+
+
+def _border_point(
+    design: Design, labels: np.ndarray, potential: Potential, strength: float
+) -> tuple[np.ndarray, float, int] | None:
+    """Weights, residual and iterations of the fixed point at q = 0, or None where the fixed point has q > 0.
+
+    There s is in the null space of A1, v = v_A + v_n with v_A in A1's range fitted without penalty, and v_n pays
+    (√(λ_wL)/γ)|v_n|. It is the solution iff it has grown enough: √(λ_wL)|v_n| ≥ γλ_w(L/δ)² v_AᵀA1⁺v_A.
+    """
+    eigenvalues, modes = np.linalg.eigh(potential.anchor)
+    inside = eigenvalues > RANK_TOLERANCE * eigenvalues[-1]
+    if inside.all():
+        return None
+    null, half = modes[:, ~inside], modes[:, inside] * np.sqrt(eigenvalues[inside])
+    fitted = np.linalg.svd(design.matrix @ half, full_matrices=False)[0]
+    rest_design, rest_labels = (x - fitted @ (fitted.T @ x) for x in (design.matrix @ null, labels))
+    total = 1 / potential.compliance
+    free = free_fixed_point(
+        Design.of(rest_design),
+        rest_labels,
+        strength=strength,
+        readout_decay=potential.readout_decay,
+        hidden_decay=total,
+    )
+    grown = null @ free.weights
+    held = np.linalg.lstsq(design.matrix @ half, labels - design.matrix @ grown, rcond=None)[0]
+    bound = strength * potential.readout_decay * float(held @ held) / potential.pull**2
+    if not grown.any() or math.sqrt(potential.readout_decay * total) * np.linalg.norm(grown) < bound:
+        return None
+    weights = grown + half @ held
+    push = design.matrix.T @ (labels - design.matrix @ weights)
+    leak = np.linalg.norm(push - null @ (null.T @ push)) / np.linalg.norm(design.matrix.T @ labels)
+    return weights, max(free.residual, float(leak)), free.iterations
+
+
+def frozen_course(
+    design: np.ndarray, labels: np.ndarray, anchor: np.ndarray, times: np.ndarray, *, readout_decay: float
+) -> np.ndarray:
+    """Weights v(t) at δ = ∞, where only the readout moves: df/dt = Φ(y − f) − λ_w f with frozen Φ.
+
+    Args:
+        design: X/√D, (P, D).
+        labels: y, (P,).
+        anchor: A1 = E W̄W̄ᵀ, (D, D).
+        times: times ≥ 0, inf allowed if λ_w > 0, (T,).
+        readout_decay: λ_w.
+
+    Returns:
+        v(t), (T, D), whatever the strength γ.
+    """
+    features = design @ anchor
+    eigenvalues, modes = np.linalg.eigh(features @ design.T)
+    rates = np.maximum(eigenvalues, 0.0) + readout_decay
+    # ∫₀ᵗ e^{−λ_w(t−t')} Δ dt' along each mode: (1 − e^{−rate·t})/rate, or t for a mode that does not decay.
+    times = np.asarray(times, dtype=np.float64)[:, None]
+    moving = rates > 0
+    with np.errstate(invalid="ignore"):
+        grown = np.where(moving, -np.expm1(-rates * times) / np.where(moving, rates, 1.0), times)
+    return (grown * (modes.T @ labels)) @ modes.T @ features

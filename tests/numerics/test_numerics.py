@@ -1,0 +1,61 @@
+"""Activations, seeds, checks, statuses."""
+
+import numpy as np
+import pytest
+import torch
+
+from infwidth.numerics.activations import ACTIVATIONS, get_activation
+from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
+from infwidth.numerics.seeds import derive_seed, generator
+from infwidth.numerics.status import Status, UnconvergedError
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=lambda activation: activation.name)
+def test_activations_are_what_they_say(activation):
+    h = torch.linspace(-3, 3, 40, dtype=torch.float64)  # misses the kink at 0
+    step = 1e-6
+    slope = (activation.value(h + step) - activation.value(h - step)) / (2 * step)
+    assert torch.allclose(activation.derivative(h), slope, atol=1e-8)
+    assert activation.derivative(h).shape == h.shape
+    if activation.homogeneity is not None:
+        assert torch.allclose(activation.value(2.5 * h), 2.5**activation.homogeneity * activation.value(h))
+    large = torch.tensor([1e3, 1e6], dtype=torch.float64)
+    growth = activation.value(large)
+    assert float(growth[1] / growth[0]) == pytest.approx(10.0 ** (3 * activation.growth))
+
+
+def test_unknown_activation_names_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'relu'"):
+        get_activation("relo")
+
+
+def test_seeds_depend_on_every_part_and_its_type():
+    seeds = {derive_seed(*path) for path in ((0, "a"), (1, "a"), (0, "b"), ("0", "a"), (0, "a", 0), (0, "a/0"))}
+    assert len(seeds) == 6
+    assert derive_seed(0, "a") == derive_seed(0, "a")
+    assert np.array_equal(generator(3, "x").standard_normal(4), generator(3, "x").standard_normal(4))
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1.0, "2", None, True, float("inf")])
+def test_bad_numbers_name_argument_value_and_range(value):
+    with pytest.raises(InputError, match=r"^δ = .*: expected a number ≥ 0; "):
+        check_number("δ", value, minimum=0)
+
+
+def test_number_ranges():
+    assert check_number("δ", float("inf"), minimum=0, allow_inf=True) == float("inf")
+    with pytest.raises(InputError, match="> 0"):
+        check_number("γ", 0.0, minimum=0, open_minimum=True)
+    with pytest.raises(InputError, match=r"\[-1, 1\]"):
+        check_number("α", 1.5, minimum=-1, maximum=1)
+    with pytest.raises(InputError, match="whole number ≥ 1"):
+        check_count("N", 0)
+    with pytest.raises(InputError, match="whole number"):
+        check_count("N", 2.5)
+    assert check_choice("a", "x", ["x"]) == "x"
+
+
+def test_every_status_has_a_remedy_and_errors_end_with_it():
+    for status in Status:
+        assert status.remedy
+        assert str(UnconvergedError("δ = 3", status)).endswith(status.remedy)

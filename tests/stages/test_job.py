@@ -1,0 +1,76 @@
+"""What every stage does around its body: outputs, manifest, log, one clear line for each failure."""
+
+import json
+
+from click.testing import CliRunner
+
+from infwidth.io.tables import make_table, read_table, write_table
+from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.stages import collect
+from infwidth.stages.job import stage
+
+
+def command(body):
+    body.__module__ = collect.__name__
+    return stage(body)
+
+
+def test_a_stage_writes_log_and_manifest(tmp_path):
+    def body(job):
+        job.outputs["x"].write_text(job.params["word"])
+        job.facts["residual"] = 1e-9
+
+    options = [
+        f"--output=x={tmp_path / 'x'}",
+        f"--output=manifest={tmp_path / 'm.json'}",
+        f"--log={tmp_path / 'l.log'}",
+    ]
+    done = CliRunner().invoke(command(body), ['--params={"word": "α", "seeds": {"0": 7}}', *options])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "x").read_text() == "α"
+    manifest = json.loads((tmp_path / "m.json").read_text())
+    assert manifest["parameters"]["seeds"] == {"0": 7}
+    assert manifest["facts"] == {"residual": 1e-9}
+    assert {"commit", "versions", "wall_time_seconds", "python"} <= set(manifest)
+    assert "done in" in (tmp_path / "l.log").read_text()
+
+
+def fail_with(error, tmp_path):
+    def body(job):
+        raise error
+
+    params = '{"experiment": "lin", "cell": "n_target=4"}'
+    done = CliRunner().invoke(command(body), [f"--params={params}", f"--log={tmp_path / 'l.log'}"])
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    return line, (tmp_path / "l.log").read_text()
+
+
+def test_known_failures_are_one_line_naming_the_cell(tmp_path):
+    line, _ = fail_with(InputError("x = 3: expected 2; change it"), tmp_path)
+    assert line == "error: collect lin n_target=4: x = 3: expected 2; change it"
+    line, log = fail_with(UnconvergedError("δ = 1", Status.DIVERGED), tmp_path)
+    assert "δ = 1: diverged; reduce" in line
+    assert "Traceback" not in log
+
+
+def test_unknown_failures_keep_their_traceback_in_the_log(tmp_path):
+    line, log = fail_with(KeyError("surprise"), tmp_path)
+    assert "KeyError" in line
+    assert "l.log" in line
+    assert "Traceback" in log
+
+
+def test_collect_joins_tables_in_one_order(tmp_path):
+    base = {"experiment": "e", "dataset": "d", "condition": "transfer", "metric": "test_loss", "value": 1.0,
+            "stderr": 0.0, "status": "converged"}  # fmt: skip
+    for kind in ("theory", "network"):
+        write_table(tmp_path / f"{kind}.csv", make_table([{**base, "kind": kind, "seed": seed} for seed in (1, 0)]))
+    inputs = [f"--input={i}={tmp_path / kind}.csv" for i, kind in enumerate(("theory", "network"))]
+    done = CliRunner().invoke(collect.main, [*inputs, f"--output=table={tmp_path / 'all.csv'}"])
+    assert done.exit_code == 0, done.output
+    table = read_table(tmp_path / "all.csv")
+    assert list(zip(table["kind"], table["seed"], strict=True)) == [
+        ("network", 0), ("network", 1), ("theory", 0), ("theory", 1)
+    ]  # fmt: skip

@@ -1,0 +1,197 @@
+"""The DAG on a tiny study, in a copy of the project: what runs, and what each kind of edit re-runs."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+COPIED = ["Snakefile", "workflow", "config", "profiles", "src", "pyproject.toml"]
+
+
+def linear(training: dict, **options) -> dict:
+    return {
+        "task": {"linear": {"dimension": 6, "overlap": [0, 0.9], "n_source": 12, "n_target": 4, "n_test": 30}},
+        "training": training,
+        "source_strength": 1.0,
+        "target_strength": 0.5,
+        "elastic_coupling": [0, 1],
+        "width": 20,
+        "data_seeds": 2,
+        **options,
+    }
+
+
+CONFIG = {
+    "preset": "default",
+    "images": {"dataset": "digits"},
+    "experiments": {
+        "bayes": linear({"bayes": {"inverse_temperature": 5, "burn_in_time": 2, "sampling_time": 4}}),
+        "flow": linear(
+            {"flow": {"weight_decay": 0.01, "source_time": 1, "target_times": [0, 1]}}, controls=["scratch"]
+        ),
+        "images": {
+            **linear({"flow": {"weight_decay": 0.1, "source_time": 1, "target_times": [1]}}, activation="relu"),
+            "task": {"images": {"source_classes": [0, 1], "target_classes": [8, 9], "n_source": 10, "n_target": 6}},
+            "theory": False,
+        },
+    },
+    "figures": {"linear_delta": "bayes", "linear_dynamics": "flow", "cifar_delta": "images"},
+}
+
+
+class Project:
+    """A copy of the project in which files may be edited."""
+
+    def __init__(self, root: Path, original: Path):
+        self.root = root
+        for name in COPIED:
+            copy = shutil.copytree if (original / name).is_dir() else shutil.copy
+            copy(original / name, root / name)
+        self.configure(CONFIG)
+
+    def configure(self, config: dict) -> None:
+        (self.root / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), "PATH": path, "COLUMNS": "300"}
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+    def run(self) -> None:
+        done = self.snakemake()
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def planned(self, *arguments: str) -> set[str]:
+        """Rule and experiment (or figure) of each job that a run would execute."""
+        done = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        text = done.stdout + done.stderr
+        assert done.returncode == 0, text
+        jobs = re.findall(r"benchmark: results/benchmarks/(\S+)\.tsv", text)
+        return {"/".join(job.split("/")[:2]) for job in jobs}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, root):
+    made = Project(tmp_path_factory.mktemp("project"), root)
+    made.run()
+    return made
+
+
+@pytest.fixture
+def edited(project):
+    """Let a test edit files of the project; what it did is undone."""
+    saved: dict[Path, str] = {}
+
+    def edit(name: str, change) -> None:
+        path = project.root / name
+        saved.setdefault(path, path.read_text(encoding="utf-8"))
+        path.write_text(change(saved[path]), encoding="utf-8")
+
+    yield edit
+    for path, text in saved.items():
+        path.write_text(text, encoding="utf-8")
+
+
+def new_configuration(change):
+    config = json.loads(json.dumps(CONFIG))
+    change(config["experiments"])
+    return lambda _: yaml.safe_dump(config)
+
+
+def test_everything_is_made_and_a_second_run_does_nothing(project):
+    results = project.root / "results"
+    for figure in CONFIG["figures"]:
+        assert all((results / f"figures/{figure}.{kind}").stat().st_size > 0 for kind in ("pdf", "png", "csv"))
+    verdicts = json.loads((results / "claims.json").read_text())
+    assert {verdict["experiment"] for verdict in verdicts} <= set(CONFIG["experiments"])
+    assert json.loads((results / "tables/flow.manifest.json").read_text())["facts"]["rows"] > 0
+    assert list((results / "logs/target/bayes").glob("*.log"))
+    assert project.planned() == set()
+
+
+def test_touch_reruns_nothing(project):
+    for path in (project.root / "src/infwidth").rglob("*.py"):
+        path.touch()
+    assert project.planned() == set()
+
+
+def test_a_figures_module_redraws_that_figure_alone(project, edited):
+    edited("src/infwidth/figures/linear_delta.py", lambda text: text + "\n# edited\n")
+    assert project.planned() == {"figure/linear_delta"}
+
+
+def test_the_bayesian_solver_reruns_its_theory_and_no_network(project, edited):
+    edited("src/infwidth/theory/bayes.py", lambda text: text + "\n# edited\n")
+    assert project.planned() == {"theory/bayes", "collect/bayes", "figure/linear_delta", "judge/bayes"} | CLAIMS
+
+
+def test_the_sampler_reruns_its_networks_and_no_theory(project, edited):
+    edited("src/infwidth/networks/langevin.py", lambda text: text + "\n# edited\n")
+    below = {"collect/bayes", "figure/linear_delta", "judge/bayes"} | CLAIMS
+    assert project.planned() == {"source/bayes", "target/bayes"} | below
+
+
+def test_image_code_leaves_linear_cells_alone(project, edited):
+    edited("src/infwidth/tasks/image_tasks.py", lambda text: text + "\n# edited\n")
+    assert {job.split("/")[1] for job in project.planned()} <= {"images", "cifar_delta", "claims"}
+    assert "data/images" in project.planned()
+
+
+def test_one_coupling_reruns_target_and_theory_of_its_experiment(project, edited):
+    edited("config/config.yaml", new_configuration(lambda e: e["flow"].update(elastic_coupling=[0, 2])))
+    below = {"collect/flow", "figure/linear_dynamics", "judge/flow"} | CLAIMS
+    assert project.planned() == {"target/flow", "theory/flow"} | below
+
+
+def test_a_new_overlap_reruns_no_source(project, edited):
+    edited("config/config.yaml", new_configuration(lambda e: e["flow"]["task"]["linear"].update(overlap=[0.5, 0, 0.9])))
+    planned = project.planned()
+    assert "source/flow" not in planned
+    assert {"data/flow", "target/flow", "theory/flow"} <= planned
+    target_jobs = project.snakemake("--dry-run", "--quiet", "host").stdout.count(
+        "benchmark: results/benchmarks/target/"
+    )
+    assert target_jobs == 1  # the new overlap's alone
+
+
+def test_only_runs_one_experiment(project):
+    planned = project.planned("--forceall", "--config", "only=flow")
+    assert {job.split("/")[1] for job in planned} == {"flow", "linear_dynamics"}
+
+
+def test_configuration_errors_come_before_any_job(project, edited):
+    edited("config/config.yaml", new_configuration(lambda e: e["flow"].update(widht=3)))
+    done = project.snakemake()
+    assert done.returncode != 0
+    text = done.stdout + done.stderr
+    assert "experiments.flow.widht: unknown key" in text
+    assert "did you mean 'width'" in text
+    assert "Traceback" not in text
+
+
+def test_bad_images_stop_their_experiment_before_its_other_jobs(project, edited):
+    def too_many(experiments):
+        experiments["images"]["task"]["images"].update(n_source=5000, source_classes=[0, 77])
+
+    edited("config/config.yaml", new_configuration(too_many))
+    done = project.snakemake("--rerun-triggers", "params", "mtime")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "77" in text
+    assert not re.search(r"(data|source|target) images", text)
+
+
+def test_missing_image_file_is_found_before_any_job(project):
+    done = project.snakemake("--config", 'images={"path": "nowhere.npz"}')
+    assert done.returncode != 0
+    assert "nowhere.npz" in done.stdout + done.stderr
+
+
+CLAIMS = {"claims"}
