@@ -1,5 +1,6 @@
 # infwidth: data → source → target → table ← theory, then figures and claims. See README.md.
 import sys
+import time
 
 from snakemake.utils import min_version
 
@@ -33,6 +34,17 @@ rule all:
     localrule: True
 
 
+STARTED = time.time()
+
+
 onstart:
-    jobs = list(workflow.dag.needrun_jobs())
-    print(announcement(jobs, workflow.cores or 1), file=sys.stderr)
+    benchmarks = [
+        str(job.benchmark) for job in workflow.dag.needrun_jobs() if job.benchmark
+    ]
+    print(announcement(benchmarks, workflow.cores or 1), file=sys.stderr)
+
+
+# Snakemake shows a failed job's whole command; what went wrong is said once more, where it can be seen.
+onerror:
+    for line in failures(STARTED):
+        print(line, file=sys.stderr)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -53,7 +55,18 @@ def keys() -> None:
 @click.argument("arguments", nargs=-1)
 def plan(arguments: tuple[str, ...]) -> None:
     """Show what a run would do, how many jobs and the expected minutes; ARGUMENTS go to Snakemake."""
-    sys.exit(subprocess.run(["snakemake", "--dry-run", *arguments]).returncode)
+    from infwidth.io.timing import announcement
+
+    command = ["snakemake", "--dry-run", "--quiet", "host", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        click.echo(done.stdout, err=True)
+        sys.exit(done.returncode)
+    benchmarks = re.findall(r"benchmark: (\S+)", done.stdout)
+    for rule, count in Counter(path.split("/benchmarks/")[1].split("/")[0] for path in benchmarks).items():
+        click.echo(f"{rule.removesuffix('.tsv'):<8} {count:>4}")
+    cores = re.search(r"--cores[= ](\d+)", " ".join(arguments))
+    click.echo(announcement(benchmarks, int(cores[1]) if cores else 1))
 
 
 @main.command()

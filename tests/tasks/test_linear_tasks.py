@@ -40,7 +40,7 @@ def test_nearly_parallel_draws_are_orthogonalised_to_rounding():
 def test_shapes_and_label():
     task = draw()
     assert [getattr(task, name).shape for name in DATA] == [(40, 12), (40,), (30, 12), (30,), (25, 12), (25,)]
-    assert task.label == "linear, overlap 0.6"
+    assert task.label == "linear teachers"
 
 
 def test_overlap_changes_target_labels_only():

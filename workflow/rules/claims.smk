@@ -10,7 +10,7 @@ rule judge:
     benchmark:
         f"{RESULTS}/benchmarks/judge/{{experiment}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     params:
         job=lambda w: as_argument({"experiment": w.experiment}),
@@ -36,7 +36,7 @@ rule claims:
     benchmark:
         f"{RESULTS}/benchmarks/claims.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     params:
         verdicts=lambda w, input: numbered(input.verdicts),

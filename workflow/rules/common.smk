@@ -1,5 +1,7 @@
 # Helpers of the rules: the resolved plan, and what a rule takes from it.
+import os
 import shutil
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -7,7 +9,7 @@ try:
     from infwidth.io.closure import import_closure
     from infwidth.io.config import load_schema, resolve_config
     from infwidth.io.plan import Plan, as_argument
-    from infwidth.io.timing import expected_seconds, read_seconds, recorded_seconds
+    from infwidth.io.timing import announcement
     from infwidth.numerics.checks import InputError
     from infwidth.tasks.image_sources import check_image_file
 except ImportError as error:
@@ -17,12 +19,17 @@ except ImportError as error:
     )
 
 
+def image_files(config):
+    """The configured image archive, if it is one and not a folder: a change of it re-runs what is made of it."""
+    path = config["images"]["path"]
+    return [path] if path and (path.endswith(".npz") or os.path.isfile(path)) else []
+
+
 def make_plan():
     """Validate the configuration before any job starts: one line an error."""
     try:
         plan = Plan(resolve_config(config, load_schema()))
-        path = plan.config["images"]["path"]
-        if path and path.endswith(".npz"):
+        for path in image_files(plan.config):
             check_image_file(path)
     except InputError as error:
         raise WorkflowError(f"configuration:\n{error}")
@@ -49,12 +56,6 @@ def trainer_module(experiment):
 
 def theory_module(experiment):
     return f"theory.{PLAN.training(experiment)}"
-
-
-def image_files():
-    """The configured image file, if it is one: a change of it re-runs what is made of it."""
-    path = PLAN.config["images"]["path"]
-    return [path] if path and path.endswith(".npz") else []
 
 
 def pool_file(experiment):
@@ -100,6 +101,29 @@ def gpus():
     return 1 if on_gpu else 0
 
 
+def conda_environment(wildcards):
+    """The environment of environment.yml, under `--sdm conda`; otherwise rules run in the one that is active.
+
+    Snakemake asks conda about a named environment even where it is not used, and fails without conda.
+    """
+    methods = {method.name for method in workflow.deployment_settings.deployment_method}
+    return "infwidth" if "CONDA" in methods else None
+
+
+def failures(since):
+    """The one line that each job failed with, from the logs written since that time."""
+    logs = [
+        path
+        for path in Path(RESULTS, "logs").rglob("*.log")
+        if path.stat().st_mtime >= since
+    ]
+    last = [
+        (path.read_text(encoding="utf-8").splitlines() or [""])[-1]
+        for path in sorted(logs)
+    ]
+    return [line[line.index("error: ") :] for line in last if "error: " in line]
+
+
 def numbered(paths):
     """Several files as --input options of a stage."""
     return [f"--input={i}={path}" for i, path in enumerate(paths)]
@@ -116,20 +140,3 @@ def targets():
     if PLAN.config["only"] is None:
         wanted += [f"{RESULTS}/claims.json", f"{RESULTS}/claims.md"]
     return wanted
-
-
-def announcement(jobs, cores):
-    """The line a run starts with: experiments, cells, jobs, expected minutes."""
-    names = [
-        str(job.benchmark).removeprefix(f"{RESULTS}/benchmarks/").removesuffix(".tsv")
-        for job in jobs
-        if job.benchmark
-    ]
-    reference = read_seconds(f"results/reference/{PLAN.config['preset']}/seconds.csv")
-    seconds = expected_seconds(names, recorded_seconds(RESULTS), reference)
-    expected = (
-        "minutes unknown"
-        if seconds is None
-        else f"about {seconds / cores / 60:.1f} minutes on {cores} cores"
-    )
-    return f"infwidth: {PLAN.describe()}, {len(names)} jobs to run, {expected}"

@@ -1,7 +1,7 @@
 rule pool:
     input:
         code=code("stages.pool"),
-        images=image_files(),
+        images=image_files(PLAN.config),
     output:
         data=f"{RESULTS}/data/{{experiment}}/pool.npz",
         manifest=f"{RESULTS}/data/{{experiment}}/pool.manifest.json",
@@ -10,7 +10,7 @@ rule pool:
     benchmark:
         f"{RESULTS}/benchmarks/pool/{{experiment}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     params:
         job=lambda w: as_argument(PLAN.pool_parameters(w.experiment)),
@@ -31,7 +31,7 @@ rule data:
     benchmark:
         f"{RESULTS}/benchmarks/data/{{experiment}}/{{part}}/{{cell}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     params:
         job=lambda w: as_argument(PLAN.data_parameters(w.experiment, w.cell, w.part)),

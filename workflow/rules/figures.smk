@@ -16,7 +16,7 @@ rule figure:
     benchmark:
         f"{RESULTS}/benchmarks/figure/{{figure}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     params:
         job=lambda w: as_argument({"figure": w.figure}),

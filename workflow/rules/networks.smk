@@ -12,7 +12,7 @@ rule source:
     benchmark:
         f"{RESULTS}/benchmarks/source/{{experiment}}/{{cell}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     resources:
         gpu=lambda w: gpus(),
@@ -40,7 +40,7 @@ rule target:
     benchmark:
         f"{RESULTS}/benchmarks/target/{{experiment}}/{{cell}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     resources:
         gpu=lambda w: gpus(),

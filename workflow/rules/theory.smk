@@ -15,7 +15,7 @@ rule theory:
     benchmark:
         f"{RESULTS}/benchmarks/theory/{{experiment}}/{{cell}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     params:
         job=lambda w: as_argument(PLAN.theory_parameters(w.experiment, w.cell)),
@@ -37,7 +37,7 @@ rule collect:
     benchmark:
         f"{RESULTS}/benchmarks/collect/{{experiment}}.tsv"
     conda:
-        "infwidth"
+        conda_environment
     threads: 1
     params:
         parts=lambda w, input: numbered(input.parts),

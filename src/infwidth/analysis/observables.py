@@ -15,19 +15,11 @@ def expected_squared_error(mean: np.ndarray, second_moment: np.ndarray, labels: 
     return np.mean(second_moment - 2 * mean * labels + labels**2, axis=-1)
 
 
-def sign_error(prediction: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Fraction of samples whose prediction has the wrong sign, for labels ±1; 0 counts as wrong. (…, P) → (…)."""
-    return np.mean(prediction * labels <= 0, axis=-1)
+def classification_error(prediction: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Fraction of samples whose prediction has the wrong sign, as ``{"test_error": (…)}``; empty unless labels are ±1.
 
-
-def losses(
-    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return train and test loss, and the test error where labels are ±1."""
-    found = {
-        "train_loss": mean_squared_error(train, train_labels),
-        "test_loss": mean_squared_error(test, test_labels),
-    }
-    if np.all(np.abs(test_labels) == 1):
-        found["test_error"] = sign_error(test, test_labels)
-    return found
+    A prediction of 0 counts as wrong. Shapes (…, P) → (…).
+    """
+    if not np.all(np.abs(labels) == 1):
+        return {}
+    return {"test_error": np.mean(prediction * labels <= 0, axis=-1)}

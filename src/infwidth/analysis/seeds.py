@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -42,31 +42,39 @@ def widest(table: pd.DataFrame) -> pd.DataFrame:
     return table[~networks | (table["width"] == table.loc[networks, "width"].max())]
 
 
-def relative_difference(table: pd.DataFrame) -> pd.DataFrame:
-    """How far networks are from theory on the same data: (network − theory)/theory, with its error over seeds.
+def paired_difference(found: pd.DataFrame, base: pd.DataFrame, *, ignoring: Collection[str]) -> pd.DataFrame:
+    """Compare points with others on the same data sets: (found − base)/base, with its error over seeds.
 
-    The numerator's standard error is that of the paired difference, so what both owe to the data drops out.
+    The standard error is that of the paired difference, so what both owe to the data drops out of it.
+
+    Args:
+        found: rows of the table.
+        base: the rows to hold them against.
+        ignoring: the columns in which a pair may differ.
 
     Returns:
-        One row a point that both cover: its columns, ``mean``, ``stderr``, ``seeds``, ``converged``.
+        One row a point that both cover, with ``found``'s columns, ``mean``, ``stderr``, ``seeds``, ``converged``.
     """
-    axes = [key for key in POINT if key not in ("kind", "width")]
-    sides = {kind: rows[[*axes, "seed", "value", "status"]] for kind, rows in table.groupby("kind", sort=False)}
-    if set(sides) != {"theory", "network"}:
-        return pd.DataFrame(columns=[*axes, "mean", "stderr", "seeds", "converged"])
-    both = sides["network"].merge(sides["theory"], on=[*axes, "seed"], suffixes=("_network", "_theory"))
-    good = (both["status_network"] == Status.CONVERGED.value) & (both["status_theory"] == Status.CONVERGED.value)
-    both = both.assign(difference=both["value_network"] - both["value_theory"], good=good)
-    found = both.groupby(axes, dropna=False, sort=True).agg(
+    axes = [key for key in KEYS if key not in ignoring]
+    both = found.merge(base[[*axes, "value", "status"]], on=axes, suffixes=("", "_base"))
+    good = (both["status"] == Status.CONVERGED.value) & (both["status_base"] == Status.CONVERGED.value)
+    both = both.assign(difference=both["value"] - both["value_base"], good=good)
+    pairs = both.groupby(POINT, dropna=False, sort=True).agg(
         difference=("difference", "mean"),
         error=("difference", "sem"),
-        scale=("value_theory", "mean"),
+        scale=("value_base", "mean"),
         seeds=("difference", "size"),
         converged=("good", "all"),
     )
-    found["mean"] = found.pop("difference") / found["scale"]
-    found["stderr"] = found.pop("error") / found.pop("scale")
-    return found.reset_index()
+    pairs["mean"] = pairs.pop("difference") / pairs["scale"]
+    pairs["stderr"] = pairs.pop("error") / pairs.pop("scale")
+    return pairs.reset_index()
+
+
+def relative_difference(table: pd.DataFrame) -> pd.DataFrame:
+    """How far networks are from theory on the same data; see :func:`paired_difference`."""
+    networks, theory = (table[table["kind"] == kind] for kind in ("network", "theory"))
+    return paired_difference(networks, theory, ignoring=("kind", "width"))
 
 
 def jackknife(statistic: Callable[[pd.DataFrame], float], table: pd.DataFrame) -> tuple[float, float, int]:

@@ -1,35 +1,47 @@
-"""Image classes, gradient flow: final test loss and error against δ for each γ, with both controls."""
+"""Image classes, gradient flow: final test loss and error against δ for each γ, with both controls, and the gain."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds, widest
-from infwidth.figures.style import colours, coupling_axis, draw_curve, name_looks, new_figure
+from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference, widest
+from infwidth.figures.style import colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
 from infwidth.io.tables import select
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows. Theory is drawn where the table has it.
 
+    The third panel compares with training from scratch on the same data, which most of the scatter drops out of.
+
     Args:
         table: the experiment's table.
     """
-    points = mean_over_seeds(at_last_time(select(widest(table), metric=["test_loss", "test_error"])))
+    rows = at_last_time(select(widest(table), metric=["test_loss", "test_error"]))
+    losses = select(rows, metric="test_loss")
+    gains = paired_difference(
+        select(losses, condition=["transfer", "random_anchor"]),
+        select(losses, condition="scratch"),
+        ignoring=("condition", "elastic_coupling"),
+    )
+    gains = gains.assign(metric="change from scratch, %", mean=100 * gains["mean"], stderr=100 * gains["stderr"])
+    points = pd.concat([mean_over_seeds(rows), gains], ignore_index=True)
+
     palette = colours(points["target_strength"].unique())
-    figure, (panels,) = new_figure(1, 2)
-    for metric, axes in zip(("test_loss", "test_error"), panels, strict=True):
-        couplings = points["elastic_coupling"].dropna()
+    shifts = side_by_side(palette)
+    figure, (panels,) = new_figure(1, 3)
+    couplings = points["elastic_coupling"].dropna()
+    for metric, axes in zip(("test_loss", "test_error", "change from scratch, %"), panels, strict=True):
         positions = coupling_axis(axes, couplings)
-        chosen = select(points, metric=metric)
-        for (strength, condition), curve in chosen.groupby(["target_strength", "condition"]):
+        for (strength, condition), curve in select(points, metric=metric).groupby(["target_strength", "condition"]):
             if condition == "scratch":  # has no δ: a level across the panel
-                curve = pd.concat(
-                    [curve.assign(elastic_coupling=coupling) for coupling in (couplings.min(), couplings.max())]
-                )
-            x = curve["elastic_coupling"].map(positions)
+                ends = (couplings.min(), couplings.max())
+                curve = pd.concat([curve.assign(elastic_coupling=end) for end in ends])
+            x = curve["elastic_coupling"].map(positions) + shifts[strength]
             draw_curve(axes, x, curve, colour=palette[strength], condition=condition)
         axes.set(ylabel=metric.replace("_", " "), title=table["dataset"].iloc[0])
+    panels[2].axhline(0, color="0.3", linewidth=1)
+    panels[2].set_title("test loss on the same data")
     name_looks(panels[0], points, {colour: f"γ = {strength:g}" for strength, colour in palette.items()})
     return figure, points

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import mean_over_seeds, relative_difference, widest
-from infwidth.figures.style import colours, coupling_axis, draw_curve, name_looks, new_figure
+from infwidth.figures.style import colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
 from infwidth.io.tables import select
 
 
@@ -28,13 +28,13 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
     coupling_axis(right, rows["elastic_coupling"])
     right.axhline(0, color="0.3", linewidth=1)
-    shift = dict(zip(palette, 0.07 * (pd.RangeIndex(len(palette)) - (len(palette) - 1) / 2), strict=True))
+    shifts = side_by_side(palette)
     for overlap, curve in differences.groupby("overlap"):
-        x = curve["elastic_coupling"].map(positions) + shift[overlap]
+        x = curve["elastic_coupling"].map(positions) + shifts[overlap]
         draw_curve(
             right,
             x,
-            curve.assign(kind="network", mean=100 * curve["mean"], stderr=100 * curve["stderr"]),
+            curve.assign(mean=100 * curve["mean"], stderr=100 * curve["stderr"]),
             colour=palette[overlap],
             joined=False,
         )

@@ -129,6 +129,11 @@ def colours(values: Sequence[float]) -> dict[float, tuple]:
     return dict(zip(ordered, sns.color_palette("viridis", len(ordered) + 1)[: len(ordered)], strict=True))
 
 
+def side_by_side(values: Sequence[float]) -> dict[float, float]:
+    """Small shifts in x that keep the error bars of several curves apart."""
+    return {value: 0.07 * (i - (len(values) - 1) / 2) for i, value in enumerate(values)}
+
+
 def save_figure(figure: Figure, plotted: pd.DataFrame, paths: Mapping[str, Path]) -> None:
     """Write the figure as ``pdf`` and ``png`` and the numbers it shows as ``csv``, without dates, so that equal
     figures are equal files.

@@ -206,6 +206,8 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         for key, values in {"source_strength": shown["source_strength"], **task}.items():
             if key in ("source_strength", "n_source", "n_target") and len(values) > 1:
                 yield f"figures.{figure} = {experiment!r}: shows one {key}, not {values}; make an experiment of each"
+    if config["images"]["dataset"] == "digits" and config["images"]["path"]:
+        yield f"images.path = {config['images']['path']!r}: expected none, as digits come with scikit-learn; remove it"
     if config["only"] and not selected_experiments(config):
         yield f"only = {config['only']!r}: matches no experiment; choose one of {', '.join(config['experiments'])}"
 

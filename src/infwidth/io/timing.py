@@ -34,6 +34,30 @@ def read_seconds(path: str | Path) -> dict[str, float]:
     return pd.read_csv(path, index_col="job")["seconds"].to_dict()
 
 
+def announcement(benchmarks: Iterable[str], cores: int) -> str:
+    """One line on the jobs of a run: experiments, cells, jobs, expected minutes.
+
+    Args:
+        benchmarks: the jobs' benchmark files, ``results[/<preset>]/benchmarks/rule/experiment/cell.tsv``.
+        cores: number of jobs that run at a time.
+    """
+    benchmarks = list(benchmarks)
+    if not benchmarks:
+        return "infwidth: nothing to run, everything is up to date"
+    results = Path(benchmarks[0].split("/benchmarks/")[0])
+    preset = "default" if results.name == "results" else results.name
+    jobs = [path.split("/benchmarks/")[1].removesuffix(".tsv") for path in benchmarks]
+    experiments = sorted({job.split("/")[1] for job in jobs if job.split("/")[0] not in ("figure", "claims")})
+    cells = {tuple(job.split("/")[1:]) for job in jobs if job.split("/")[0] in ("target", "theory")}
+    reference = read_seconds(Path("results/reference") / preset / "seconds.csv")
+    seconds = expected_seconds(jobs, recorded_seconds(results), reference)
+    expected = "an unknown time" if seconds is None else f"about {max(0.1, seconds / cores / 60):.1f} minutes"
+    return (
+        f"infwidth: {len(experiments)} experiments ({', '.join(experiments)}), {len(cells)} cells, "
+        f"{len(jobs)} jobs to run, {expected} on {cores} cores"
+    )
+
+
 def expected_seconds(jobs: Iterable[str], *records: Mapping[str, float]) -> float | None:
     """Estimate the summed time of ``jobs``.
 

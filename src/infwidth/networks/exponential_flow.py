@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from infwidth.networks.two_layer import Response, keep_freed_memory, probe_vector, respond
+from infwidth.networks.two_layer import Progress, Response, keep_freed_memory, probe_vector, respond
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 
@@ -139,9 +139,7 @@ class _Flow:
         predictor = replace(batch, readout=readout, hidden=hidden)
         second = self.respond(predictor)
         readout = readout + _per_row(twice * batch.strength) * (second.readout_force - first.readout_force)
-        hidden = hidden + _per_matrix(hidden_twice * batch.strength) * (
-            second.hidden_force - first.hidden_force
-        )
+        hidden = hidden + _per_matrix(hidden_twice * batch.strength) * (second.hidden_force - first.hidden_force)
         return replace(batch, readout=readout, hidden=hidden), second.output
 
 
@@ -153,7 +151,7 @@ def integrate(
     *,
     activation: Activation,
     safety: float = DEFAULT_SAFETY,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> FlowOutcome:
     """Integrate K networks along (7) and record each at every time.
 
@@ -250,9 +248,7 @@ def integrate(
             )
             response = Response(
                 *(
-                    None
-                    if new is None or old is None
-                    else torch.where(good.view(-1, *[1] * (new.ndim - 1)), new, old)
+                    None if new is None or old is None else torch.where(good.view(-1, *[1] * (new.ndim - 1)), new, old)
                     for new, old in zip(answer, response, strict=True)
                 )
             )

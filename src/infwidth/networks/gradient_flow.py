@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from infwidth.networks.exponential_flow import DEFAULT_SAFETY, FlowBatch, FlowOutcome, decay_factor, integrate
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
-from infwidth.networks.subspace import TrainingSpan, training_span
+from infwidth.networks.starts import Starts, target_batch
+from infwidth.networks.subspace import training_span
 from infwidth.networks.two_layer import (
+    Progress,
     SourceNetworks,
     TargetPoint,
     check_seeds,
     data_batch,
     draw,
     feature_kernel,
-    origin_weights,
+    part_of,
     per_chunk,
     predict,
+    target_data,
 )
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
-
-Progress = Callable[[float], None] | None
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,7 @@ def train_source(
             readout=torch.cat([halves, -halves], 1),
             hidden=torch.cat([coordinates, coordinates], 1),
             anchor=None,
-            inputs=torch.stack([span.coordinates(x[b]) for span, b in zip(spans, chunk, strict=True)])
-            / dimension**0.5,
+            inputs=torch.stack([span.coordinates(x[b]) for span, b in zip(spans, chunk, strict=True)]) / dimension**0.5,
             labels=y[chunk.start : chunk.stop],
             strength=x.new_full((len(chunk),), source_strength),
             readout_decay=rate,
@@ -137,7 +136,7 @@ def train_source(
                 keep,
                 activation=phi,
                 safety=safety,
-                progress=_part(progress, number, len(chunks)),
+                progress=part_of(progress, number, len(chunks)),
             )
         )
     status, steps, _ = _join(outcomes)
@@ -188,19 +187,7 @@ def train_target(
     """
     phi, seeds, times = get_activation(activation), check_seeds(seeds), _check_times(times)
     check_number("weight_decay", weight_decay, minimum=0.0)
-    if len(seeds) != len(source.hidden):
-        raise InputError(
-            f"{len(seeds)} seeds for {len(source.hidden)} source networks: expected one each; match them"
-        )
-    if not points:
-        raise InputError(
-            "points is empty: expected at least one TargetPoint; pass [TargetPoint(1.0, 0.5)], say"
-        )
-    source = SourceNetworks(
-        source.hidden.to(device, dtype), source.readout.to(device, dtype), source.status, source.steps
-    )
-    x, y = data_batch(x, y, len(seeds), dtype, device)
-    x_test, _ = data_batch(x_test, None, len(seeds), dtype, device)
+    source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
     bodies, groups, width = len(seeds), len(points), source.hidden.shape[1]
     samples, tests = x.shape[1], x_test.shape[1]
     train_prediction = np.full((bodies * groups, len(times), samples), np.nan)
@@ -208,9 +195,9 @@ def train_target(
     kernel = np.full((bodies * groups, samples, samples), np.nan)
     outcomes, chunks = [], per_chunk(bodies * groups, 2 * width, samples, x)
     for number, chunk in enumerate(chunks):
-        starts = _Starts(source, x, x_test, seeds)
+        starts = Starts(source, x, x_test, seeds)
         pairs = [divmod(k, groups) for k in chunk]
-        batch = _target_batch(starts, pairs, points, y, weight_decay)
+        batch = target_batch(starts, pairs, points, y, weight_decay)
 
         def keep(k, t, w, coordinates, output, chunk=chunk, pairs=pairs, starts=starts, batch=batch):
             b, g = pairs[k]
@@ -232,7 +219,7 @@ def train_target(
                 keep,
                 activation=phi,
                 safety=safety,
-                progress=_part(progress, number, len(chunks)),
+                progress=part_of(progress, number, len(chunks)),
             )
         )
     status, steps, residual = _join(outcomes)
@@ -309,7 +296,7 @@ def run(
         weight_decay=weight_decay if source_weight_decay is None else source_weight_decay,
         time=source_time,
         width=width,
-        progress=_part(progress, 0, 2),
+        progress=part_of(progress, 0, 2),
         **common,
     )
     if strict:
@@ -322,7 +309,7 @@ def run(
         points=points,
         weight_decay=weight_decay,
         times=target_times,
-        progress=_part(progress, 1, 2),
+        progress=part_of(progress, 1, 2),
         **common,
     )
     if strict:
@@ -342,62 +329,6 @@ def run(
     )
 
 
-class _Starts:
-    """Data and starting weights of the networks of one chunk, in coordinates of their training spans."""
-
-    def __init__(self, source: SourceNetworks, x: Tensor, x_test: Tensor, seeds: Sequence[int]):
-        self.source, self.x, self.x_test, self.seeds = source, x, x_test, seeds
-        self.spans: dict[int, TrainingSpan] = {}
-        self.inputs: dict[int, Tensor] = {}
-        self.tests: dict[int, Tensor] = {}
-        self._weights: dict[tuple[int, str], tuple[Tensor, Tensor | None]] = {}
-
-    def _load(self, b: int, origin: str) -> tuple[Tensor, Tensor | None]:
-        if b not in self.spans:
-            self.spans[b] = span = training_span(self.x[b])
-            root = self.x.shape[-1] ** 0.5
-            self.inputs[b] = span.coordinates(self.x[b]) / root
-            self.tests[b] = span.coordinates(self.x_test[b]) / root
-        if (b, origin) not in self._weights:
-            full = origin_weights(self.source, b, self.seeds[b], origin)
-            products = self.spans[b].passive_products(full, self.x_test[b] / self.x.shape[-1] ** 0.5)
-            self._weights[b, origin] = (self.spans[b].coordinates(full), products)
-        return self._weights[b, origin]
-
-    def hidden(self, b: int, origin: str) -> Tensor:
-        """Starting weights (N, r) in the training span."""
-        return self._load(b, origin)[0]
-
-    def passive(self, b: int, origin: str) -> Tensor | None:
-        """What the starting weights outside the span add to test preactivations, (N, Pt)."""
-        return self._load(b, origin)[1]
-
-
-def _target_batch(
-    starts: _Starts,
-    pairs: list[tuple[int, int]],
-    points: Sequence[TargetPoint],
-    y: Tensor,
-    weight_decay: float,
-) -> FlowBatch:
-    hidden = torch.stack([starts.hidden(b, points[g].origin).repeat(2, 1) for b, g in pairs])
-    halves = {b: draw((hidden.shape[1] // 2,), starts.seeds[b], "target readout", y) for b, _ in pairs}
-    coupling = y.new_tensor([points[g].coupling for _, g in pairs])
-    decay = coupling + weight_decay
-    pull = torch.where(coupling > 0, torch.where(torch.isfinite(decay), coupling / decay, 1.0), 0.0)
-    return FlowBatch(
-        readout=torch.stack([torch.cat([halves[b], -halves[b]]) for b, _ in pairs]),
-        hidden=hidden,
-        anchor=hidden if bool((pull > 0).any()) else None,
-        inputs=torch.stack([starts.inputs[b] for b, _ in pairs]),
-        labels=torch.stack([y[b] for b, _ in pairs]),
-        strength=y.new_tensor([points[g].target_strength for _, g in pairs]),
-        readout_decay=torch.full_like(decay, weight_decay),
-        hidden_decay=decay,
-        pull=pull,
-    )
-
-
 def _check_times(times: Sequence[float]) -> np.ndarray:
     array = np.atleast_1d(np.asarray(times, dtype=np.float64))
     if (
@@ -407,15 +338,8 @@ def _check_times(times: Sequence[float]) -> np.ndarray:
         or array[0] < 0
         or np.any(np.diff(array) <= 0)
     ):
-        raise InputError(
-            f"times = {times!r}: expected increasing finite numbers ≥ 0; sort them and drop repeats"
-        )
+        raise InputError(f"times = {times!r}: expected increasing finite numbers ≥ 0; sort them and drop repeats")
     return array
-
-
-def _part(progress: Progress, number: int, count: int) -> Progress:
-    """A progress callable for part ``number`` of ``count``."""
-    return None if progress is None else lambda fraction: progress((number + fraction) / count)
 
 
 def _join(outcomes: list[FlowOutcome]) -> tuple[tuple[Status, ...], np.ndarray, np.ndarray]:

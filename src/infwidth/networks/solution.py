@@ -79,6 +79,4 @@ def summarise(
         spread = values.std(0, ddof=1) / math.sqrt(count) if count > 1 else np.full(values.shape[1:], np.nan)
         errors[name] = pick(spread)
     worst = tuple(max(column, key=_GRAVITY.index) for column in zip(*status, strict=True))
-    return NetworkSolution(
-        **means, status=pick(worst), residual=pick(residual.max(0)), stderr=errors, times=times
-    )
+    return NetworkSolution(**means, status=pick(worst), residual=pick(residual.max(0)), stderr=errors, times=times)

@@ -6,7 +6,7 @@ Everything here works on K independent networks at once: readout (K, N), hidden 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from infwidth.numerics.checks import InputError, check_choice, check_number
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 
+Progress = Callable[[float], None] | None
 STARTS = ("source", "scratch")
 ANCHORS = ("source", "random")
 
@@ -109,11 +110,7 @@ def data_batch(
         InputError: shapes that match neither one data set nor ``count`` of them.
     """
     x = torch.as_tensor(np.array(x) if isinstance(x, np.ndarray) else x).to(device, dtype)
-    y = (
-        x.new_zeros(x.shape[:-1])
-        if y is None
-        else torch.as_tensor(np.array(y) if isinstance(y, np.ndarray) else y)
-    )
+    y = x.new_zeros(x.shape[:-1]) if y is None else torch.as_tensor(np.array(y) if isinstance(y, np.ndarray) else y)
     if x.ndim == 2:
         x, y = x[None].expand(count, -1, -1), y[None] if y.ndim == 1 else y
         y = y.expand(count, -1)
@@ -123,6 +120,36 @@ def data_batch(
             f"or ({count}, P, D) and ({count}, P) for {count} seeds; reshape them"
         )
     return x, y.to(device, dtype)
+
+
+def target_data(
+    source: SourceNetworks,
+    x: np.ndarray,
+    y: np.ndarray,
+    x_test: np.ndarray,
+    points: Sequence[TargetPoint],
+    seeds: Sequence[int],
+    dtype: torch.dtype,
+    device: str,
+) -> tuple[SourceNetworks, Tensor, Tensor, Tensor]:
+    """Return sources, inputs (B, P, D), labels (B, P) and test inputs (B, Pt, D) of a target problem, on the device.
+
+    Raises:
+        InputError: no points, or numbers of seeds, sources and data sets that do not match.
+    """
+    if len(seeds) != len(source.hidden):
+        raise InputError(f"{len(seeds)} seeds for {len(source.hidden)} source networks: expected one each; match them")
+    if not points:
+        raise InputError("points is empty: expected at least one TargetPoint; pass [TargetPoint(1.0, 0.5)], say")
+    hidden, readout = source.hidden.to(device, dtype), source.readout.to(device, dtype)
+    x, y = data_batch(x, y, len(seeds), dtype, device)
+    x_test, _ = data_batch(x_test, None, len(seeds), dtype, device)
+    if x_test.shape[-1] != x.shape[-1] or hidden.shape[-1] != x.shape[-1]:
+        raise InputError(
+            f"dimensions {hidden.shape[-1]} (source), {x.shape[-1]} (target), {x_test.shape[-1]} (test): "
+            "expected one; embed all inputs alike"
+        )
+    return SourceNetworks(hidden, readout, source.status, source.steps), x, y, x_test
 
 
 class Response(NamedTuple):
@@ -243,3 +270,8 @@ def check_seeds(seeds: Sequence[int]) -> list[int]:
     if len(seeds) == 0:
         raise InputError("seeds = (): expected at least one; pass e.g. seeds=(0,)")
     return [int(seed) for seed in seeds]
+
+
+def part_of(progress: Progress, number: int, count: int) -> Progress:
+    """Return the progress callable of part ``number`` of ``count`` equal parts."""
+    return None if progress is None else lambda fraction: progress((number + fraction) / count)

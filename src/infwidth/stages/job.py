@@ -110,6 +110,6 @@ def _log_to(path: str | None) -> None:
 
 
 def _fail(line: str) -> None:
-    log.error(line)
+    log.error("error: %s", line)  # the last line of the log: what the run repeats at its end
     click.echo(f"error: {line}", err=True)
     sys.exit(1)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from infwidth.analysis.observables import expected_squared_error, losses
+from infwidth.analysis.observables import classification_error, expected_squared_error, mean_squared_error
 from infwidth.io.atomic import read_arrays
 from infwidth.io.tables import make_table, write_table
 from infwidth.networks.two_layer import TargetPoint
@@ -43,7 +43,11 @@ def main(job: Job) -> None:
     times = np.asarray(found.times) if flow else np.array([math.nan])
     # predictions (networks, points, times, samples); a posterior has one "time"
     train, test = (array if flow else array[:, :, None] for array in (found.train_prediction, found.prediction))
-    measured = losses(train, y[:, None, None], test, y_test[:, None, None])
+    measured = {
+        "train_loss": mean_squared_error(train, y[:, None, None]),
+        "test_loss": mean_squared_error(test, y_test[:, None, None]),
+        **classification_error(test, y_test[:, None, None]),
+    }
     if not flow:
         second = found.prediction_second_moment[:, :, None]
         measured["sampled_test_loss"] = expected_squared_error(test, second, y_test[:, None, None])

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from infwidth.analysis.observables import losses
+from infwidth.analysis.observables import classification_error
 from infwidth.io.atomic import read_arrays
 from infwidth.io.tables import make_table, write_table
 from infwidth.numerics.status import Status
@@ -42,8 +42,9 @@ def main(job: Job) -> None:
             )
             times = getattr(solution, "times", np.array([math.nan]))
             for i, coupling in enumerate(line.elastic_couplings):
-                found = losses(solution.train_prediction[i], task.y_target, solution.prediction[i], task.y_test)
-                values = {metric: np.atleast_1d(loss) for metric, loss in found.items()}
+                found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
+                found |= classification_error(solution.prediction[i], task.y_test)
+                values = {metric: np.atleast_1d(value) for metric, value in found.items()}
                 columns = {
                     **{"experiment": p["experiment"], "kind": "theory", "dataset": str(target["label"])},
                     **p["axes"],

@@ -75,7 +75,7 @@ def linear(
         y = np.einsum("pd,d->p", x, teacher) / np.sqrt(dimension)
         arrays[f"x_{part}"] = x
         arrays[f"y_{part}"] = y + noise * generator(seed, f"{part} noise").standard_normal(sizes[part])
-    return TransferTask(**arrays, label=f"linear, overlap {overlap:g}")
+    return TransferTask(**arrays, label="linear teachers")
 
 
 def _scale(vector: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ def check_activation(name: str, covered: Collection[str]) -> str:
     if name not in covered:
         names = ", ".join(map(repr, covered))
         raise InputError(
-            f"activation = {name!r}: the theory covers {names} so far; finite networks (infwidth.networks) cover the rest"
+            f"activation = {name!r}: the theory covers {names} so far; networks (infwidth.networks) cover the rest"
         )
     return name
 
@@ -74,7 +74,7 @@ def mean_squared_error(prediction: np.ndarray, labels: np.ndarray) -> np.ndarray
 
 
 def check_times(name: str, times: Sequence[float], *, weight_decay: float) -> np.ndarray:
-    """Return ``times`` as an array (T,) of increasing times ≥ 0; inf needs decay, without which nothing is forgotten."""
+    """Return ``times`` as an array (T,) of increasing times ≥ 0; inf needs decay, or there is no unique end."""
     if np.ndim(times) != 1 or len(times) == 0:
         raise InputError(f"{name} = {times!r}: expected a non-empty sequence of increasing times ≥ 0; pass a list")
     array = np.array([check_number(name, time, minimum=0.0, allow_inf=True) for time in times])

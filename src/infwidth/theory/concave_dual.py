@@ -178,8 +178,13 @@ def maximise(
         slope = y - ridge * g - sigma * inner.gradient(k) / strength
         curvature = sigma[:, None] * inner.hessian(k) * sigma
         curvature[np.diag_indices_from(curvature)] += ridge
-        step = cho_solve(cho_factor(curvature, check_finite=False), slope, check_finite=False)
-        residual, decrement = float(np.linalg.norm(slope)) / scale, float(slope @ step)
+        residual = float(np.linalg.norm(slope)) / scale
+        try:
+            step = cho_solve(cho_factor(curvature), slope)
+        except (np.linalg.LinAlgError, ValueError):  # q has sunk below rounding: no curvature to trust
+            decrement = np.inf
+            break
+        decrement = float(slope @ step)
         if residual <= tolerance or iterations == max_iterations or not progress:
             break
         progress = False

@@ -129,9 +129,7 @@ def solve(
             return [fresh] * len(couplings)
         trained = source_moment(source, source_end, designs.dimension, **limits)
         hidden = trained.isotropic() if anchor == "random" else trained.hidden
-        return [
-            target_course(target, hidden, coupling, times, **limits).after(trained) for coupling in couplings
-        ]
+        return [target_course(target, hidden, coupling, times, **limits).after(trained) for coupling in couplings]
 
     allowed = ACCUMULATION * LOOSER * rtol
     points = []

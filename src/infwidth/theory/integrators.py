@@ -100,7 +100,8 @@ def implicit_extrapolation(
             if evaluations >= max_evaluations:
                 return Trajectory(tuple(states), evaluations, Status.STALLED)
             h = min(step, target - time)
-            candidate, error = _extrapolate(system, time, state, h)
+            with np.errstate(over="ignore", invalid="ignore"):  # a step far too long may overflow; it is rejected
+                candidate, error = _extrapolate(system, time, state, h)
             evaluations += COLUMNS * (COLUMNS + 1) // 2
             ratio = _scaled(system, error, np.maximum(np.abs(state), np.abs(candidate)), rtol)
             if np.isfinite(ratio) and ratio <= 1:

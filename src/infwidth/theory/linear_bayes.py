@@ -62,7 +62,11 @@ def solve_posterior(
 
 
 def ridge_prediction(
-    kernel: np.ndarray, cross_kernel: np.ndarray, labels: np.ndarray, readout_precision: float, inverse_temperature: float
+    kernel: np.ndarray,
+    cross_kernel: np.ndarray,
+    labels: np.ndarray,
+    readout_precision: float,
+    inverse_temperature: float,
 ) -> np.ndarray:
     """Kernel ridge regression Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w: eqs. (1) and (4) at a given kernel.
 

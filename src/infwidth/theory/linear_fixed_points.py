@@ -105,7 +105,8 @@ def anchored_fixed_point(
 
     Every neuron ends with L W = δW̄ + w s and (λ_w − |s|²/L) w = (δ/L) s·W̄. An anchor without full rank (a source
     that trained for ever) also admits |s|² = Lλ_w with s·W̄ = 0, where w grows by itself along a direction that the
-    source does not have: the border q = 0 of the dual, solved apart.
+    source does not have: the border q = 0 of the dual, solved apart. Between the two, where A1 has eigenvalues of
+    1e-13 to about 1e-8 of its largest, q may be too small to resolve; the status then says STALLED.
 
     Args:
         design: the training inputs.
@@ -141,40 +142,15 @@ def anchored_fixed_point(
     return FixedPoint(weights, readout, hidden, residual, iterations, status)
 
 
-def _border_point(
+def _lifted_point(
     design: Design, labels: np.ndarray, potential: Potential, strength: float
-) -> tuple[np.ndarray, float, int] | None:
-    """Weights, residual and iterations of the fixed point at q = 0, or None where the fixed point has q > 0.
+) -> tuple[np.ndarray, float, int]:
+    """Weights, residual and iterations of the anchored fixed point with q ≥ 0 as an unknown of its own.
 
-    There s is in the null space of A1, v = v_A + v_n with v_A in A1's range fitted without penalty, and v_n pays
-    (√(λ_wL)/γ)|v_n|. It is the solution iff it has grown enough: √(λ_wL)|v_n| ≥ γλ_w(L/δ)² v_AᵀA1⁺v_A.
+    v = A1^½h + κ Xᵀg/√D, where g = y − Xv/√D, A1^½Xᵀg/√D = λ_w(L/δ)² q h, q = 1 − γ²|Xᵀg|²/(D L λ_w) and
+    κγ² ≥ λ_w L (δ/L)⁻²... with equality where q > 0: two nested monotone roots, in κ and at fixed κ in q.
     """
-    eigenvalues, modes = np.linalg.eigh(potential.anchor)
-    inside = eigenvalues > RANK_TOLERANCE * eigenvalues[-1]
-    if inside.all():
-        return None
-    null, half = modes[:, ~inside], modes[:, inside] * np.sqrt(eigenvalues[inside])
-    fitted = np.linalg.svd(design.matrix @ half, full_matrices=False)[0]
-    rest_design, rest_labels = (x - fitted @ (fitted.T @ x) for x in (design.matrix @ null, labels))
-    total = 1 / potential.compliance
-    free = free_fixed_point(
-        Design.of(rest_design),
-        rest_labels,
-        strength=strength,
-        readout_decay=potential.readout_decay,
-        hidden_decay=total,
-    )
-    grown = null @ free.weights
-    held = np.linalg.lstsq(design.matrix @ half, labels - design.matrix @ grown, rcond=None)[0]
-    bound = strength * potential.readout_decay * float(held @ held) / potential.pull**2
-    if not grown.any() or math.sqrt(potential.readout_decay * total) * np.linalg.norm(grown) < bound:
-        return None
-    weights = grown + half @ held
-    push = design.matrix.T @ (labels - design.matrix @ weights)
-    leak = np.linalg.norm(push - null @ (null.T @ push)) / np.linalg.norm(design.matrix.T @ labels)
-    return weights, max(free.residual, float(leak)), free.iterations
-
-
+    sigma, y = design.singular, design.left.T @ labels
 def frozen_course(
     design: np.ndarray, labels: np.ndarray, anchor: np.ndarray, times: np.ndarray, *, readout_decay: float
 ) -> np.ndarray:

@@ -92,7 +92,7 @@ class Course:
     status: Status
 
     def after(self, source: SourceEnd) -> Course:
-        """This course with what the source stage took, and how it ended, added."""
+        """Return this course with what the source stage took, and how it ended, added."""
         return replace(
             self,
             residual=max(self.residual, source.residual),
@@ -101,9 +101,7 @@ class Course:
         )
 
 
-def source_moment(
-    training: Training, end: float, dimension: int, *, rtol: float, max_evaluations: int
-) -> SourceEnd:
+def source_moment(training: Training, end: float, dimension: int, *, rtol: float, max_evaluations: int) -> SourceEnd:
     """Train a source from W, w ~ N(0, 1) until ``end`` (inf: its fixed point).
 
     Args:
@@ -183,9 +181,7 @@ def target_course(
         if len(path.moments) == len(times):
             hidden = path.moments[-1].hidden
     if len(finite) < len(times):
-        last = anchored_fixed_point(
-            design, labels, anchor, elastic_coupling=elastic_coupling, **training.rates
-        )
+        last = anchored_fixed_point(design, labels, anchor, elastic_coupling=elastic_coupling, **training.rates)
         weights[-1], hidden, residual = last.weights, last.hidden, last.residual
         evaluations += last.iterations
         status = status if status is not Status.CONVERGED else last.status

@@ -110,11 +110,11 @@ class _AnchoredFlow:
     """The moment equations with the anchor split off, W = m(t) W̄ + U.
 
     With L = λ_W + δ and m = δ/L + (1 − δ/L) e^{−Lt}, dU/dt = w s − L U: nothing of order δ is left but decay.
-    In a = E w², z = E wW̄, p = E wU, R = E UUᵀ, Y = E UW̄ᵀ the equations of docs/theory.md §2 read
-        ȧ = 2 s·u − 2λ_w a               u = m z + p,  s = γXᵀy/√D − (XᵀX/D) u
+    In a = E w², z = E wW̄/γ, p = E wU/γ, R = E UUᵀ, Y = E UW̄ᵀ the equations of docs/theory.md §2 read
+        ȧ = 2γ² s·v − 2λ_w a             v = m z + p,  s = Xᵀ(y − Xv/√D)/√D
         ż = (m A1 + Yᵀ) s − λ_w z        ṗ = (m Y + R + a) s − (λ_w + L) p
-        Ṙ = s pᵀ + p sᵀ − 2L R           Ẏ = s zᵀ − L Y
-    The state is the flat vector (a, z, p, R, Y).
+        Ṙ = γ²(s pᵀ + p sᵀ) − 2L R       Ẏ = γ² s zᵀ − L Y
+    Dividing by γ keeps z, p and s of order 1 in the lazy limit. The state is the flat vector (a, z, p, R, Y).
     """
 
     def __init__(self, moments, design, labels, strength, elastic_coupling, readout_decay, hidden_decay):
@@ -123,7 +123,8 @@ class _AnchoredFlow:
         self.stiffness = hidden_decay + elastic_coupling
         self.pull = elastic_coupling / self.stiffness if self.stiffness else 0.0
         self.anchor = moments.anchor
-        self.force = strength * (design.T @ labels)
+        self.strength = strength
+        self.force = design.T @ labels
         self.covariance = design.T @ design
         self.sizes = (1, d, d, d * d, d * d)
         self.edges = np.cumsum((0, *self.sizes))
@@ -131,8 +132,8 @@ class _AnchoredFlow:
         self.start = np.concatenate(
             [
                 [moments.readout],
-                moments.anchor_readout,
-                moments.predictor - moments.anchor_readout,
+                moments.anchor_readout / strength,
+                (moments.predictor - moments.anchor_readout) / strength,
                 (moments.hidden - moments.cross - lag.T).ravel(),
                 lag.ravel(),
             ]
@@ -158,22 +159,24 @@ class _AnchoredFlow:
         a, z, p, r, y = self.split(state)
         m = self.anchoring(time)
         hidden = m * m * self.anchor + m * (y + y.T) + r
-        return Moments(float(a[0]), m * z + p, hidden, m * self.anchor + y, z.copy(), self.anchor)
+        predictor, anchor_readout = self.strength * (m * z + p), self.strength * z
+        return Moments(float(a[0]), predictor, hidden, m * self.anchor + y, anchor_readout, self.anchor)
 
     def derivative(self, time, state):
         """Right-hand side at a state."""
         a, z, p, r, y = self.split(state)
         m = self.anchoring(time)
-        u = m * z + p
-        s = self.force - self.covariance @ u
+        v = m * z + p
+        s = self.force - self.covariance @ v
         out = np.empty_like(state)
         da, dz, dp, dr, dy = self.split(out)
-        da[:] = 2 * (s @ u) - 2 * self.readout_decay * a
+        gain = self.strength**2
+        da[:] = 2 * gain * (s @ v) - 2 * self.readout_decay * a
         dz[:] = m * (self.anchor @ s) + s @ y - self.readout_decay * z
         dp[:] = m * (y @ s) + r @ s + a * s - (self.readout_decay + self.stiffness) * p
-        sp = np.outer(s, p)
+        sp = gain * np.outer(s, p)
         dr[:] = sp + sp.T - 2 * self.stiffness * r
-        dy[:] = np.outer(s, z) - self.stiffness * y
+        dy[:] = gain * np.outer(s, z) - self.stiffness * y
         return out
 
     def implicit_solver(self, time, state, step):
@@ -183,22 +186,24 @@ class _AnchoredFlow:
         """
         a, z, p, r, y = self.split(state)
         d, h, m = self.dimension, step, self.anchoring(time)
-        u = m * z + p
-        s = self.force - self.covariance @ u
+        v = m * z + p
+        s = self.force - self.covariance @ v
         shrink_r, shrink_y = 1 / (1 + 2 * h * self.stiffness), 1 / (1 + h * self.stiffness)
+        # What R and Y pass back to (z, p) per unit of their own drive.
+        echo_r, echo_y = h * shrink_r * self.strength**2, h * shrink_y * self.strength**2
         eye = np.eye(d)
         # With e = −(XᵀX/D)(m ζ + π) the change of s, change of (z, p) per unit of e, ζ, π (before decay):
-        z_e = m * self.anchor + y.T + h * shrink_y * np.outer(z, s)
-        z_z = h * shrink_y * (s @ s) * eye
-        p_e = m * y + r + (a + h * m * shrink_y * (z @ s) + h * shrink_r * (p @ s)) * eye
-        p_e += h * shrink_r * np.outer(p, s)
-        p_z = h * m * shrink_y * np.outer(s, s)
-        p_p = h * shrink_r * (np.outer(s, s) + (s @ s) * eye)
+        z_e = m * self.anchor + y.T + echo_y * np.outer(z, s)
+        z_z = echo_y * (s @ s) * eye
+        p_e = m * y + r + (a + m * echo_y * (z @ s) + echo_r * (p @ s)) * eye
+        p_e += echo_r * np.outer(p, s)
+        p_z = m * echo_y * np.outer(s, s)
+        p_p = echo_r * (np.outer(s, s) + (s @ s) * eye)
         z_e, p_e = -z_e @ self.covariance, -p_e @ self.covariance
-        a_u = 2 * (s - self.covariance @ u)
+        a_v = 2 * self.strength**2 * (s - self.covariance @ v)
         core = np.zeros((2 * d + 1, 2 * d + 1))
         core[0, 0] = -2 * self.readout_decay
-        core[0, 1 : d + 1], core[0, d + 1 :] = m * a_u, a_u
+        core[0, 1 : d + 1], core[0, d + 1 :] = m * a_v, a_v
         core[1 : d + 1, 1 : d + 1] = m * z_e + z_z - self.readout_decay * eye
         core[1 : d + 1, d + 1 :] = z_e
         core[d + 1 :, 0] = s
@@ -214,9 +219,9 @@ class _AnchoredFlow:
             small = lu_solve(factors, right, check_finite=False)
             dz, dp = small[1 : d + 1], small[d + 1 :]
             e = -self.covariance @ (m * dz + dp)
-            half = np.outer(e, p) + np.outer(s, dp)
+            half = self.strength**2 * (np.outer(e, p) + np.outer(s, dp))
             dr = shrink_r * (vr + h * (half + half.T))
-            dy = shrink_y * (vy + h * (np.outer(e, z) + np.outer(s, dz)))
+            dy = shrink_y * (vy + h * self.strength**2 * (np.outer(e, z) + np.outer(s, dz)))
             return np.concatenate([small, dr.ravel(), dy.ravel()])
 
         return solve

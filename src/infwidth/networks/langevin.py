@@ -1,0 +1,299 @@
+"""Finite two-layer networks sampled from their Bayesian posteriors (docs/theory.md §1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from infwidth.networks.kinetic_sampler import DEFAULT_SAFETY, sample
+from infwidth.networks.posterior import PosteriorBatch
+from infwidth.networks.posterior_moments import MomentCollector, Moments, PosteriorSamples
+from infwidth.networks.solution import NetworkSolution, require_converged, summarise
+from infwidth.networks.two_layer import (
+    Progress,
+    SourceNetworks,
+    TargetPoint,
+    check_seeds,
+    data_batch,
+    origin_weights,
+    part_of,
+    per_chunk,
+    target_data,
+)
+from infwidth.numerics.activations import get_activation
+from infwidth.numerics.checks import check_count, check_number
+from infwidth.tasks.transfer_task import TransferTask
+
+BURN_IN_TIME = 40.0
+SAMPLING_TIME = 100.0
+SOURCE_SAMPLES = 5.0
+"""Effective samples asked of a source chain: one draw is used, so it need only have forgotten its start."""
+
+
+def sample_source(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    activation: str,
+    source_strength: float,
+    inverse_temperature: float,
+    prior_precision: float = 1.0,
+    width: int,
+    seeds: Sequence[int],
+    burn_in_time: float = BURN_IN_TIME,
+    dtype: torch.dtype = torch.float64,
+    device: str = "cpu",
+    safety: float = DEFAULT_SAFETY,
+    progress: Progress = None,
+) -> SourceNetworks:
+    """Draw one network a seed from the source posterior.
+
+    Args:
+        x: inputs, (P, D) for all networks or (B, P, D), one set a seed.
+        y: labels, (P,) or (B, P).
+        activation: "linear", "relu" or "erf".
+        source_strength: feature-learning strength γ̄ > 0.
+        inverse_temperature: β > 0.
+        prior_precision: λ > 0 of both layers.
+        width: N.
+        seeds: one integer a network, B of them; a network depends on its seed and data alone.
+        burn_in_time: length of the chain, in units where the prior's oscillators have frequency 1; its second
+            half must be stationary.
+        dtype: of the chain.
+        device: of the chain, and of the weights returned. Noise is drawn there: devices differ in the draw.
+        safety: step as a fraction of the stability limit.
+        progress: called with the fraction done, 0 … 1.
+
+    Returns:
+        The last state of each chain, with a status.
+
+    Raises:
+        InputError: an argument out of range, or shapes that do not match.
+    """
+    phi, seeds = get_activation(activation), check_seeds(seeds)
+    check_number("source_strength", source_strength, minimum=0.0, open_minimum=True)
+    _check_posterior(inverse_temperature, prior_precision, burn_in_time=burn_in_time)
+    check_count("width", width)
+    x, y = data_batch(x, y, len(seeds), dtype, device)
+    hidden, readout = x.new_empty(len(seeds), width, x.shape[-1]), x.new_empty(len(seeds), width)
+    outcomes, chunks = [], per_chunk(len(seeds), width, max(x.shape[1:]), x)
+    for number, chunk in enumerate(chunks):
+        rows = slice(chunk.start, chunk.stop)
+        constant = x.new_ones(len(chunk))
+        posterior = PosteriorBatch(
+            mean=None,
+            inputs=x[rows] / x.shape[-1] ** 0.5,
+            labels=y[rows],
+            strength=constant * source_strength,
+            inverse_temperature=constant * inverse_temperature,
+            readout_precision=constant * prior_precision,
+            hidden_precision=constant * prior_precision,
+        )
+        outcome = sample(
+            posterior,
+            width,
+            seeds[rows],
+            "source chain",
+            activation=phi,
+            burn_in_time=burn_in_time / 2,
+            sampling_time=burn_in_time / 2,
+            least_samples=SOURCE_SAMPLES,
+            safety=safety,
+            progress=part_of(progress, number, len(chunks)),
+        )
+        hidden[rows], readout[rows] = outcome.hidden, outcome.readout
+        outcomes.append(outcome)
+    status = tuple(status for outcome in outcomes for status in outcome.status)
+    return SourceNetworks(hidden, readout, status, np.concatenate([outcome.steps for outcome in outcomes]))
+
+
+def sample_target(
+    source: SourceNetworks,
+    x: np.ndarray,
+    y: np.ndarray,
+    x_test: np.ndarray,
+    *,
+    points: Sequence[TargetPoint],
+    activation: str,
+    inverse_temperature: float,
+    prior_precision: float = 1.0,
+    burn_in_time: float = BURN_IN_TIME,
+    sampling_time: float = SAMPLING_TIME,
+    samples: int | None = None,
+    seeds: Sequence[int],
+    dtype: torch.dtype = torch.float64,
+    device: str = "cpu",
+    safety: float = DEFAULT_SAFETY,
+    progress: Progress = None,
+) -> PosteriorSamples:
+    """Sample the target posterior anchored at each source network; chains of one seed share their noise.
+
+    Args:
+        source: B source networks W̄, one posterior draw each.
+        x: target training inputs, (P2, D) or (B, P2, D).
+        y: target training labels, (P2,) or (B, P2).
+        x_test: test inputs, (Pt, D) or (B, Pt, D).
+        points: G points: elastic coupling δ, strength γ, start and anchor of each.
+        activation: "linear", "relu" or "erf".
+        inverse_temperature: β > 0.
+        prior_precision: λ > 0 of both layers.
+        burn_in_time: time discarded, in units where the prior's oscillators have frequency 1.
+        sampling_time: time sampled, likewise.
+        samples: samples averaged, evenly spaced; None takes one per unit of time.
+        seeds: one integer a source network.
+        dtype: of the chains.
+        device: of the chains.
+        safety: step as a fraction of the stability limit.
+        progress: called with the fraction done, 0 … 1.
+
+    Returns:
+        Posterior averages and a status for each of B × G chains.
+
+    Raises:
+        InputError: an argument out of range, or shapes that do not match.
+    """
+    phi, seeds = get_activation(activation), check_seeds(seeds)
+    _check_posterior(inverse_temperature, prior_precision, burn_in_time=burn_in_time, sampling_time=sampling_time)
+    samples = max(1, round(sampling_time)) if samples is None else check_count("samples", samples)
+    source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
+    bodies, groups, (width, dimension) = len(seeds), len(points), source.hidden.shape[1:]
+    moments = Moments(bodies * groups, x.shape[1], x_test.shape[1])
+    outcomes, chunks = [], per_chunk(bodies * groups, width, max(x.shape[1:]), x)
+    for number, chunk in enumerate(chunks):
+        pairs = [divmod(k, groups) for k in chunk]
+        coupling = x.new_tensor([points[g].coupling for _, g in pairs])
+        precision = coupling + prior_precision
+        pull = torch.where(torch.isfinite(precision), coupling / precision, 1.0)
+        anchors = [origin_weights(source, b, seeds[b], points[g].origin) for b, g in pairs]
+        body = [b for b, _ in pairs]
+        posterior = PosteriorBatch(
+            mean=torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)]),
+            inputs=x[body] / dimension**0.5,
+            labels=y[body],
+            strength=x.new_tensor([points[g].target_strength for _, g in pairs]),
+            inverse_temperature=torch.full_like(precision, inverse_temperature),
+            readout_precision=torch.full_like(precision, prior_precision),
+            hidden_precision=precision,
+        )
+        tests = [x_test[b] / dimension**0.5 for b in body]
+        strengths = [points[g].target_strength for _, g in pairs]
+        outcomes.append(
+            sample(
+                posterior,
+                width,
+                [seeds[b] for b in body],
+                "target chain",
+                activation=phi,
+                burn_in_time=burn_in_time,
+                sampling_time=sampling_time,
+                samples=samples,
+                collector=MomentCollector(moments, chunk.start, posterior.inputs, tests, strengths, phi),
+                safety=safety,
+                progress=part_of(progress, number, len(chunks)),
+            )
+        )
+    return moments.answer(outcomes, bodies, groups)
+
+
+def run(
+    task: TransferTask,
+    *,
+    activation: str,
+    source_strength: float,
+    target_strength: float,
+    elastic_coupling: float | Sequence[float],
+    inverse_temperature: float,
+    prior_precision: float = 1.0,
+    start: str = "source",
+    anchor: str = "source",
+    width: int,
+    seeds: Sequence[int] = (0,),
+    burn_in_time: float = BURN_IN_TIME,
+    sampling_time: float = SAMPLING_TIME,
+    strict: bool = True,
+    dtype: torch.dtype = torch.float64,
+    device: str = "cpu",
+    safety: float = DEFAULT_SAFETY,
+    progress: Progress = None,
+) -> NetworkSolution:
+    """Draw source networks, sample the target posteriors anchored at them, and average over seeds.
+
+    Args:
+        task: source, target and test sets.
+        activation: "linear", "relu" or "erf".
+        source_strength: feature-learning strength γ̄ > 0 of the source.
+        target_strength: feature-learning strength γ > 0 of the target.
+        elastic_coupling: δ ≥ 0, inf allowed; a sequence of n adds a leading axis to every observable.
+        inverse_temperature: β > 0 of both tasks.
+        prior_precision: λ > 0 of both layers and tasks.
+        start: "source", or "scratch" for no anchor.
+        anchor: "source", or "random" for random weights of the source's norm per neuron.
+        width: N of source and target.
+        seeds: one integer a source network and its target chains.
+        burn_in_time: time discarded, in units where the prior's oscillators have frequency 1.
+        sampling_time: time sampled, likewise.
+        strict: whether a chain that diverged or did not mix raises; otherwise its status says so.
+        dtype: of the chains.
+        device: of the chains.
+        safety: step as a fraction of the stability limit.
+        progress: called with the fraction done, 0 … 1, source and target a half each.
+
+    Returns:
+        Losses of the posterior-mean predictor of each seed, and of single sampled networks, averaged over seeds,
+        with standard errors.
+
+    Raises:
+        InputError: an argument out of range.
+        UnconvergedError: a chain diverged or did not mix and ``strict``; names its seed, δ and γ.
+    """
+    single = np.ndim(elastic_coupling) == 0
+    couplings = [elastic_coupling] if single else list(elastic_coupling)
+    points = [TargetPoint(delta, target_strength, start, anchor) for delta in couplings]
+    common = {"activation": activation, "inverse_temperature": inverse_temperature, "seeds": seeds}
+    common |= {"prior_precision": prior_precision, "burn_in_time": burn_in_time, "safety": safety}
+    common |= {"dtype": dtype, "device": device}
+    source = sample_source(
+        task.x_source,
+        task.y_source,
+        source_strength=source_strength,
+        width=width,
+        progress=part_of(progress, 0, 2),
+        **common,
+    )
+    if strict:
+        require_converged(source.status, [f"source network, seed {s}, γ̄={source_strength:g}" for s in seeds])
+    target = sample_target(
+        source,
+        task.x_target,
+        task.y_target,
+        task.x_test,
+        points=points,
+        sampling_time=sampling_time,
+        progress=part_of(progress, 1, 2),
+        **common,
+    )
+    if strict:
+        for seed, row in zip(seeds, target.status, strict=True):
+            require_converged(row, [f"target network, seed {seed}, {point}" for point in points])
+    sampled = target.prediction_second_moment - 2 * target.prediction * task.y_test + task.y_test**2
+    return summarise(
+        {
+            "prediction": target.prediction,
+            "train_loss": np.square(target.train_prediction - task.y_target).mean(-1),
+            "test_loss": np.square(target.prediction - task.y_test).mean(-1),
+            "sampled_test_loss": sampled.mean(-1),
+            "kernel": target.kernel,
+        },
+        target.status,
+        1 / np.sqrt(np.maximum(target.effective_samples, 1.0)),
+        single=single,
+    )
+
+
+def _check_posterior(inverse_temperature: float, prior_precision: float, **durations: float) -> None:
+    for name, value in {"inverse_temperature": inverse_temperature, "prior_precision": prior_precision}.items():
+        check_number(name, value, minimum=0.0, open_minimum=True)
+    for name, value in durations.items():
+        check_number(name, value, minimum=0.0, open_minimum=True)
