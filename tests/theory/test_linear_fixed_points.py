@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 
 from infwidth.numerics.status import Status
-from infwidth.theory.concave_dual import Design
-from infwidth.theory.linear_fixed_points import anchored_fixed_point, collapses, free_fixed_point, frozen_course
+from infwidth.theory.concave_dual import Design, Potential, maximise
+from infwidth.theory.linear_fixed_points import (
+    _lifted_point,
+    anchored_fixed_point,
+    collapses,
+    free_fixed_point,
+    frozen_course,
+)
 from infwidth.theory.linear_moments import Moments, integrate_moments
 
 D = 6
@@ -62,12 +68,36 @@ def test_anchored_network_ends_at_the_top_of_the_dual(samples, coupling):
 
 @pytest.mark.parametrize("coupling", [0.2, 2.0, 50.0])
 def test_anchor_of_low_rank_lets_new_directions_grow(coupling):
-    # On the border q = 0 of the dual Newton has nothing to hold on to: solved apart.
+    # On the border q = 0 of the dual Newton's method has nothing to hold on to.
     x, y = data(1, 4)
     anchor = np.zeros((D, D))
     anchor[:2, :2] = [[1.0, 0.3], [0.3, 0.4]]
     fixed = anchored_fixed_point(Design.of(x), y, anchor, elastic_coupling=coupling, **RATES)
     assert_same(fixed, run(anchor, x, y, elastic_coupling=coupling, end=600.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("coupling", [0.2, 2.0, 50.0])
+@pytest.mark.parametrize("samples", [4, 20])
+def test_newton_and_nested_roots_agree_where_both_work(samples, coupling):
+    x, y = data(1, samples)
+    law = Potential.elastic(np.diag(np.linspace(0.2, 2, D)), coupling, 0.15, 0.4, spread=False)
+    newton = maximise(Design.of(x), y, law, strength=0.9, ridge=1.0)
+    weights, residual, _ = _lifted_point(Design.of(x), y, law, 0.9)
+    assert residual < 1e-12
+    np.testing.assert_allclose(weights, newton.weights, atol=1e-9)
+
+
+@pytest.mark.parametrize("coupling", [0.03, 0.3, 3.0, 30.0])
+def test_nearly_deficient_anchors_are_continuous_in_what_is_missing(coupling):
+    x, y = data(1, 4)
+    ends = []
+    for missing in (0.0, 1e-14, 1e-11, 1e-8):
+        anchor = np.diag([1.0, 0.4] + 4 * [missing])
+        end = anchored_fixed_point(Design.of(x), y, anchor, elastic_coupling=coupling, **RATES)
+        assert end.status is Status.CONVERGED
+        ends.append(end.weights)
+    for missing, end in zip((1e-14, 1e-11, 1e-8), ends[1:], strict=True):
+        assert np.linalg.norm(end - ends[0]) < 100 * np.sqrt(missing)
 
 
 def test_collapsed_anchor_only_adds_decay():

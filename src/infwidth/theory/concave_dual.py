@@ -120,7 +120,7 @@ class DualSolution:
         objective: S(g).
         margin: q.
         residual: |y − ρg − f̂|/|y| on the training points.
-        gap: Newton's estimate of S(g*) − S(g).
+        gap: Newton's estimate of S(g*) − S(g), inf where q sank below rounding.
         iterations: Newton steps.
         status: CONVERGED when residual ≤ tolerance, else STALLED.
     """

@@ -12,7 +12,9 @@ from infwidth.numerics.status import Status
 from infwidth.theory.concave_dual import TOLERANCE, Design, Potential, maximise
 
 # Eigenvalues of A1 below this fraction of the largest count as directions the source does not have.
-RANK_TOLERANCE = 1e-13
+RANK_TOLERANCE = 1e-14
+# Logarithm of what counts as zero for q and κ.
+LOWEST = -80.0
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,14 @@ def anchored_fixed_point(
     elastic_coupling: float,
     readout_decay: float,
     hidden_decay: float,
-    max_iterations: int = 200,
+    max_iterations: int = 60,
 ) -> FixedPoint:
     """The end of a target network tied to an anchor: the concave dual with ridge 1 and no spread.
 
     Every neuron ends with L W = δW̄ + w s and (λ_w − |s|²/L) w = (δ/L) s·W̄. An anchor without full rank (a source
     that trained for ever) also admits |s|² = Lλ_w with s·W̄ = 0, where w grows by itself along a direction that the
-    source does not have: the border q = 0 of the dual, solved apart. Between the two, where A1 has eigenvalues of
-    1e-13 to about 1e-8 of its largest, q may be too small to resolve; the status then says STALLED.
+    source does not have: the border q = 0 of the dual. On it and close to it Newton's method fails, and nested
+    root finding takes over.
 
     Args:
         design: the training inputs.
@@ -126,13 +128,12 @@ def anchored_fixed_point(
         # No anchor, or one at the origin, which only adds decay.
         return free_fixed_point(design, labels, strength=strength, readout_decay=readout_decay, hidden_decay=total)
     potential = Potential.elastic(anchor, elastic_coupling, hidden_decay, readout_decay, spread=False)
-    border = _border_point(design, labels, potential, strength) if math.isfinite(total) else None
-    if border is not None:
-        weights, residual, iterations = border
+    saddle = maximise(design, labels, potential, strength=strength, ridge=1.0, max_iterations=max_iterations)
+    weights, residual, iterations, status = saddle.weights, saddle.residual, saddle.iterations, saddle.status
+    if status is not Status.CONVERGED and math.isfinite(total):
+        weights, residual, more = _lifted_point(design, labels, potential, strength)
+        iterations += more
         status = Status.CONVERGED if residual <= TOLERANCE else Status.STALLED
-    else:
-        saddle = maximise(design, labels, potential, strength=strength, ridge=1.0, max_iterations=max_iterations)
-        weights, residual, iterations, status = saddle.weights, saddle.residual, saddle.iterations, saddle.status
     # Second moments from u = γv and s alone, through s·u = λ_w E w² and L W = δW̄ + w s.
     push = strength * design.matrix.T @ (labels - design.matrix @ weights)
     readout = strength * float(push @ weights) / readout_decay
@@ -145,12 +146,57 @@ def anchored_fixed_point(
 def _lifted_point(
     design: Design, labels: np.ndarray, potential: Potential, strength: float
 ) -> tuple[np.ndarray, float, int]:
-    """Weights, residual and iterations of the anchored fixed point with q ≥ 0 as an unknown of its own.
+    """Weights, residual and iterations of the anchored fixed point, with q ≥ 0 an unknown in its own right.
 
-    v = A1^½h + κ Xᵀg/√D, where g = y − Xv/√D, A1^½Xᵀg/√D = λ_w(L/δ)² q h, q = 1 − γ²|Xᵀg|²/(D L λ_w) and
-    κγ² ≥ λ_w L (δ/L)⁻²... with equality where q > 0: two nested monotone roots, in κ and at fixed κ in q.
+    With H = A1^½ and g = y − Xv/√D the fixed point is v = H h + κ Xᵀg/√D where
+        H Xᵀg/√D = λ_w (L/δ)² q h,    q = 1 − γ²|Xᵀg|²/(D L λ_w),    γ²|h|² = κ L (δ/L)²  (≤ where q = 0)
+    The third equation fixes q at given κ, and is monotone in it; the second then fixes κ, monotone again.
     """
     sigma, y = design.singular, design.left.T @ labels
+    eigenvalues, modes = np.linalg.eigh(potential.anchor)
+    half = modes * np.sqrt(np.where(eigenvalues > RANK_TOLERANCE * eigenvalues[-1], eigenvalues, 0.0))
+    root = design.right.T @ half
+    holding = potential.readout_decay / potential.pull**2
+    reach = potential.pull**2 / (strength**2 * potential.compliance)
+    rate = potential.compliance / potential.readout_decay
+
+    def at(log_kappa):
+        kappa = np.exp(log_kappa)
+        shrink = 1 / np.sqrt(1 + kappa * sigma**2)
+        left, s, right = np.linalg.svd((shrink * sigma)[:, None] * root, full_matrices=False)
+        s = np.where(s > RANK_TOLERANCE * s[0], s, 0.0)
+        c = left.T @ (shrink * y)
+
+        def held(log_q):
+            return s * c / (s**2 + holding * np.exp(log_q))
+
+        def surplus(log_q):
+            return np.log(np.sum(held(log_q) ** 2) / (reach * kappa))
+
+        q, h = 0.0, held(LOWEST)
+        if h @ h > reach * kappa:
+            highest = np.log(np.linalg.norm(s * c) / (holding * np.sqrt(reach * kappa)))
+            log_q = brentq(surplus, LOWEST, highest + 1e-6, xtol=1e-14)
+            q, h = np.exp(log_q), held(log_q)
+        g = shrink * (shrink * y - left @ (s * h))
+        excess = 1 - rate * strength**2 * float(np.sum((sigma * g) ** 2)) - q
+        return excess, half @ (right.T @ h) + kappa * design.right @ (sigma * g), g
+
+    # The excess rises from below to 1; it is positive throughout only where nothing grows and κ → 0.
+    low = high = -2 * np.log(sigma[0])
+    while at(low)[0] > 0 and low > LOWEST:
+        low -= 4
+    while at(high)[0] < 0:
+        high += 4
+    log_kappa, iterations = low, 0
+    if low > LOWEST:
+        log_kappa, report = brentq(lambda x: at(x)[0], low, high, xtol=1e-14, full_output=True)
+        iterations = report.iterations
+    excess, weights, g = at(log_kappa)
+    mismatch = np.linalg.norm(design.left.T @ (labels - design.matrix @ weights) - g) / np.linalg.norm(y)
+    return weights, max(float(mismatch), abs(excess) if low > LOWEST else 0.0), iterations
+
+
 def frozen_course(
     design: np.ndarray, labels: np.ndarray, anchor: np.ndarray, times: np.ndarray, *, readout_decay: float
 ) -> np.ndarray:
