@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from infwidth.analysis.claims import NOT_REPRODUCED, REPRODUCED, judge, load_claims
 from infwidth.io.config import load_config
@@ -33,7 +34,14 @@ def test_langevin_agrees_with_the_saddle_point():
     settings = {"activation": "linear", "source_strength": 1.0, "target_strength": 0.5, "elastic_coupling": COUPLINGS}
     theory = bayes.solve(task, inverse_temperature=20.0, **settings)
     networks = langevin.run(
-        task, inverse_temperature=20.0, width=1000, seeds=range(8), burn_in_time=20.0, sampling_time=60.0, **settings
+        task,
+        inverse_temperature=20.0,
+        width=1000,
+        seeds=range(8),
+        burn_in_time=40.0,
+        sampling_time=200.0,
+        dtype=torch.float32,
+        **settings,
     )
     z = (networks.test_loss - theory.test_loss) / networks.stderr["test_loss"]
     assert np.all(np.abs(z) < 4), z

@@ -257,5 +257,7 @@ def integrate(
         halvings = torch.where(good, 0, halvings + 1)
         fraction = torch.where(good, (fraction * 2**0.25).clamp(max=1.0), fraction / 2)
         bad = halvings > MAX_HALVINGS
+    if progress is not None:
+        progress(1.0)
     status = tuple(Status.DIVERGED if bad else Status.CONVERGED for bad in failed.tolist())
     return FlowOutcome(status, steps, residual)

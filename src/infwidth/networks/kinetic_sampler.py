@@ -126,9 +126,9 @@ class _Chains:
             self.curvature = torch.linalg.vector_norm(self.forces.probe, dim=1)
             self.vector = self.forces.probe / self.curvature[:, None].clamp(min=torch.finfo(self.v.dtype).tiny)
 
-    def stable_step(self) -> Tensor:
-        """Return the stability limit 2/√(1 + λ_max), (K,)."""
-        return 2 * (1 + self.curvature).rsqrt()
+    def step(self, safety: float) -> Tensor:
+        """Return safety × the stability limit 2/√(1 + λ_max), at most a radian of the prior's rotation, (K,)."""
+        return (2 * safety * (1 + self.curvature).rsqrt()).clamp(max=1.0)
 
     def kick(self, step: Tensor) -> None:
         """Add step × the likelihood's force to the momenta."""
@@ -266,7 +266,7 @@ def _run(
     like, duration, rounding = readout, burn_in_time + sampling_time, 1e-9
     row_of, lost = state.chains, []
     collected, elapsed = torch.zeros_like(row_of), torch.zeros_like(state.curvature)
-    h = safety * state.stable_step()
+    h = state.step(safety)
     ceiling = EXPLOSION * (1 + state.energy())
     state.kick(h / 2)
     readings: list[Tensor] = []
@@ -280,7 +280,7 @@ def _run(
             state.cool(burning)
         elapsed = elapsed + h
         if probing:
-            h = torch.where(burning, safety * state.stable_step(), h)
+            h = torch.where(burning, state.step(safety), h)
         due = ~burning & (elapsed - burn_in_time >= (collected + 1) * (sampling_time / samples) - rounding)
         if collector is not None and due.any():
             w, weights = state.posterior.weights(state.v, state.z)

@@ -28,8 +28,8 @@ from infwidth.tasks.transfer_task import TransferTask
 
 BURN_IN_TIME = 40.0
 SAMPLING_TIME = 100.0
-SOURCE_SAMPLES = 5.0
-"""Effective samples asked of a source chain: one draw is used, so it need only have forgotten its start."""
+SOURCE_SAMPLES = 8.0
+"""Effective samples asked of a source chain, of which one draw is used."""
 
 
 def sample_source(
@@ -59,8 +59,8 @@ def sample_source(
         prior_precision: λ > 0 of both layers.
         width: N.
         seeds: one integer a network, B of them; a network depends on its seed and data alone.
-        burn_in_time: length of the chain, in units where the prior's oscillators have frequency 1; its second
-            half must be stationary.
+        burn_in_time: length of the chain, in units where the prior's oscillators have frequency 1; its last
+            three quarters must be stationary.
         dtype: of the chain.
         device: of the chain, and of the weights returned. Noise is drawn there: devices differ in the draw.
         safety: step as a fraction of the stability limit.
@@ -97,8 +97,8 @@ def sample_source(
             seeds[rows],
             "source chain",
             activation=phi,
-            burn_in_time=burn_in_time / 2,
-            sampling_time=burn_in_time / 2,
+            burn_in_time=burn_in_time / 4,
+            sampling_time=burn_in_time * 3 / 4,
             least_samples=SOURCE_SAMPLES,
             safety=safety,
             progress=part_of(progress, number, len(chunks)),

@@ -70,7 +70,11 @@ def main(job: Job) -> None:
         "device": options["device"],
         "dtype": p["precision"],
         "status": table["status"].value_counts().to_dict(),
-        "largest_residual": float(np.max(found.residual)),
+        **(
+            {"largest_residual": float(np.max(found.residual))}
+            if flow
+            else {"least_effective_samples": float(np.min(found.effective_samples))}
+        ),
     }
 
 
