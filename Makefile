@@ -12,7 +12,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 CONFIG := $(if $(filter default,$(PRESET)),config/config.yaml,config/$(PRESET).yaml)
 RESULTS := $(if $(filter default,$(PRESET)),results,results/$(PRESET))
-KEYS := $(if $(ONLY),only=$(ONLY)) $(if $(IMAGES),'images={"dataset":"cifar10","path":"$(IMAGES)"}')
+IMAGES_KEY = 'images={"dataset":"cifar10","path":"$(IMAGES)"}'
+KEYS = $(if $(ONLY),only=$(ONLY)) $(if $(IMAGES),$(IMAGES_KEY))
 OPTIONS = --cores $(CORES) --configfile $(CONFIG) $(ARGS) $(if $(strip $(KEYS)),--config $(KEYS))
 STAMP := .venv/installed
 

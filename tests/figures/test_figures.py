@@ -21,7 +21,8 @@ def table(
                              ("train_loss", "test_loss", "test_error"))  # fmt: skip
     return make_table(
         {
-            "experiment": "e", "kind": kind, "dataset": "digits (fallback for CIFAR-10) 0,1 → 8,9", "condition": condition,
+            "experiment": "e", "kind": kind, "dataset": "digits (fallback for CIFAR-10) 0,1 → 8,9",
+            "condition": condition,
             "overlap": overlap, "n_source": 8, "n_target": 4, "width": np.inf if kind == "theory" else 50.0,
             "source_strength": 1.0, "target_strength": strength,
             "elastic_coupling": np.nan if condition == "scratch" else coupling, "seed": seed, "time": time,

@@ -45,6 +45,12 @@ CONFIG = {
 }
 
 
+# the job below every experiment's verdicts
+CLAIMS = {"claims"}
+# --config alone would stand for the whole configuration, as a preset given by --configfile does
+CONFIGURED = ("--configfile", "config/config.yaml", "--config")
+
+
 class Project:
     """A copy of the project in which files may be edited."""
 
@@ -140,8 +146,9 @@ def test_the_sampler_reruns_its_networks_and_no_theory(project, edited):
 
 def test_image_code_leaves_linear_cells_alone(project, edited):
     edited("src/infwidth/tasks/image_tasks.py", lambda text: text + "\n# edited\n")
-    assert {job.split("/")[1] for job in project.planned()} <= {"images", "cifar_delta", "claims"}
-    assert "data/images" in project.planned()
+    planned = project.planned()
+    assert {"pool/images", "data/images"} <= planned
+    assert {job.split("/")[-1] for job in planned} == {"images", "cifar_delta", "claims"}
 
 
 def test_one_coupling_reruns_target_and_theory_of_its_experiment(project, edited):
@@ -162,7 +169,7 @@ def test_a_new_overlap_reruns_no_source(project, edited):
 
 
 def test_only_runs_one_experiment(project):
-    planned = project.planned("--forceall", "--config", "only=flow")
+    planned = project.planned("--forceall", *CONFIGURED, "only=flow")
     assert {job.split("/")[1] for job in planned} == {"flow", "linear_dynamics"}
 
 
@@ -189,9 +196,6 @@ def test_bad_images_stop_their_experiment_before_its_other_jobs(project, edited)
 
 
 def test_missing_image_file_is_found_before_any_job(project):
-    done = project.snakemake("--config", 'images={"path": "nowhere.npz"}')
+    done = project.snakemake(*CONFIGURED, 'images={"path": "nowhere.npz"}')
     assert done.returncode != 0
     assert "nowhere.npz" in done.stdout + done.stderr
-
-
-CLAIMS = {"claims"}

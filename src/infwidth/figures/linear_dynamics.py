@@ -1,4 +1,7 @@
-"""Linear teachers, gradient flow: train and test loss over time for each δ and from scratch, one row an overlap."""
+"""Linear teachers, gradient flow: train and test loss over time for each δ, one row an overlap.
+
+The controls stand beside transfer: from scratch everywhere, random anchors in the panels of the test loss.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,8 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiment's table.
     """
-    points = mean_over_seeds(
-        select(widest(table), metric=["train_loss", "test_loss"], condition=["transfer", "scratch"])
-    )
+    rows = select(widest(table), metric=["train_loss", "test_loss"])
+    points = mean_over_seeds(rows[(rows["metric"] == "test_loss") | (rows["condition"] != "random_anchor")])
     overlaps = sorted(points["overlap"].unique())
     palette = colours(points["elastic_coupling"].dropna().unique())
     scratch = (0.45, 0.45, 0.45)

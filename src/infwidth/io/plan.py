@@ -186,7 +186,7 @@ class Plan:
         cells = {}
         for *values, seeds in product(*axes.values(), groups):
             cell = dict(zip(axes, values, strict=True))
-            spelt = [f"{axis}={value:g}" for axis, value in cell.items()]
+            spelt = [f"{axis}={value:.12g}" for axis, value in cell.items()]
             cells[",".join([*spelt, f"seeds={seeds[0]}-{seeds[-1]}"])] = {**cell, "seeds": seeds}
         return cells
 
