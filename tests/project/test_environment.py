@@ -1,0 +1,49 @@
+"""environment.yml installs what pyproject.toml names, so that versions live in one place."""
+
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+
+import yaml
+
+
+def test_environment_installs_the_project_with_pip(root, tmp_path):
+    """Install into a fresh environment exactly what the pip section names, and start the result."""
+    environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
+    conda, pip = (
+        [name for name in environment["dependencies"] if isinstance(name, str)],
+        environment["dependencies"][-1],
+    )
+    assert {name.split(">")[0] for name in conda} == {"python", "pip"}
+    required = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    assert f"python{required}" in conda
+
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    arguments = [word for line in pip["pip"] for word in shlex.split(line)]
+    python = tmp_path / "venv/bin/python"
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", *arguments], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    checked = "import infwidth, importlib.metadata as m; print(infwidth.__file__, m.version('torch').split('+')[0])"
+    answer = subprocess.run([python, "-c", checked], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert answer.split() == [str(root / "src/infwidth/__init__.py"), version("torch").split("+")[0]]
+
+
+def test_constraints_hold_exact_versions_of_every_dependency(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = {name.split(">=")[0].strip().lower() for name in wanted}
+    lines = [line for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    pinned = {line.split("==")[0].lower() for line in lines}
+    assert names <= pinned
+    assert all(line.count("==") == 1 for line in lines)
+
+
+def test_no_dependency_has_an_upper_bound_or_none(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for requirement in project["dependencies"]:
+        assert ">=" in requirement
+        assert "<" not in requirement
