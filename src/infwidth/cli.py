@@ -77,7 +77,7 @@ def claims(results: str) -> None:
 
     paths = [Path(results) / "claims.json"]
     if not paths[0].exists():
-        paths = sorted(Path(results).glob("claims/*.json"))
+        paths = [path for path in sorted(Path(results).glob("claims/*.json")) if "manifest" not in path.name]
     if not paths:
         raise InputError(f"{results}: no claims; expected a finished run; run `make reproduce` first")
     entries = [entry for path in paths for entry in json.loads(path.read_text(encoding="utf-8"))]

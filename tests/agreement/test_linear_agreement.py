@@ -104,8 +104,8 @@ def test_moment_equations_are_exact_at_every_width(width):
     assert np.abs(fine + (fine - coarse) / 7 - wanted).max() < 1e-8
 
 
-def untilted_test_loss(task, experiment, coupling):
-    """The Bayesian theory with the target's tilt, the factor exp(γ²(g·φ)²/2λ) of eq. (2), left out."""
+def untilted_losses(task, experiment, coupling):
+    """Losses of the Bayesian theory without the target's tilt, the factor exp(γ²(g·φ)²/2λ) of eq. (2)."""
     beta, root_d = experiment["training"]["bayes"]["inverse_temperature"], math.sqrt(task.dimension)
     source = solve_posterior(
         task.x_source / root_d, task.y_source, strength=experiment["source_strength"][0], inverse_temperature=beta,
@@ -114,20 +114,23 @@ def untilted_test_loss(task, experiment, coupling):
     hidden = np.eye(task.dimension) / (1 + coupling) + (coupling / (1 + coupling)) ** 2 * source.hidden
     x, x_test = task.x_target / root_d, task.x_test / root_d
     dual = np.linalg.solve(x @ hidden @ x.T + np.eye(len(x)) / beta, task.y_target)
-    return np.mean((x_test @ hidden @ x.T @ dual - task.y_test) ** 2)
+    return {
+        "train_loss": np.mean((dual / beta) ** 2),
+        "test_loss": np.mean((x_test @ hidden @ x.T @ dual - task.y_test) ** 2),
+    }
 
 
 def without_tilt(table, plan):
-    """The table with the theory's test losses replaced by those of :func:`untilted_test_loss`."""
+    """The table with the theory's losses replaced by those of :func:`untilted_losses`."""
     experiment = plan.config["experiments"]["linear_bayes"]
     changed = table.copy()
     for cell_name in plan.target_data_cells("linear_bayes"):
         job = plan.data_parameters("linear_bayes", cell_name, "target")
         for seed, derived in job["seeds"].items():
             task = linear(**job["task"], seed=derived)
-            where = {"kind": "theory", "metric": "test_loss", "overlap": job["task"]["overlap"], "seed": seed}
+            where = {"kind": "theory", "overlap": job["task"]["overlap"], "seed": seed}
             for index, row in select(table, **where).iterrows():
-                changed.loc[index, "value"] = untilted_test_loss(task, experiment, row["elastic_coupling"])
+                changed.loc[index, "value"] = untilted_losses(task, experiment, row["elastic_coupling"])[row["metric"]]
     return changed
 
 

@@ -33,6 +33,12 @@ def test_table_round_trips_every_bit_and_fixes_the_order(tmp_path):
     assert np.isinf(table["elastic_coupling"].max())
 
 
+def test_documentation_holds_every_column(root):
+    text = (root / "docs/results.md").read_text(encoding="utf-8")
+    for name, (_, meaning) in COLUMNS.items():
+        assert f"| `{name}` | {meaning} |" in text
+
+
 def test_table_refuses_unknown_and_missing_columns(tmp_path):
     with pytest.raises(InputError, match="colour"):
         make_table([row(colour=1)])

@@ -5,6 +5,7 @@ rule judge:
         table=f"{RESULTS}/tables/{{experiment}}.csv",
     output:
         verdicts=f"{RESULTS}/claims/{{experiment}}.json",
+        manifest=f"{RESULTS}/claims/{{experiment}}.manifest.json",
     log:
         f"{RESULTS}/logs/judge/{{experiment}}.log",
     benchmark:
@@ -17,7 +18,7 @@ rule judge:
     shell:
         "python -m infwidth.stages.judge --params {params.job:q}"
         " --input claims={input.claims:q} --input table={input.table:q}"
-        " --output verdicts={output.verdicts:q} --log {log:q}"
+        " --output verdicts={output.verdicts:q} --output manifest={output.manifest:q} --log {log:q}"
 
 
 rule claims:
@@ -28,6 +29,7 @@ rule claims:
         ),
     output:
         json=f"{RESULTS}/claims.json",
+        manifest=f"{RESULTS}/claims.manifest.json",
         markdown=report(
             f"{RESULTS}/claims.md", caption="../report/claims.rst", category="Claims"
         ),
@@ -42,4 +44,5 @@ rule claims:
         verdicts=lambda w, input: numbered(input.verdicts),
     shell:
         "python -m infwidth.stages.claims {params.verdicts:q}"
-        " --output json={output.json:q} --output markdown={output.markdown:q} --log {log:q}"
+        " --output json={output.json:q} --output markdown={output.markdown:q}"
+        " --output manifest={output.manifest:q} --log {log:q}"

@@ -11,6 +11,7 @@ rule figure:
             labels={"figure": "{figure}"},
         ),
         csv=f"{RESULTS}/figures/{{figure}}.csv",
+        manifest=f"{RESULTS}/figures/{{figure}}.manifest.json",
     log:
         f"{RESULTS}/logs/figure/{{figure}}.log",
     benchmark:
@@ -22,4 +23,5 @@ rule figure:
         job=lambda w: as_argument({"figure": w.figure}),
     shell:
         "python -m infwidth.stages.figure --params {params.job:q} --input table={input.table:q}"
-        " --output pdf={output.pdf:q} --output png={output.png:q} --output csv={output.csv:q} --log {log:q}"
+        " --output pdf={output.pdf:q} --output png={output.png:q} --output csv={output.csv:q}"
+        " --output manifest={output.manifest:q} --log {log:q}"

@@ -43,11 +43,13 @@ def effect_ratio(
     return float(effects[0] / effects[1])
 
 
-def disagreement(table: pd.DataFrame, metric: str, where: Mapping[str, Any], relative_to: str = "point") -> float:
+def disagreement(
+    table: pd.DataFrame, metric: str | list[str], where: Mapping[str, Any], relative_to: str = "point"
+) -> float:
     """Root mean square, over points, of the relative difference between networks and theory.
 
-    Both are averaged over seeds first. ``relative_to="point"`` divides by the theory's value at the point,
-    ``"start"`` by the theory's largest value along the curve, for losses that tend to 0.
+    Points of several metrics count alike. Both sides are averaged over seeds first. ``relative_to="point"`` divides
+    by the theory's value at the point, ``"start"`` by the theory's largest value, for losses that tend to 0.
     """
     rows = _rows(table, metric, where)
     axes = [key for key in POINT if key not in ("kind", "width")]
@@ -78,7 +80,7 @@ def _curve(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any
     return curve
 
 
-def _rows(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, metric: str | list[str], where: Mapping[str, Any]) -> pd.DataFrame:
     where = {"metric": metric, **where}
     rows = select(table if "width" in where else widest(table), **where)
     if rows.empty:

@@ -40,26 +40,13 @@ class Job:
     outputs: dict[str, Path]
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def progress(self, start: float = 0.0, share: float = 1.0) -> Callable[[float], None]:
-        """Return a callable that shows, on a terminal, the fraction done and the time left.
-
-        Args:
-            start: fraction of the job done when the callable is first used.
-            share: the part of the job that the callable's 0 … 1 stands for.
-        """
-        bar = self.__dict__.setdefault(
-            "_bar",
-            # disable=None: silent unless stderr is a terminal
-            tqdm(
-                total=1.0,
-                desc=self.name,
-                disable=None,
-                bar_format="{desc}: {percentage:3.0f} %, {remaining} left",
-            ),
-        )
+    def progress(self) -> Callable[[float], None]:
+        """Return a callable that shows, on a terminal, the fraction done and the time left."""
+        # disable=None: silent unless stderr is a terminal
+        bar = tqdm(total=1.0, desc=self.name, disable=None, bar_format="{desc}: {percentage:3.0f} %, {remaining} left")
 
         def show(fraction: float) -> None:
-            bar.n = start + share * fraction
+            bar.n = fraction
             bar.refresh()
 
         return show
@@ -96,7 +83,7 @@ def stage(body: Callable[[Job], None]) -> Callable[[], None]:
 
 
 def _paths(pairs: tuple[str, ...]) -> dict[str, Path]:
-    """Split name=path; a name given several times is numbered from its second appearance on."""
+    """Split name=path."""
     return {name: Path(path) for name, path in (pair.split("=", 1) for pair in pairs)}
 
 

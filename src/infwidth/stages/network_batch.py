@@ -12,6 +12,7 @@ import torch
 
 from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.networks.two_layer import SourceNetworks
+from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 
 # training → module, and its functions for source and target; imported by name, so that the workflow can let a
@@ -29,8 +30,16 @@ def trainer(training: str, part: str) -> Callable[..., Any]:
 
 
 def resolve_device(name: str) -> str:
-    """``auto`` is a CUDA device where there is one, else the CPU."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    """``auto`` is a CUDA device where there is one, else the CPU.
+
+    Raises:
+        InputError: a CUDA device is asked for and there is none.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device = {name!r}: expected a CUDA device, found none; set device: auto or cpu")
+    return name
 
 
 def batch_options(params: Mapping[str, Any]) -> dict[str, Any]:
