@@ -1,10 +1,11 @@
 """The configuration: defaults, friendly reading, one line an error, documentation that does not drift."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 
-from infwidth.io.config import ConfigError, load_config, resolve_config
+from infwidth.io.config import THEORY_ACTIVATIONS, ConfigError, load_config, resolve_config
 from infwidth.io.config_keys import key_table
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,11 @@ def test_presets_are_valid_and_named_after_their_file(path, schema):
 
 def test_there_are_four_presets():
     assert {path.stem for path in PRESETS} == {"config", "ci", "study", "paper"}
+
+
+@pytest.mark.parametrize("training", THEORY_ACTIVATIONS)
+def test_configuration_and_theory_cover_the_same_activations(training):
+    assert THEORY_ACTIVATIONS[training] == importlib.import_module(f"infwidth.theory.{training}").ACTIVATIONS
 
 
 def test_documentation_holds_every_key(schema):
