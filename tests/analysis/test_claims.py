@@ -98,16 +98,21 @@ def test_one_seed_decides_nothing():
     assert "one seed" in found.note
 
 
-def test_missing_rows_are_not_tested_and_unconverged_rows_left_out():
+def test_missing_rows_are_not_tested():
     where = {"metric": "test_loss", "along": "elastic_coupling", "where": {"overlap": 0.7}}
     found = judge(claim(arguments=where), table([1, 0.5]))
     assert found.verdict == "not tested"
     assert "overlap = 0.7" in found.note
-    rows = table([1.0, 0.5, 0.9])
-    rows.loc[rows["elastic_coupling"] == 2, "status"] = "diverged"
+
+
+def test_a_seed_with_an_unconverged_row_is_left_out_of_every_point():
+    rows = table([1.0, 0.5, 0.4])
+    rows.loc[rows["seed"] == 2, "value"] += [5.0, 0.0, 9.0]  # would dominate every mean
+    rows.loc[(rows["seed"] == 2) & (rows["elastic_coupling"] == 1), "status"] = "diverged"
     found = judge(claim(), rows)
-    assert found.verdict == "reproduced"
-    assert "6 of 18 rows" in found.note
+    assert found.value == pytest.approx(-0.1)
+    assert found.seeds == 5
+    assert "seeds [2] left out" in found.note
 
 
 def test_bad_claims_say_what_is_wrong(tmp_path):

@@ -95,16 +95,17 @@ def judge(claim: Claim, table: pd.DataFrame) -> Verdict:
 
     The 95 % interval of the statistic (jackknife over seeds, Student's t) decides: wholly inside the expected
     range the claim is reproduced, wholly outside it is not, else it is inconclusive. A table without the rows the
-    claim needs leaves it not tested. Rows whose solver did not converge are left out, and the note says how many.
+    claim needs leaves it not tested. A seed with an unconverged solver is left out of every point, so that points
+    stay comparable, and the note says which.
     """
-    good = table["status"] == Status.CONVERGED.value
-    notes = [] if good.all() else [f"{(~good).sum()} of {len(good)} rows of the table unconverged, left out"]
+    failed = sorted(table.loc[table["status"] != Status.CONVERGED.value, "seed"].unique().tolist())
+    notes = [f"seeds {failed} left out, unconverged"] if failed else []
     statistic = partial(STATISTICS[claim.statistic], **claim.arguments)
     low, high = claim.expect.get("above", -float("inf")), claim.expect.get("below", float("inf"))
     expected = " and ".join(f"{side} {bound:g}" for side, bound in claim.expect.items())
     told = {key: getattr(claim, key) for key in ("id", "paper", "statement", "figure", "experiment")}
     try:
-        value, stderr, seeds = jackknife(statistic, table[good])
+        value, stderr, seeds = jackknife(statistic, table[~table["seed"].isin(failed)])
     except InputError as error:
         return Verdict(
             **told,

@@ -52,10 +52,8 @@ def announcement(benchmarks: Iterable[str], cores: int) -> str:
     reference = read_seconds(Path("results/reference") / preset / "seconds.csv")
     seconds = expected_seconds(jobs, recorded_seconds(results), reference)
     expected = "an unknown time" if seconds is None else f"about {max(0.1, seconds / cores / 60):.1f} minutes"
-    return (
-        f"infwidth: {len(experiments)} experiments ({', '.join(experiments)}), {len(cells)} cells, "
-        f"{len(jobs)} jobs to run, {expected} on {cores} cores"
-    )
+    of = f"{len(cells)} cells of {', '.join(experiments)}" if cells else "no cells"
+    return f"infwidth: {len(jobs)} jobs to run ({of}), {expected} on {cores} cores"
 
 
 def expected_seconds(jobs: Iterable[str], *records: Mapping[str, float]) -> float | None:
