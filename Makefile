@@ -22,7 +22,7 @@ STAMP := .venv/installed
 reproduce: $(STAMP)
 	@snakemake $(OPTIONS)
 	@$(MAKE) --no-print-directory report
-	@infwidth claims $(RESULTS)
+	@infwidth claims $(RESULTS) $(if $(ONLY),--only $(ONLY))
 
 # The HTML report is made anew only when a figure or the claim table is newer.
 report: $(STAMP)

@@ -71,17 +71,18 @@ def plan(arguments: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("results", default="results")
-def claims(results: str) -> None:
+@click.option("--only", default="", help="experiments whose name begins so")
+def claims(results: str, only: str) -> None:
     """Print the claim table of a run."""
     from infwidth.analysis.claims import Verdict, as_text
 
-    paths = [Path(results) / "claims.json"]
-    if not paths[0].exists():
-        paths = [path for path in sorted(Path(results).glob("claims/*.json")) if "manifest" not in path.name]
+    # an experiment's own verdicts are newer than the whole table after a run of that experiment alone
+    paths = [path for path in sorted(Path(results).glob("claims/*.json")) if "manifest" not in path.name]
+    paths = paths or [path for path in [Path(results) / "claims.json"] if path.exists()]
     if not paths:
         raise InputError(f"{results}: no claims; expected a finished run; run `make reproduce` first")
     entries = [entry for path in paths for entry in json.loads(path.read_text(encoding="utf-8"))]
-    click.echo(as_text([Verdict(**entry) for entry in entries]))
+    click.echo(as_text([Verdict(**entry) for entry in entries if entry["experiment"].startswith(only)]))
 
 
 @main.command()
