@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from infwidth.figures import cifar_delta, linear_delta, linear_dynamics
+from infwidth.figures import cifar_delta, hermite_delta, hermite_dynamics, linear_delta, linear_dynamics
 from infwidth.figures.style import coupling_axis, save_figure
 from infwidth.io.tables import make_table
 
@@ -36,6 +36,8 @@ def table(
 CASES = {
     linear_delta: {},
     linear_dynamics: {"times": (0.0, 0.5, 2.0), "conditions": ("transfer", "scratch", "random_anchor")},
+    hermite_dynamics: {"times": (0.0, 2.0), "conditions": ("transfer", "scratch", "random_anchor"), "overlaps": (1,)},
+    hermite_delta: {"times": (0.0, 2.0), "conditions": ("transfer", "scratch", "random_anchor"), "overlaps": (1,)},
     cifar_delta: {
         "kinds": ("network",), "times": (0.0, 20.0), "conditions": ("transfer", "scratch", "random_anchor"),
         "strengths": (0.1, 1.0), "overlaps": (np.nan,),

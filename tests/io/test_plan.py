@@ -90,4 +90,4 @@ def test_only_and_theory_switch(small_config, schema):
     made = Plan(resolve_config(config, schema))
     assert made.experiments == ["lin"]
     assert made.theory_cells("other") == {}
-    assert made.figures == {"linear_dynamics": "lin"}
+    assert made.figures == {"linear_dynamics": ["lin"]}

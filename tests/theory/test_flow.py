@@ -223,7 +223,10 @@ def test_unconverged_points_raise_or_are_marked():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"activation": "erf"}, "covers 'linear' so far"),
+        ({"activation": "erf", "target_times": [1.0, np.inf]}, "target_times = inf"),
+        ({"activation": "relu", "source_time": np.inf}, "source_time = inf"),
+        ({"activation": "relu", "particles": 7}, "particles = 7"),
+        ({"activation": "relu", "replicas": 0}, "replicas = 0"),
         ({"activation": "rleu"}, "did you mean 'relu'"),
         ({"source_strength": 0.0}, "source_strength = 0.0"),
         ({"target_strength": 0}, "target_strength = 0"),

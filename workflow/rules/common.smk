@@ -44,8 +44,8 @@ code = import_closure
 
 
 def family_modules(experiment):
-    names = {"linear": ["tasks.linear_tasks"], "images": ["tasks.image_tasks"]}
-    return names[PLAN.family(experiment)]
+    family = PLAN.family(experiment)
+    return ["tasks.image_tasks" if family == "images" else f"tasks.{family}_tasks"]
 
 
 def trainer_module(experiment):

@@ -1,7 +1,7 @@
 rule figure:
     input:
         code=lambda w: code("stages.figure", f"figures.{w.figure}"),
-        table=lambda w: f"{RESULTS}/tables/{PLAN.figures[w.figure]}.csv",
+        tables=lambda w: [f"{RESULTS}/tables/{e}.csv" for e in PLAN.figures[w.figure]],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
@@ -21,7 +21,8 @@ rule figure:
     threads: 1
     params:
         job=lambda w: as_argument({"figure": w.figure}),
+        tables=lambda w, input: numbered(input.tables),
     shell:
-        "python -m infwidth.stages.figure --params {params.job:q} --input table={input.table:q}"
+        "python -m infwidth.stages.figure --params {params.job:q} {params.tables:q}"
         " --output pdf={output.pdf:q} --output png={output.png:q} --output csv={output.csv:q}"
         " --output manifest={output.manifest:q} --log {log:q}"

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference, widest
-from infwidth.figures.style import colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
+from infwidth.figures.style import across, colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
 from infwidth.io.tables import select
 
 
@@ -35,13 +35,11 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for metric, axes in zip(("test_loss", "test_error", "change from scratch, %"), panels, strict=True):
         positions = coupling_axis(axes, couplings)
         for (strength, condition), curve in select(points, metric=metric).groupby(["target_strength", "condition"]):
-            if condition == "scratch":  # has no δ: a level across the panel
-                ends = (couplings.min(), couplings.max())
-                curve = pd.concat([curve.assign(elastic_coupling=end) for end in ends])
+            curve = across(curve, positions) if condition == "scratch" else curve
             x = curve["elastic_coupling"].map(positions) + shifts[strength]
             draw_curve(axes, x, curve, colour=palette[strength], condition=condition)
         axes.set(ylabel=metric.replace("_", " "), title=table["dataset"].iloc[0])
     panels[2].axhline(0, color="0.3", linewidth=1)
     panels[2].set_title("test loss on the same data")
-    name_looks(panels[0], points, {colour: f"γ = {strength:g}" for strength, colour in palette.items()})
+    name_looks(figure, points, {colour: f"γ = {strength:g}" for strength, colour in palette.items()})
     return figure, points

@@ -24,7 +24,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for overlap, curve in points.groupby("overlap"):
         draw_curve(left, curve["elastic_coupling"].map(positions), curve, colour=palette[overlap])
     left.set(ylabel="test loss", ylim=(0, None), title=rows["dataset"].iloc[0])
-    name_looks(left, points, {colour: f"α = {overlap:g}" for overlap, colour in palette.items()})
+    name_looks(figure, points, {colour: f"α = {overlap:g}" for overlap, colour in palette.items()})
 
     coupling_axis(right, rows["elastic_coupling"])
     right.axhline(0, color="0.3", linewidth=1)

@@ -31,7 +31,7 @@ def new_figure(rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
     """A grid of panels in the common style: the figure and its axes (rows, columns)."""
     sns.set_theme(context="paper", style="ticks", palette="deep", font_scale=1.05)
     return plt.subplots(
-        rows, columns, figsize=(4.3 * columns + 0.3, 3.3 * rows + 0.2), layout="constrained", squeeze=False
+        rows, columns, figsize=(4.1 * columns + 1.6, 3.3 * rows + 0.2), layout="constrained", squeeze=False
     )
 
 
@@ -55,7 +55,7 @@ def draw_curve(
         if kind == "theory":
             axes.plot(rows["x"], rows["mean"], color=colour, linestyle=look["linestyle"], linewidth=1.6)
             axes.fill_between(
-                rows["x"], rows["mean"] - error, rows["mean"] + error, color=colour, alpha=0.12, linewidth=0
+                rows["x"], rows["mean"] - error, rows["mean"] + error, color=colour, alpha=0.09, linewidth=0
             )
         else:
             axes.errorbar(rows["x"], rows["mean"], error, color=colour, fmt="none", capsize=2.5, elinewidth=1.2)
@@ -74,20 +74,39 @@ def draw_curve(
             axes.plot(rows["x"], rows["mean"], color=colour, linestyle=look["linestyle"], linewidth=0.8, alpha=0.6)
 
 
-def name_looks(axes: Axes, points: pd.DataFrame, colour_names: Mapping[tuple, str]) -> None:
-    """Legend: one entry a colour, one a condition, and what lines and markers stand for."""
+def name_looks(
+    figure: Figure,
+    points: pd.DataFrame,
+    colour_names: Mapping[tuple, str],
+    condition_colours: Mapping[str, tuple] | None = None,
+) -> None:
+    """Legend beside the panels: one entry a colour, one a condition, and what lines and markers stand for.
+
+    Args:
+        figure: the figure.
+        points: what it shows.
+        colour_names: colour → what it stands for.
+        condition_colours: condition → its colour, where conditions have one; otherwise they are grey.
+    """
+    grey = "0.3"
     entries = [Line2D([], [], color=colour, linewidth=2.5, label=name) for colour, name in colour_names.items()]
-    kinds = set(points["kind"])
+    kinds, conditions = set(points["kind"]), set(points["condition"])
     if "theory" in kinds:
-        entries.append(Line2D([], [], color="0.3", linewidth=1.6, label="theory"))
+        entries.append(Line2D([], [], color=grey, linewidth=1.6, label="theory"))
     if "network" in kinds:
         width = points.loc[points["kind"] == "network", "width"].max()
-        entries.append(Line2D([], [], color="0.3", linestyle="", marker="o", label=f"networks, N = {width:g}"))
-    for condition in [name for name in CONDITION_LOOK if name in set(points["condition"]) - {"transfer"}]:
-        look = CONDITION_LOOK[condition]
-        name = condition.replace("_", " ")
-        entries.append(Line2D([], [], color="0.3", linestyle=look["linestyle"], marker=look["marker"], label=name))
-    axes.legend(handles=entries, frameon=False, fontsize="small")
+        entries.append(Line2D([], [], color=grey, linestyle="", marker="o", label=f"networks, N = {width:g}"))
+    for condition, look in CONDITION_LOOK.items():
+        colour = (condition_colours or {}).get(condition, grey)
+        if condition in conditions and (condition != "transfer" or condition_colours):
+            name = condition.replace("_", " ")
+            entries.append(Line2D([], [], color=colour, linestyle=look["linestyle"], marker=look["marker"], label=name))
+    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside right upper")
+
+
+def coupling_name(coupling: float) -> str:
+    """A value of δ as it is written in figures."""
+    return "∞" if coupling == np.inf else f"{coupling:g}"
 
 
 def coupling_axis(axes: Axes, couplings: Sequence[float]) -> dict[float, float]:
@@ -104,9 +123,7 @@ def coupling_axis(axes: Axes, couplings: Sequence[float]) -> dict[float, float]:
         positions[0.0] = lowest - 1.0
     if np.inf in values:
         positions[np.inf] = highest + 1.0
-    axes.set_xticks(
-        [positions[value] for value in values], ["∞" if value == np.inf else f"{value:g}" for value in values]
-    )
+    axes.set_xticks([positions[value] for value in values], [coupling_name(value) for value in values])
     axes.set_xlabel("elastic coupling δ")
     return positions
 
@@ -132,6 +149,11 @@ def colours(values: Sequence[float]) -> dict[float, tuple]:
 def side_by_side(values: Sequence[float]) -> dict[float, float]:
     """Small shifts in x that keep the error bars of several curves apart."""
     return {value: 0.07 * (i - (len(values) - 1) / 2) for i, value in enumerate(values)}
+
+
+def across(points: pd.DataFrame, positions: Mapping[float, float]) -> pd.DataFrame:
+    """Points that have no δ, training from scratch, as a level from the lowest to the highest δ of an axis."""
+    return pd.concat([points.assign(elastic_coupling=end) for end in (min(positions), max(positions))])
 
 
 def save_figure(figure: Figure, plotted: pd.DataFrame, paths: Mapping[str, Path]) -> None:

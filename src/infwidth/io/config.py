@@ -17,7 +17,7 @@ from infwidth.numerics.checks import InputError
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 # What the theory solvers cover; widened as they learn more.
-THEORY_ACTIVATIONS = {"bayes": ("linear",), "flow": ("linear",)}
+THEORY_ACTIVATIONS = {"bayes": ("linear",), "flow": ("linear", "relu", "erf")}
 
 
 class ConfigError(InputError):
@@ -195,21 +195,27 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             times = settings["target_times"]
             if times != sorted(times):
                 yield f"{where}.training.flow.target_times = {times}: expected increasing times; sort them"
-    for figure, experiment in config["figures"].items():
-        if experiment not in config["experiments"]:
-            near = get_close_matches(experiment, list(config["experiments"]), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(config['experiments'])}"
-            yield f"figures.{figure} = {experiment!r}: no such experiment; {hint}"
-            continue
-        shown = config["experiments"][experiment]
-        (task,) = shown["task"].values()
-        for key, values in {"source_strength": shown["source_strength"], **task}.items():
-            if key in ("source_strength", "n_source", "n_target") and len(values) > 1:
-                yield f"figures.{figure} = {experiment!r}: shows one {key}, not {values}; make an experiment of each"
+    for figure, experiments in config["figures"].items():
+        for i, experiment in enumerate(experiments):
+            yield from _unshowable(config, f"figures.{figure}[{i}]", experiment)
     if config["images"]["dataset"] == "digits" and config["images"]["path"]:
         yield f"images.path = {config['images']['path']!r}: expected none, as digits come with scikit-learn; remove it"
     if config["only"] and not selected_experiments(config):
         yield f"only = {config['only']!r}: matches no experiment; choose one of {', '.join(config['experiments'])}"
+
+
+def _unshowable(config: Mapping[str, Any], where: str, experiment: str) -> Iterator[str]:
+    """Why a figure cannot show an experiment, if so."""
+    if experiment not in config["experiments"]:
+        near = get_close_matches(experiment, list(config["experiments"]), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(config['experiments'])}"
+        yield f"{where} = {experiment!r}: no such experiment; {hint}"
+        return
+    shown = config["experiments"][experiment]
+    (task,) = shown["task"].values()
+    for key, values in {"source_strength": shown["source_strength"], **task}.items():
+        if key in ("source_strength", "n_source", "n_target") and len(values) > 1:
+            yield f"{where} = {experiment!r}: shows one {key}, not {values}; make an experiment of each"
 
 
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:

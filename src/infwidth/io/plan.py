@@ -27,17 +27,17 @@ class Plan:
     Attributes:
         results: folder of all results; `results` for the default preset, else `results/<preset>`.
         experiments: names of the experiments that run.
-        figures: figure → experiment, for those experiments.
+        figures: figure → its experiments, for the figures all of whose experiments run.
     """
 
     def __init__(self, config: Mapping[str, Any]):
         self.config = config
         self.results = "results" if config["preset"] == "default" else f"results/{config['preset']}"
         self.experiments = selected_experiments(config)
-        self.figures = {f: e for f, e in config["figures"].items() if e in self.experiments}
+        self.figures = {f: es for f, es in config["figures"].items() if set(es) <= set(self.experiments)}
 
     def family(self, experiment: str) -> str:
-        """What the experiment learns: ``linear`` or ``images``."""
+        """What the experiment learns: ``linear``, ``hermite`` or ``images``."""
         return next(iter(self._experiment(experiment)["task"]))
 
     def training(self, experiment: str) -> str:
@@ -155,6 +155,8 @@ class Plan:
         training = dict(settings["training"][self.training(experiment)])
         for key in ("burn_in_time", "sampling_time"):  # the sampler's, not the theory's
             training.pop(key, None)
+        if settings["activation"] == "linear":  # solved without particles
+            training = {key: value for key, value in training.items() if key not in ("particles", "replicas")}
         return {
             **self._label(experiment, cell_name),
             **self._inner_axes(experiment),
@@ -162,6 +164,7 @@ class Plan:
             "activation": settings["activation"],
             "settings": training,
             "axes": _without_seeds(cell),
+            "particle_seeds": {s: derive_seed(self.config["seed"], experiment, s, "theory") for s in cell["seeds"]},
         }
 
     def describe(self) -> str:
@@ -210,7 +213,7 @@ class Plan:
         return {"experiment": experiment, "cell": cell_name}
 
 
-_TARGET_KEYS = ("overlap", "n_target", "n_test", "target_noise")
+_TARGET_KEYS = ("overlap", "target_degree", "n_target", "n_test", "target_noise")
 
 
 def _without_seeds(cell: Cell) -> dict[str, Any]:

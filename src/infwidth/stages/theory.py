@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -29,7 +30,9 @@ def main(job: Job) -> None:
             source["x_source"][index], source["y_source"][index], *(target[name][index] for name in arrays)
         )
         for line in lines_of(p):
-            protocol = line.protocol if p["training"] == "flow" else {}
+            options = {}
+            if p["training"] == "flow":
+                options = line.protocol | {"seed": p["particle_seeds"][str(seed)]}
             solution = solver.solve(
                 task,
                 activation=p["activation"],
@@ -37,7 +40,7 @@ def main(job: Job) -> None:
                 target_strength=line.target_strength,
                 elastic_coupling=line.elastic_couplings,
                 **p["settings"],
-                **protocol,
+                **options,
                 strict=False,
             )
             times = getattr(solution, "times", np.array([math.nan]))
@@ -45,13 +48,14 @@ def main(job: Job) -> None:
                 found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
                 found |= classification_error(solution.prediction[i], task.y_test)
                 values = {metric: np.atleast_1d(value) for metric, value in found.items()}
+                errors = {metric: _stderr(solution.stderr, metric, i, len(times)) for metric in found}
                 columns = {
                     **{"experiment": p["experiment"], "kind": "theory", "dataset": str(target["label"])},
                     **p["axes"],
                     **{"width": math.inf, "seed": seed, "status": solution.status[i].value},
                     **line.columns(coupling),
                 }
-                rows += rows_over_time(columns, times, values, {name: np.zeros(len(times)) for name in values})
+                rows += rows_over_time(columns, times, values, errors)
                 residuals.append(float(np.max(solution.residual[i])))
             show((index + 1) / len(target["seeds"]))
     table = make_table(rows)
@@ -62,6 +66,12 @@ def main(job: Job) -> None:
         "largest_residual": max(residuals),
         "converged_fraction": float(converged),
     }
+
+
+def _stderr(stderr: Mapping, metric: str, coupling: int, times: int) -> np.ndarray:
+    """Standard error (times,) of a metric at one δ: 0 where nothing is sampled, nan where none was estimated."""
+    found = stderr.get(metric, stderr["prediction"] if np.ndim(stderr["prediction"]) == 0 else math.nan)
+    return np.full(times, found) if np.ndim(found) == 0 else np.atleast_1d(found[coupling])
 
 
 if __name__ == "__main__":

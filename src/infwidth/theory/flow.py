@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infwidth.numerics.checks import check_choice, check_count, check_number
+from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.arguments import Designs, check_activation, check_couplings, check_times, mean_squared_error
 from infwidth.theory.linear_flow import Course, Training, source_moment, target_course
 
-ACTIVATIONS = ("linear",)
+ACTIVATIONS = ("linear", "relu", "erf")
 
 # The residual compares with a run at this many times the tolerance ...
 LOOSER = 100.0
@@ -29,16 +29,22 @@ class FlowSolution:
     Attributes:
         times: the target times, (T,).
         prediction: f on the test points, (T, Pt).
-        train_loss: mean of (f − y)² over the target training points, (T,).
+        train_loss: mean of (f − y)² over the target training points, (T,). With particles an estimate from which
+            their number's bias is removed, see ``particle_solution.average_loss``; so is test_loss.
         test_loss: mean of (f − y)² over the test points, (T,).
         kernel: Φ = E φφᵀ on the target training points at the last time, (P2, P2).
-        weights: v with f(x) = x·v/√D, (T, D).
+        weights: v with f(x) = x·v/√D, (T, D), of a linear network; else None.
         status: how the solver ended; a tuple for a sequence of couplings. Times that were not reached hold NaN.
-        residual: the largest, over times, of rms(f − f̃)/rms(y) on the target training points, where f̃ is the
-            answer at a hundred times the tolerance (an estimate of f̃'s error, so on the safe side for f), and
-            of the relative violation of stationarity at infinite times.
-        iterations: right-hand sides and Newton steps of the source and this target.
-        stderr: observable → standard error; 0, as nothing is sampled.
+        residual: linear: the largest, over times, of rms(f − f̃)/rms(y) on the target training points, where f̃ is
+            the answer at a hundred times the tolerance (an estimate of f̃'s error, so on the safe side for f), and
+            of the relative violation of stationarity at infinite times. Particles: the largest estimate, over
+            steps of source and target and over replicas, of one step's error in f, rms(f − f_pred)/rms(y) on the
+            training points: the difference of the second- and the first-order solution. The integrator keeps
+            it below ``rtol``. The sampling error is not in it but in ``stderr``.
+        iterations: linear: right-hand sides and Newton steps of the source and this target; particles: right-hand
+            sides of the source and this target, the largest over replicas.
+        stderr: observable → standard error, of the observable's shape, over replicas (NaN for one replica); 0 for
+            the linear network, where nothing is sampled.
     """
 
     times: np.ndarray
@@ -46,11 +52,11 @@ class FlowSolution:
     train_loss: np.ndarray
     test_loss: np.ndarray
     kernel: np.ndarray
-    weights: np.ndarray
+    weights: np.ndarray | None
     status: Status | tuple[Status, ...]
     residual: float | np.ndarray
     iterations: int | np.ndarray
-    stderr: Mapping[str, float]
+    stderr: Mapping[str, float | np.ndarray]
 
 
 def solve(
@@ -66,11 +72,21 @@ def solve(
     target_times: Sequence[float],
     start: str = "source",
     anchor: str = "source",
-    rtol: float = 1e-8,
+    particles: int | None = None,
+    replicas: int = 4,
+    seed: int = 0,
+    rtol: float | None = None,
     max_evaluations: int = 1_000_000,
     strict: bool = True,
+    device: str = "cpu",
 ) -> FlowSolution:
-    """Solve the gradient flow of elastic transfer at N = ∞ through its moment equations (docs/theory.md §2).
+    """Solve the gradient flow of elastic transfer at N = ∞ (docs/theory.md §2 eq. (7)).
+
+    A linear network's moment equations close and are integrated as they are. For other activations the
+    mean-field dynamics are solved with S particles, neurons sampled from the initial law, in R independent
+    replicas that also give the standard errors; no network is involved. ``stderr`` measures the error from finite
+    S; its bias is of order 1/S. Couplings are solved on the same particles, so their differences are more
+    accurate than each.
 
     Time is that of the flow with learning rate γ²N on readout and hidden weights; decays and coupling enter the
     flow as they stand. The setting is that of arXiv 2507.04448.
@@ -84,15 +100,20 @@ def solve(
             sequence. 0 still starts there; inf freezes them, and its answer is exact.
         weight_decay: λ ≥ 0 of readout and hidden weights in the target.
         source_weight_decay: that in the source; the target's if None.
-        source_time: time for which the source trains; inf, its fixed point, needs decay.
-        target_times: increasing times ≥ 0 at which the target is observed, (T,); inf needs decay.
+        source_time: time for which the source trains; inf, its fixed point, needs decay and the linear activation.
+        target_times: increasing times ≥ 0 at which the target is observed, (T,); inf likewise.
         start: "source" starts hidden weights at the source's; "scratch" trains fresh weights without an anchor,
             whatever δ.
         anchor: "source", or "random": hidden weights start from, and are tied to, random ones of the source's
             norm neuron by neuron, the control for anchoring as such.
-        rtol: relative tolerance of an integrator's step.
+        particles: S, even: particles of the source; the target has 2S, two on each source particle. None takes
+            1024. The linear activation has no use for this and the next two arguments.
+        replicas: R, independent sets of particles.
+        seed: of the particles. A replica depends on it and on its own number alone.
+        rtol: relative tolerance of an integrator's step; None takes 1e-8 (linear) or 1e-2 (particles).
         max_evaluations: right-hand sides allowed each integration.
         strict: whether an unconverged point raises; if not it is returned with its status.
+        device: where particles are moved, "cpu" or "cuda".
 
     Returns:
         The solution.
@@ -111,14 +132,41 @@ def solve(
     source_end = float(check_times("source_time", [source_time], weight_decay=source_decay)[0])
     check_choice("start", start, ("source", "scratch"))
     check_choice("anchor", anchor, ("source", "random"))
-    rtol = check_number("rtol", rtol, minimum=1e-12, maximum=1e-3)
+    default, largest = (1e-8, 1e-3) if activation == "linear" else (1e-2, 0.1)
+    rtol = check_number("rtol", default if rtol is None else rtol, minimum=1e-12, maximum=largest)
     max_evaluations = check_count("max_evaluations", max_evaluations)
-
-    designs = Designs.of(task)
     strengths = [
         check_number(name, value, minimum=0.0, open_minimum=True)
         for name, value in (("source_strength", source_strength), ("target_strength", target_strength))
     ]
+    if activation != "linear":
+        from infwidth.theory.particle_solution import solve_particles  # torch takes a second to import
+
+        for name, time in (("source_time", source_end), ("target_times", times[-1])):
+            if np.isinf(time):
+                raise InputError(
+                    f"{name} = inf: expected a finite time, the end of the flow is exact for the linear activation "
+                    "alone; pass a time that is long against 1/weight_decay"
+                )
+        points = solve_particles(
+            task,
+            activation=activation,
+            strengths=strengths,
+            couplings=couplings,
+            decays=(source_decay, decay),
+            source_time=source_end,
+            times=times,
+            origin="scratch" if start == "scratch" else anchor,
+            particles=particles,
+            replicas=replicas,
+            seed=seed,
+            rtol=rtol,
+            max_evaluations=max_evaluations,
+            device=device,
+        )
+        return _assemble(points, couplings, times, strict=strict, single=single)
+
+    designs = Designs.of(task)
     source = Training.of(designs.source, task.y_source, strengths[0], source_decay, source_decay)
     target = Training.of(designs.target, task.y_target, strengths[1], decay, decay)
 
@@ -132,18 +180,32 @@ def solve(
         return [target_course(target, hidden, coupling, times, **limits).after(trained) for coupling in couplings]
 
     allowed = ACCUMULATION * LOOSER * rtol
-    points = []
-    for coupling, course, check in zip(couplings, courses(rtol), courses(LOOSER * rtol), strict=True):
-        point = _observe(task, designs, course, check, allowed)
+    pairs = zip(courses(rtol), courses(LOOSER * rtol), strict=True)
+    points = [_observe(task, designs, course, check, allowed) for course, check in pairs]
+    return _assemble(points, couplings, times, strict=strict, single=single)
+
+
+def _assemble(
+    points: list[dict], couplings: list[float], times: np.ndarray, *, strict: bool, single: bool
+) -> FlowSolution:
+    """Check the couplings' fields of FlowSolution and put them together."""
+    for coupling, point in zip(couplings, points, strict=True):
         if strict and point["status"] is not Status.CONVERGED:
-            what = f"residual {point['residual']:.1e} after {course.evaluations} evaluations"
+            what = f"residual {point['residual']:.1e} after {point['iterations']} evaluations"
             raise UnconvergedError(f"gradient-flow theory at elastic_coupling = {coupling:g}: {what}", point["status"])
-        points.append(point)
-    shared = {"times": times, "stderr": dict.fromkeys(("prediction", "train_loss", "test_loss", "kernel"), 0.0)}
     if single:
-        return FlowSolution(**points[0], **shared)
-    columns = {name: np.array([point[name] for point in points]) for name in points[0] if name != "status"}
-    return FlowSolution(**columns, status=tuple(point["status"] for point in points), **shared)
+        return FlowSolution(**points[0], times=times)
+    columns = {}
+    for name, first in points[0].items():
+        values = [point[name] for point in points]
+        if name == "status":
+            columns[name] = tuple(values)
+        elif name == "stderr":
+            sampled = any(np.ndim(error) for error in first.values())
+            columns[name] = {key: np.array([v[key] for v in values]) if sampled else first[key] for key in first}
+        else:
+            columns[name] = None if first is None else np.array(values)
+    return FlowSolution(**columns, times=times)
 
 
 def _observe(task: TransferTask, designs: Designs, course: Course, check: Course, allowed: float) -> dict:
@@ -165,4 +227,5 @@ def _observe(task: TransferTask, designs: Designs, course: Course, check: Course
         "status": status,
         "residual": residual,
         "iterations": course.evaluations,
+        "stderr": dict.fromkeys(("prediction", "train_loss", "test_loss", "kernel"), 0.0),
     }

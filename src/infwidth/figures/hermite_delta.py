@@ -1,0 +1,35 @@
+"""Hermite teachers, gradient flow: final test loss against δ with both controls, one panel a pair of degrees."""
+
+from __future__ import annotations
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from infwidth.analysis.seeds import at_last_time, mean_over_seeds, widest
+from infwidth.figures.style import across, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
+from infwidth.io.tables import select
+
+
+def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and the numbers it shows.
+
+    Args:
+        table: the experiments' tables, one below the other.
+    """
+    points = mean_over_seeds(at_last_time(select(widest(table), metric="test_loss")))
+    conditions = points["condition"].unique()
+    palette = dict(zip(conditions, sns.color_palette("deep", len(conditions)), strict=True))
+    shifts = side_by_side(conditions)
+    datasets = table["dataset"].unique()
+    figure, (panels,) = new_figure(1, len(datasets))
+    for dataset, axes in zip(datasets, panels, strict=True):
+        chosen = select(points, dataset=dataset)
+        positions = coupling_axis(axes, chosen["elastic_coupling"].dropna())
+        for condition, curve in chosen.groupby("condition"):
+            curve = across(curve, positions) if condition == "scratch" else curve
+            x = curve["elastic_coupling"].map(positions) + shifts[condition]
+            draw_curve(axes, x, curve, colour=palette[condition], condition=condition)
+        axes.set(ylabel="final test loss", ylim=(0, None), title=dataset)
+    name_looks(figure, points, {}, palette)
+    return figure, points
