@@ -7,7 +7,7 @@ import torch
 from infwidth.numerics.activations import ACTIVATIONS, get_activation
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
 from infwidth.numerics.seeds import derive_seed, generator
-from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.numerics.status import Status, UnconvergedError, worst
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=lambda activation: activation.name)
@@ -53,6 +53,11 @@ def test_number_ranges():
     with pytest.raises(InputError, match="whole number"):
         check_count("N", 2.5)
     assert check_choice("a", "x", ["x"]) == "x"
+
+
+def test_the_worst_status_names_a_mean():
+    assert worst([Status.CONVERGED, Status.UNMIXED, Status.STALLED]) is Status.UNMIXED
+    assert worst([Status.UNMIXED, Status.DIVERGED]) is Status.DIVERGED
 
 
 def test_every_status_has_a_remedy_and_errors_end_with_it():

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infwidth.numerics.status import Status, UnconvergedError
-
-_GRAVITY = (Status.CONVERGED, Status.STALLED, Status.UNMIXED, Status.DIVERGED)
+from infwidth.numerics.status import Status, UnconvergedError, worst
 
 
 @dataclass(frozen=True)
@@ -78,5 +76,5 @@ def summarise(
         means[name] = pick(values.mean(0))
         spread = values.std(0, ddof=1) / math.sqrt(count) if count > 1 else np.full(values.shape[1:], np.nan)
         errors[name] = pick(spread)
-    worst = tuple(max(column, key=_GRAVITY.index) for column in zip(*status, strict=True))
-    return NetworkSolution(**means, status=pick(worst), residual=pick(residual.max(0)), stderr=errors, times=times)
+    ended = tuple(worst(column) for column in zip(*status, strict=True))
+    return NetworkSolution(**means, status=pick(ended), residual=pick(residual.max(0)), stderr=errors, times=times)

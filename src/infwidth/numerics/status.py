@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 
 class Status(Enum):
-    """How a solver ended; the value is the text written to tables."""
+    """How a solver ended, from good to bad; the value is the text written to tables."""
 
     CONVERGED = "converged"
     STALLED = "stalled"
-    DIVERGED = "diverged"
     UNMIXED = "unmixed"
+    DIVERGED = "diverged"
 
     @property
     def remedy(self) -> str:
@@ -25,6 +26,11 @@ _REMEDIES = {
     Status.DIVERGED: "reduce the feature-learning strength, or increase the weight decay or prior precision",
     Status.UNMIXED: "sample for longer (burn_in_time, sampling_time)",
 }
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """Return the worst of several statuses, what a mean over them has to be called."""
+    return max(statuses, key=list(Status).index)
 
 
 class UnconvergedError(RuntimeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from infwidth.analysis.observables import classification_error, expected_squared
 from infwidth.io.atomic import read_arrays
 from infwidth.io.tables import make_table, write_table
 from infwidth.networks.two_layer import TargetPoint
-from infwidth.numerics.status import Status
+from infwidth.numerics.status import Status, worst
 from infwidth.stages.job import Job, stage
 from infwidth.stages.network_batch import batch_options, load_source, over_replicas, repeated, trainer
 from infwidth.stages.points import lines_of, rows_over_time
@@ -52,7 +53,7 @@ def main(job: Job) -> None:
         second = found.prediction_second_moment[:, :, None]
         measured["sampled_test_loss"] = expected_squared_error(test, second, y_test[:, None, None])
     averaged = {metric: over_replicas(p, values) for metric, values in measured.items()}
-    statuses = _worst(found.status, len(data["seeds"]))
+    statuses = _by_data_set(found.status, len(data["seeds"]))
     rows = []
     for index, seed in enumerate(data["seeds"]):
         for g, (line, coupling, _) in enumerate(points):
@@ -78,12 +79,11 @@ def main(job: Job) -> None:
     }
 
 
-def _worst(statuses: list, data_sets: int) -> list[list[Status]]:
-    """Of the networks of each data set and point, the worst status; (networks, points) → (data sets, points)."""
-    severity = [Status.CONVERGED, Status.STALLED, Status.UNMIXED, Status.DIVERGED]
+def _by_data_set(statuses: Sequence[Sequence[Status]], data_sets: int) -> list[list[Status]]:
+    """Of the networks of each data set, the worst status at a point; (networks, points) → (data sets, points)."""
     size = len(statuses) // data_sets
     groups = [statuses[i * size : (i + 1) * size] for i in range(data_sets)]
-    return [[max(column, key=severity.index) for column in zip(*group, strict=True)] for group in groups]
+    return [[worst(column) for column in zip(*group, strict=True)] for group in groups]
 
 
 if __name__ == "__main__":

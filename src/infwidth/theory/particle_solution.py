@@ -9,13 +9,12 @@ import torch
 
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError, check_count
-from infwidth.numerics.status import Status
+from infwidth.numerics.status import Status, worst
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.particle_sampling import coordinates
 from infwidth.theory.particle_transfer import Draws, Limits, anchor_weights, train_source, train_target
 
 DEFAULT_PARTICLES = 1024
-_GRAVITY = (Status.CONVERGED, Status.STALLED, Status.DIVERGED)
 
 
 def solve_particles(
@@ -114,7 +113,7 @@ def _observe(task, courses, source, g: int) -> dict:
     return {
         **{name: value for name, (value, _) in found.items()},
         "weights": None,
-        "status": max(statuses, key=_GRAVITY.index),
+        "status": worst(statuses),
         "residual": float(residual.max()),
         "iterations": int(evaluations.max()),
         "stderr": {name: error for name, (_, error) in found.items()},
