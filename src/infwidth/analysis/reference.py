@@ -17,7 +17,7 @@ from infwidth.io.timing import recorded_seconds, write_seconds
 from infwidth.numerics.checks import InputError
 
 THEORY_TOLERANCE = 1e-6  # relative; the theory's solvers are deterministic
-SAMPLED_SIGMAS = 5.0  # standard errors; sampling is chaotic, so another machine draws another sample
+SAMPLED_SIGMAS = 5.0  # standard errors; on another device the noise is another sample
 NETWORK_FLOOR = 1e-3  # relative; what different arithmetic may change in a network that samples nothing
 
 

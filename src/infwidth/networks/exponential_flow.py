@@ -168,7 +168,8 @@ def integrate(
 
     Returns:
         Statuses, steps and residuals. The objective never rises along the exact flow: a step that lifts it is
-        rejected and halved, and after MAX_HALVINGS of them the network has diverged.
+        rejected and halved; after MAX_HALVINGS of them, or at a step too short to move time, the network has
+        diverged.
     """
     total, like = len(batch.strength), batch.strength
     keep_freed_memory()
@@ -253,10 +254,11 @@ def integrate(
                 )
             )
             objective = torch.where(good, level, objective)
+        stuck = good & ~last & (now + h <= now)  # rates beyond the range of numbers: time would stand still
         now = torch.where(good, torch.where(last, times[goal], now + h), now)
         halvings = torch.where(good, 0, halvings + 1)
         fraction = torch.where(good, (fraction * 2**0.25).clamp(max=1.0), fraction / 2)
-        bad = halvings > MAX_HALVINGS
+        bad = (halvings > MAX_HALVINGS) | stuck
     if progress is not None:
         progress(1.0)
     status = tuple(Status.DIVERGED if bad else Status.CONVERGED for bad in failed.tolist())

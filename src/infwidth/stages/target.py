@@ -53,7 +53,15 @@ def main(job: Job) -> None:
         second = found.prediction_second_moment[:, :, None]
         measured["sampled_test_loss"] = expected_squared_error(test, second, y_test[:, None, None])
     averaged = {metric: over_replicas(p, values) for metric, values in measured.items()}
-    statuses = _by_data_set(found.status, len(data["seeds"]))
+    # a target is no better than the source it is tied to
+    statuses = [
+        [
+            end if line.condition == "scratch" else worst((begin, end))
+            for end, (line, _, _) in zip(row, points, strict=True)
+        ]
+        for begin, row in zip(source.status, found.status, strict=True)
+    ]
+    statuses = _by_data_set(statuses, len(data["seeds"]))
     rows = []
     for index, seed in enumerate(data["seeds"]):
         for g, (line, coupling, _) in enumerate(points):
