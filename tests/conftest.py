@@ -7,12 +7,12 @@ import pytest
 from infwidth.io.config import load_schema
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def root() -> Path:
     return Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def schema(root) -> dict:
     return load_schema(root / "workflow/schemas/config.schema.yaml")
 
