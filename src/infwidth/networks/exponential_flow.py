@@ -8,12 +8,12 @@ own pace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from infwidth.networks.two_layer import Progress, Response, keep_freed_memory, probe_vector, respond
+from infwidth.networks.two_layer import Batch, Progress, Response, keep_freed_memory, probe_vector, respond
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 
@@ -28,7 +28,7 @@ RISE = 1e-3
 
 
 @dataclass(frozen=True)
-class FlowBatch:
+class FlowBatch(Batch):
     """K networks on their way along the flow (7).
 
     Attributes:
@@ -52,11 +52,6 @@ class FlowBatch:
     readout_decay: Tensor
     hidden_decay: Tensor
     pull: Tensor
-
-    def select(self, keep: Tensor) -> FlowBatch:
-        """Return the networks of those indices."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return FlowBatch(**{name: value if value is None else value[keep] for name, value in values.items()})
 
 
 @dataclass(frozen=True)

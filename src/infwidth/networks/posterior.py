@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from infwidth.networks.two_layer import Response, respond
+from infwidth.networks.two_layer import Batch, Response, respond
 from infwidth.numerics.activations import Activation
 
 
 @dataclass(frozen=True)
-class PosteriorBatch:
+class PosteriorBatch(Batch):
     """K posteriors ∝ exp(−½βγ²N Σ(f−y)² − ½λ_w|w|² − ½L|W − m|²).
 
     Attributes:
@@ -32,11 +32,6 @@ class PosteriorBatch:
     inverse_temperature: Tensor
     readout_precision: Tensor
     hidden_precision: Tensor
-
-    def select(self, keep: Tensor) -> PosteriorBatch:
-        """Return the posteriors of those indices."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return PosteriorBatch(**{name: value if value is None else value[keep] for name, value in values.items()})
 
     def weights(self, v: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return w (K, N) and W (K, N, D) from whitened coordinates."""

@@ -7,8 +7,8 @@ Everything here works on K independent networks at once: readout (K, N), hidden 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -79,6 +79,15 @@ class TargetPoint:
     def __str__(self) -> str:
         tie = {"source": "", "random": ", random anchor", "scratch": ", from scratch"}[self.origin]
         return f"δ={self.elastic_coupling:g}, γ={self.target_strength:g}{tie}"
+
+
+class Batch:
+    """A frozen dataclass of tensors whose first axis runs over networks; a field may be None."""
+
+    def select(self, keep: Tensor) -> Self:
+        """Return the networks of those indices."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return type(self)(**{name: value if value is None else value[keep] for name, value in values.items()})
 
 
 def draw(shape: tuple[int, ...], seed: int, purpose: str, like: Tensor) -> Tensor:

@@ -12,14 +12,14 @@ from infwidth.stages.network_batch import batch_options, repeated, save_source, 
 def main(job: Job) -> None:
     """Write hidden weights and readouts of the source networks, one for each data set and network seed."""
     p = job.params
-    data = read_arrays(job.inputs["data"])
+    data, options = read_arrays(job.inputs["data"]), batch_options(p)
     networks = trainer(p["training"], "source")(
         *repeated(p, data["x_source"], data["y_source"]),
         activation=p["activation"],
         source_strength=p["source_strength"],
         width=p["width"],
         **p["settings"],
-        **batch_options(p),
+        **options,
         progress=job.progress(),
     )
     if Status.DIVERGED in networks.status:
@@ -28,7 +28,6 @@ def main(job: Job) -> None:
         ]
         raise UnconvergedError(f"source networks of seeds {failed} at γ̄ = {p['source_strength']:g}", Status.DIVERGED)
     save_source(job.outputs["networks"], networks)
-    options = batch_options(p)
     job.facts |= {
         "device": options["device"],
         "dtype": p["precision"],

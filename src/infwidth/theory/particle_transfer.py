@@ -15,6 +15,7 @@ from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.theory.particle_flow import integrate
 from infwidth.theory.particle_limits import frozen_course
+from infwidth.theory.particle_prediction import Predictor, working_set
 from infwidth.theory.particle_sampling import DEFAULT_SCHEME, draw_particles, draw_readout, turn
 from infwidth.theory.particle_step import Geometry, Populations, Snapshot
 
@@ -247,7 +248,7 @@ def train_target(
     readout = torch.stack([torch.from_numpy(draw_readout(count, draws.rng(r, "target"))) for r in range(replicas)]).to(
         x
     )
-    predictor = _Predictor(anchor, x_test, geometry, strength, activation)
+    predictor = Predictor(anchor, x_test, geometry, strength, activation)
     for r in range(replicas):
         for g in range(len(couplings)):
             if not sound[r]:
@@ -287,36 +288,6 @@ def train_target(
     return TargetCourses(fit, prediction, kernel, tuple(map(tuple, status)), residual, evaluations)
 
 
-class _Predictor:
-    """f on the test points of populations that share R sets of starting weights."""
-
-    def __init__(self, anchor: Tensor, x_test: Tensor, geometry: Geometry, strength: float, activation: Activation):
-        self.anchor, self.x_test, self.geometry = anchor, x_test, geometry
-        self.strength, self.activation = strength, activation
-        self.block = max(1, working_set(x_test) // (2 * anchor.shape[1]))
-        self.fields = anchor @ x_test.T if geometry.field else None
-        self.product = geometry.inputs @ x_test.T if geometry.field else x_test.T
-
-    def starting(self, replica: int) -> Tensor:
-        """h̄ on the test points, (S, Pt)."""
-        return self.anchor[replica] @ self.x_test.T if self.fields is None else self.fields[replica]
-
-    def __call__(self, replica: int, shot: Snapshot) -> Tensor:
-        """f, (Pt,), of a population of 2S particles."""
-        count = self.anchor.shape[1]
-        weights = None if self.geometry.field else shot.weights(self.anchor[replica])
-        pieces = []
-        for low in range(0, len(self.x_test), self.block):
-            part = slice(low, low + self.block)
-            if weights is None:
-                field = shot.moved @ self.product[:, part]
-                field.view(2, count, -1).add_(self.fields[replica][:, part], alpha=shot.anchoring)
-            else:
-                field = weights @ self.product[:, part]
-            pieces.append(shot.readout @ self.activation.value(field))
-        return torch.cat(pieces) / (self.strength * 2 * count)
-
-
 def _frozen(fields, predictor, replica, labels, times, decay, activation):
     """Kernel, f on training and test inputs at δ = ∞ of one replica."""
     features = activation.value(fields)
@@ -344,11 +315,6 @@ def _integrate(batch, geometry, labels, times, keep, strength, decay, activation
 
 def _tensors(device, *arrays: np.ndarray) -> list[Tensor]:
     return [torch.tensor(array, dtype=torch.float64, device=device) for array in arrays]
-
-
-def working_set(like: Tensor) -> int:
-    """Elements of the largest temporary worth making: a cache's worth on a CPU, a GPU's worth on a GPU."""
-    return 2**26 if like.is_cuda else 2**16
 
 
 def _chunks(members: int, size: int, like: Tensor) -> list[range]:
