@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import subprocess
@@ -122,21 +121,16 @@ def reference(results: str, reference: str) -> None:
 @click.option("--config", default="config/config.yaml", help="the preset's file, which says what each figure shows")
 def figures(reference: str, to: str, config: str) -> None:
     """Redraw the figures from a reference's tables, solving nothing."""
-    import pandas as pd
-
-    from infwidth.figures.style import save_figure
+    from infwidth.figures.drawing import draw_figure
     from infwidth.io.config import load_config
-    from infwidth.io.tables import read_table
 
     for figure, experiments in load_config(config)["figures"].items():
         tables = [Path(reference) / "tables" / f"{experiment}.csv" for experiment in experiments]
         for table in tables:
             if not table.exists():
                 raise InputError(f"{table}: missing; {figure} needs it; renew the reference with `make reference`")
-        rows = pd.concat([read_table(table) for table in tables], ignore_index=True)
-        drawing, plotted = importlib.import_module(f"infwidth.figures.{figure}").draw(rows)
         paths = {kind: Path(to) / f"{figure}.{kind}" for kind in ("pdf", "png", "csv")}
-        save_figure(drawing, plotted, paths)
+        draw_figure(figure, tables, paths)
         click.echo(str(paths["pdf"]))
 
 

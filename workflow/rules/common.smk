@@ -81,15 +81,18 @@ def source_networks(experiment, cell):
     return f"{RESULTS}/source/{experiment}/{name}.npz"
 
 
+def shown_source_data(experiment, cell):
+    """The source's data, where what the source makes of them is recorded."""
+    if not PLAN.shows_representation(experiment):
+        return []
+    return [source_data(experiment, PLAN.network_cells(experiment)[cell])]
+
+
 def table_parts(experiment):
-    parts = [
-        f"{RESULTS}/target/{experiment}/{cell}.csv"
-        for cell in PLAN.network_cells(experiment)
-    ]
-    return parts + [
-        f"{RESULTS}/theory/{experiment}/{cell}.csv"
-        for cell in PLAN.theory_cells(experiment)
-    ]
+    """The tables and arrays of an experiment's cells."""
+    parts = [f"target/{experiment}/{cell}" for cell in PLAN.network_cells(experiment)]
+    parts += [f"theory/{experiment}/{cell}" for cell in PLAN.theory_cells(experiment)]
+    return [f"{RESULTS}/{part}.{kind}" for part in parts for kind in ("csv", "npz")]
 
 
 def gpus():

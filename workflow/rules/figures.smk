@@ -1,7 +1,11 @@
 rule figure:
     input:
         code=lambda w: code("stages.figure", f"figures.{w.figure}"),
-        tables=lambda w: [f"{RESULTS}/tables/{e}.csv" for e in PLAN.figures[w.figure]],
+        tables=lambda w: [
+            f"{RESULTS}/tables/{experiment}.{kind}"
+            for experiment in PLAN.figures[w.figure]
+            for kind in ("csv", "npz")
+        ],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(

@@ -32,8 +32,10 @@ rule target:
         data=lambda w: target_data(
             w.experiment, PLAN.network_cells(w.experiment)[w.cell]
         ),
+        source_data=lambda w: shown_source_data(w.experiment, w.cell),
     output:
         table=f"{RESULTS}/target/{{experiment}}/{{cell}}.csv",
+        arrays=f"{RESULTS}/target/{{experiment}}/{{cell}}.npz",
         manifest=f"{RESULTS}/target/{{experiment}}/{{cell}}.manifest.json",
     log:
         f"{RESULTS}/logs/target/{{experiment}}/{{cell}}.log",
@@ -46,7 +48,10 @@ rule target:
         gpu=lambda w: gpus(),
     params:
         job=lambda w: as_argument(PLAN.network_parameters(w.experiment, w.cell)),
+        source_data=lambda w, input: [
+            f"--input=source_data={path}" for path in input.source_data
+        ],
     shell:
         "python -m infwidth.stages.target --params {params.job:q}"
-        " --input networks={input.networks:q} --input data={input.data:q}"
-        " --output table={output.table:q} --output manifest={output.manifest:q} --log {log:q}"
+        " --input networks={input.networks:q} --input data={input.data:q} {params.source_data:q}"
+        " --output table={output.table:q} --output arrays={output.arrays:q} --output manifest={output.manifest:q} --log {log:q}"

@@ -9,6 +9,7 @@ rule theory:
         ),
     output:
         table=f"{RESULTS}/theory/{{experiment}}/{{cell}}.csv",
+        arrays=f"{RESULTS}/theory/{{experiment}}/{{cell}}.npz",
         manifest=f"{RESULTS}/theory/{{experiment}}/{{cell}}.manifest.json",
     log:
         f"{RESULTS}/logs/theory/{{experiment}}/{{cell}}.log",
@@ -22,7 +23,8 @@ rule theory:
     shell:
         "python -m infwidth.stages.theory --params {params.job:q}"
         " --input source={input.source:q} --input target={input.target:q}"
-        " --output table={output.table:q} --output manifest={output.manifest:q} --log {log:q}"
+        " --output table={output.table:q} --output arrays={output.arrays:q}"
+        " --output manifest={output.manifest:q} --log {log:q}"
 
 
 rule collect:
@@ -31,6 +33,7 @@ rule collect:
         parts=lambda w: table_parts(w.experiment),
     output:
         table=f"{RESULTS}/tables/{{experiment}}.csv",
+        arrays=f"{RESULTS}/tables/{{experiment}}.npz",
         manifest=f"{RESULTS}/tables/{{experiment}}.manifest.json",
     log:
         f"{RESULTS}/logs/collect/{{experiment}}.log",
@@ -43,4 +46,4 @@ rule collect:
         parts=lambda w, input: numbered(input.parts),
     shell:
         "python -m infwidth.stages.collect {params.parts:q}"
-        " --output table={output.table:q} --output manifest={output.manifest:q} --log {log:q}"
+        " --output table={output.table:q} --output arrays={output.arrays:q} --output manifest={output.manifest:q} --log {log:q}"

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import POINT, at_last_time, widest
-from infwidth.io.tables import select
+from infwidth.io.tables import KEYS, select
 from infwidth.numerics.checks import InputError
 
 
@@ -43,6 +44,21 @@ def effect_ratio(
     return float(effects[0] / effects[1])
 
 
+def change_of_effect(
+    table: pd.DataFrame, metric: str, first: list[Mapping[str, Any]], second: list[Mapping[str, Any]]
+) -> float:
+    """Relative change between the pair ``first`` (at, versus) minus that of ``second``; negative where it is lower."""
+    return relative_change(table, metric, *first) - relative_change(table, metric, *second)
+
+
+def share_of_change(
+    table: pd.DataFrame, metric: str, part: Mapping[str, Any], whole: Mapping[str, Any], base: Mapping[str, Any]
+) -> float:
+    """(mean at ``part`` − mean at ``base``) / (mean at ``whole`` − mean at ``base``)."""
+    level = _level(table, metric, base)
+    return (_level(table, metric, part) - level) / (_level(table, metric, whole) - level)
+
+
 def disagreement(
     table: pd.DataFrame, metric: str | list[str], where: Mapping[str, Any], relative_to: str = "point"
 ) -> float:
@@ -64,7 +80,40 @@ def disagreement(
     return float(np.sqrt(np.mean(((means["network"] - means["theory"]) / scale) ** 2)))
 
 
-STATISTICS = {function.__name__: function for function in (relative_change, largest_step, effect_ratio, disagreement)}
+def extrapolated_excess(
+    table: pd.DataFrame, metric: str | list[str], where: Mapping[str, Any], sigmas: float = 3.0, share: float = 0.02
+) -> float:
+    """Distance of networks extrapolated to infinite width from theory at the worst point, over what is allowed there.
+
+    Allowed is the larger of ``sigmas`` standard errors and ``share`` of the theory's largest value, its initial loss.
+    The standard error is that of the paired difference over data sets; with one of them the share alone counts.
+    """
+    rows = select(infinite_width(table), metric=metric, **where)
+    networks, theory = (rows[rows["kind"] == kind] for kind in ("network", "theory"))
+    if networks.empty or theory.empty:
+        raise InputError(f"no rows of both kinds for {_spelt(where)}: expected theory and networks; run both")
+    axes = [key for key in KEYS if key not in ("kind", "width")]
+    pairs = networks.merge(theory[[*axes, "value"]], on=axes, suffixes=("", "_theory"))
+    pairs = pairs.assign(difference=pairs["value"] - pairs["value_theory"])
+    points = [key for key in axes if key != "seed"]
+    found = pairs.groupby(points, dropna=False).agg(
+        difference=("difference", "mean"), error=("difference", "sem"), scale=("value_theory", "mean")
+    )
+    scale = found.groupby("metric")["scale"].transform("max")
+    allowed = np.maximum(sigmas * found["error"].fillna(0.0), share * scale)
+    return float((found["difference"].abs() / allowed).max())
+
+
+_ALL = (
+    relative_change,
+    largest_step,
+    effect_ratio,
+    change_of_effect,
+    share_of_change,
+    disagreement,
+    extrapolated_excess,
+)
+STATISTICS = {function.__name__: function for function in _ALL}
 
 
 def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> float:

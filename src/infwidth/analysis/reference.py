@@ -109,7 +109,14 @@ def make_reference(results: Path, reference: Path) -> list[Path]:
     if reference.exists():
         shutil.rmtree(reference)
     pictures = sorted((results / "figures").glob("*.png"))
-    for path in [*tables, *pictures, results / "claims.md", results / "claims.json"]:
+    arrays = [path.with_suffix(".npz") for path in tables]
+    for path in [
+        *tables,
+        *(path for path in arrays if path.exists()),
+        *pictures,
+        results / "claims.md",
+        results / "claims.json",
+    ]:
         to = reference / path.relative_to(results)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, to)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference, widest
+from infwidth.analysis.extrapolation import infinite_width
+from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference
 from infwidth.figures.style import across, colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
 from infwidth.io.tables import select
 
@@ -18,7 +19,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiment's table.
     """
-    rows = at_last_time(select(widest(table), metric=["test_loss", "test_error"]))
+    rows = at_last_time(select(infinite_width(table), metric=["test_loss", "test_error"]))
     losses = select(rows, metric="test_loss")
     gains = paired_difference(
         select(losses, condition=["transfer", "random_anchor"]),

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import mean_over_seeds, widest
+from infwidth.analysis.extrapolation import infinite_width
+from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.style import colours, coupling_name, draw_curve, name_looks, new_figure, time_axis
 from infwidth.io.tables import select
 
@@ -27,7 +28,7 @@ def draw_dynamics(table: pd.DataFrame, by: str, title: Callable[[object], str]) 
     Returns:
         The figure and the numbers it shows.
     """
-    rows = select(widest(table), metric=["train_loss", "test_loss"])
+    rows = select(infinite_width(table), metric=["train_loss", "test_loss"])
     points = mean_over_seeds(rows[(rows["metric"] == "test_loss") | (rows["condition"] != "random_anchor")])
     values = rows[by].unique()
     palette = colours(points["elastic_coupling"].dropna().unique())

@@ -6,7 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds, widest
+from infwidth.analysis.extrapolation import infinite_width
+from infwidth.analysis.seeds import at_last_time, mean_over_seeds
 from infwidth.figures.style import across, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
 from infwidth.io.tables import select
 
@@ -17,7 +18,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    points = mean_over_seeds(at_last_time(select(widest(table), metric="test_loss")))
+    points = mean_over_seeds(at_last_time(select(infinite_width(table), metric="test_loss")))
     conditions = points["condition"].unique()
     palette = dict(zip(conditions, sns.color_palette("deep", len(conditions)), strict=True))
     shifts = side_by_side(conditions)

@@ -94,8 +94,9 @@ def name_looks(
     if "theory" in kinds:
         entries.append(Line2D([], [], color=grey, linewidth=1.6, label="theory"))
     if "network" in kinds:
-        width = points.loc[points["kind"] == "network", "width"].max()
-        entries.append(Line2D([], [], color=grey, linestyle="", marker="o", label=f"networks, N = {width:g}"))
+        widths = points.loc[points["kind"] == "network", "width"].unique()
+        label = ", ".join("N → ∞" if width == np.inf else f"N = {width:g}" for width in sorted(widths))
+        entries.append(Line2D([], [], color=grey, linestyle="", marker="o", label=f"networks, {label}"))
     for condition, look in CONDITION_LOOK.items():
         colour = (condition_colours or {}).get(condition, grey)
         if condition in conditions and (condition != "transfer" or condition_colours):
@@ -146,9 +147,16 @@ def colours(values: Sequence[float]) -> dict[float, tuple]:
     return dict(zip(ordered, sns.color_palette("viridis", len(ordered) + 1)[: len(ordered)], strict=True))
 
 
-def side_by_side(values: Sequence[float]) -> dict[float, float]:
+def log_ticks(axes: Axes, values: Sequence[float]) -> dict[float, float]:
+    """Make x a logarithmic axis with a tick at each of its positive values; returns value → position."""
+    positions = {float(value): float(np.log10(value)) for value in sorted(set(values))}
+    axes.set_xticks(list(positions.values()), [f"{value:g}" for value in positions])
+    return positions
+
+
+def side_by_side(values: Sequence[float], step: float = 0.07) -> dict[float, float]:
     """Small shifts in x that keep the error bars of several curves apart."""
-    return {value: 0.07 * (i - (len(values) - 1) / 2) for i, value in enumerate(values)}
+    return {value: step * (i - (len(values) - 1) / 2) for i, value in enumerate(values)}
 
 
 def across(points: pd.DataFrame, positions: Mapping[float, float]) -> pd.DataFrame:

@@ -19,6 +19,10 @@ SCHEMA = Path("workflow/schemas/config.schema.yaml")
 # What the theory solvers cover; widened as they learn more.
 THEORY_ACTIVATIONS = {"bayes": ("linear",), "flow": ("linear", "relu", "erf")}
 
+# Figures that show what `representation` records, and the outer axis that a figure draws along.
+NEED_REPRESENTATION = ("cifar_kernels", "cifar_preactivations", "cifar_alignment")
+DRAWN_ALONG = {"cifar_gain": "n_target"}
+
 
 class ConfigError(InputError):
     """A configuration that breaks the schema; the message has one line an error."""
@@ -188,6 +192,8 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if training == "bayes" and experiment["controls"]:
             found = experiment["controls"]
             yield f"{where}.controls = {found}: expected none under bayes (δ = 0 is from scratch); remove them"
+        if experiment["representation"] and (training == "bayes" or activation == "linear"):
+            yield f"{where}.representation = True: expected false under bayes and for activation linear; remove it"
         if training == "flow":
             for i, width in enumerate(experiment["width"]):
                 if width % 2:
@@ -196,16 +202,17 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             if times != sorted(times):
                 yield f"{where}.training.flow.target_times = {times}: expected increasing times; sort them"
     for figure, experiments in config["figures"].items():
-        for i, experiment in enumerate(experiments):
-            yield from _unshowable(config, f"figures.{figure}[{i}]", experiment)
+        for i in range(len(experiments)):
+            yield from _unshowable(config, figure, i)
     if config["images"]["dataset"] == "digits" and config["images"]["path"]:
         yield f"images.path = {config['images']['path']!r}: expected none, as digits come with scikit-learn; remove it"
     if config["only"] and not selected_experiments(config):
         yield f"only = {config['only']!r}: matches no experiment; choose one of {', '.join(config['experiments'])}"
 
 
-def _unshowable(config: Mapping[str, Any], where: str, experiment: str) -> Iterator[str]:
-    """Why a figure cannot show an experiment, if so."""
+def _unshowable(config: Mapping[str, Any], figure: str, i: int) -> Iterator[str]:
+    """Why a figure cannot show its experiment i, if so."""
+    experiment, where = config["figures"][figure][i], f"figures.{figure}[{i}]"
     if experiment not in config["experiments"]:
         near = get_close_matches(experiment, list(config["experiments"]), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(config['experiments'])}"
@@ -213,8 +220,11 @@ def _unshowable(config: Mapping[str, Any], where: str, experiment: str) -> Itera
         return
     shown = config["experiments"][experiment]
     (task,) = shown["task"].values()
+    if figure in NEED_REPRESENTATION and not shown["representation"]:
+        yield f"{where} = {experiment!r}: shows kernels or preactivations; set representation: true there"
+    single = {"source_strength", "n_source", "n_target"} - {DRAWN_ALONG.get(figure)}
     for key, values in {"source_strength": shown["source_strength"], **task}.items():
-        if key in ("source_strength", "n_source", "n_target") and len(values) > 1:
+        if key in single and len(values) > 1:
             yield f"{where} = {experiment!r}: shows one {key}, not {values}; make an experiment of each"
 
 

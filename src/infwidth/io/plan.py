@@ -75,6 +75,10 @@ class Plan:
             return {}
         return self._cells(experiment, self._target_axes(experiment) | {"source_strength": settings["source_strength"]})
 
+    def shows_representation(self, experiment: str) -> bool:
+        """Whether kernels and preactivations are recorded."""
+        return self._experiment(experiment)["representation"]
+
     def project(self, cell: Cell, cells: Mapping[str, Cell]) -> str:
         """Name of the cell among ``cells`` that ``cell`` builds on: the one that agrees on all axes they share."""
         for name, other in cells.items():
@@ -144,6 +148,7 @@ class Plan:
             **self._networks(experiment, cell, "target"),
             **self._inner_axes(experiment),
             "activation": settings["activation"],
+            "representation": settings["representation"],
             "settings": training,
             "axes": _without_seeds(cell),
         }
@@ -162,6 +167,7 @@ class Plan:
             **self._inner_axes(experiment),
             "training": self.training(experiment),
             "activation": settings["activation"],
+            "representation": settings["representation"],
             "settings": training,
             "axes": _without_seeds(cell),
             "particle_seeds": {s: derive_seed(self.config["seed"], experiment, s, "theory") for s in cell["seeds"]},

@@ -18,7 +18,8 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "dataset": (str, "what the task is made of; names the fall-back data set where one was used"),
     "condition": (
         str,
-        "`transfer`, or a control: `scratch` (fresh weights), `random_anchor` (random weights)",
+        "`transfer`, or a control: `scratch` (fresh weights), `random_anchor` (random weights); `source`: the source "
+        "itself, on its own samples",
     ),
     "overlap": (float, "α, cosine between source and target teacher; empty for images"),
     "n_source": (float, "P1, source samples"),
@@ -29,7 +30,12 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "elastic_coupling": (float, "δ, coupling of the hidden weights to the source's; empty from scratch"),
     "seed": (int, "index of the data set; theory and networks of one seed see the same data"),
     "time": (float, "target training time in units of the flow; empty for a posterior"),
-    "metric": (str, "`train_loss`, `test_loss`, `sampled_test_loss` (one posterior network), `test_error`"),
+    "metric": (
+        str,
+        "`train_loss`, `test_loss`, `sampled_test_loss` (one posterior network), `test_error`; with `representation`, "
+        "at the first and last time: `kernel_alignment`, `centred_kernel_alignment`, `preactivation_std`, "
+        "`preactivation_excess_kurtosis`",
+    ),
     "value": (float, "the number"),
     "stderr": (float, "its Monte-Carlo standard error over network seeds; 0 where nothing is sampled"),
     "status": (str, "how the solver ended: `converged`, `stalled`, `diverged`, `unmixed`"),

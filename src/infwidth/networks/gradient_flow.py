@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from infwidth.networks.exponential_flow import DEFAULT_SAFETY, FlowBatch, FlowOutcome, decay_factor, integrate
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
@@ -158,6 +159,7 @@ def train_target(
     device: str = "cpu",
     safety: float = DEFAULT_SAFETY,
     progress: Progress = None,
+    observe: Callable[[int, int, int, Tensor], None] | None = None,
 ) -> TargetTrajectories:
     """Train target networks along (7), tied to their sources.
 
@@ -178,6 +180,7 @@ def train_target(
         device: of the integration.
         safety: step as a fraction of the stability limit.
         progress: called with the fraction done, 0 … 1.
+        observe: called as observe(network, point, time index, preactivations) at every record, the last (2N, P2).
 
     Returns:
         Predictions at the record times, the final kernel and a status for each of B × G networks.
@@ -209,6 +212,8 @@ def train_target(
             f = predict(w, coordinates, starts.tests[b], points[g].target_strength, phi, offset)
             prediction[chunk[k], t] = f.cpu()
             train_prediction[chunk[k], t] = output.cpu()
+            if observe is not None:
+                observe(b, g, t, coordinates @ starts.inputs[b].mT)
             if t == len(times) - 1:
                 kernel[chunk[k]] = feature_kernel(coordinates[None], starts.inputs[b][None], phi)[0].cpu()
 

@@ -16,6 +16,9 @@ CONDITIONS = {
     "random_anchor": {"start": "source", "anchor": "random"},
 }
 
+# what rows about the source itself say where those about a target name its condition, γ and δ
+SOURCE_COLUMNS = {"condition": "source", "target_strength": math.nan, "elastic_coupling": math.nan}
+
 
 @dataclass(frozen=True)
 class Line:

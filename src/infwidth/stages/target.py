@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from infwidth.analysis.observables import classification_error, expected_squared_error, mean_squared_error
-from infwidth.io.atomic import read_arrays
+from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.io.tables import make_table, write_table
 from infwidth.networks.two_layer import TargetPoint
 from infwidth.numerics.status import Status, worst
 from infwidth.stages.job import Job, stage
 from infwidth.stages.network_batch import batch_options, load_source, over_replicas, repeated, trainer
-from infwidth.stages.points import lines_of, rows_over_time
+from infwidth.stages.points import SOURCE_COLUMNS, lines_of, rows_over_time
+from infwidth.stages.recorder import Recorder
 
 
 @stage
@@ -29,6 +31,17 @@ def main(job: Job) -> None:
     ]
     x, y, x_test, y_test = repeated(p, *(data[name] for name in ("x_target", "y_target", "x_test", "y_test")))
     options = batch_options(p)
+    flow = p["training"] == "flow"
+    recorder, watching = None, {}
+    if p["representation"]:
+        recorder = Recorder(p["activation"], p["settings"]["times"])
+        size = len(source.hidden) // len(data["seeds"])
+        watching = {"observe": lambda b, g, t, h: recorder.target((b // size, g), t, h, y[b])}
+        origin = read_arrays(job.inputs["source_data"])
+        xs, ys = repeated(p, origin["x_source"], origin["y_source"])
+        for b, hidden in enumerate(source.hidden):
+            inputs = torch.from_numpy(xs[b]).to(hidden) / xs.shape[-1] ** 0.5
+            recorder.source((b // size, None), hidden @ inputs.mT, ys[b])
     found = trainer(p["training"], "target")(
         source,
         x,
@@ -38,9 +51,9 @@ def main(job: Job) -> None:
         activation=p["activation"],
         **p["settings"],
         **options,
+        **watching,
         progress=job.progress(),
     )
-    flow = p["training"] == "flow"
     times = np.asarray(found.times) if flow else np.array([math.nan])
     # predictions (networks, points, times, samples); a posterior has one "time"
     train, test = (array if flow else array[:, :, None] for array in (found.train_prediction, found.prediction))
@@ -73,8 +86,15 @@ def main(job: Job) -> None:
             }
             values, errors = ({metric: pair[k][index, g] for metric, pair in averaged.items()} for k in (0, 1))
             rows += rows_over_time(columns, times, values, errors)
+            if recorder:
+                rows += recorder.rows(columns, (index, g), keep=index == 0)
+        if recorder:
+            end = worst(source.status[index * size : (index + 1) * size])
+            columns |= {"status": end.value, **SOURCE_COLUMNS}
+            rows += recorder.rows(columns, (index, None), keep=index == 0)
     table = make_table(rows)
     write_table(job.outputs["table"], table)
+    write_arrays(job.outputs["arrays"], recorder.arrays() if recorder else {})
     job.facts |= {
         "device": options["device"],
         "dtype": p["precision"],

@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from infwidth.analysis.observables import classification_error
-from infwidth.io.atomic import read_arrays
+from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.io.tables import make_table, write_table
 from infwidth.numerics.status import Status
 from infwidth.stages.job import Job, stage
-from infwidth.stages.points import lines_of, rows_over_time
+from infwidth.stages.points import SOURCE_COLUMNS, lines_of, rows_over_time
 from infwidth.tasks.transfer_task import TransferTask
 
 
@@ -25,14 +26,23 @@ def main(job: Job) -> None:
     source, target = read_arrays(job.inputs["source"]), read_arrays(job.inputs["target"])
     arrays = ("x_target", "y_target", "x_test", "y_test")
     rows, residuals, show = [], [], job.progress()
+    recorder = None
+    if p["representation"]:
+        # imported here: it reads torch, which the linear theory does without
+        from infwidth.stages.recorder import Recorder
+
+        recorder = Recorder(p["activation"], p["settings"]["target_times"])
     for index, seed in enumerate(target["seeds"]):
         task = TransferTask(
             source["x_source"][index], source["y_source"][index], *(target[name][index] for name in arrays)
         )
-        for line in lines_of(p):
+        sources: dict = {}
+        for number, line in enumerate(lines_of(p)):
             options = {}
             if p["training"] == "flow":
-                options = line.protocol | {"seed": p["particle_seeds"][str(seed)]}
+                options = line.protocol | {"seed": p["particle_seeds"][str(seed)], "sources": sources}
+            if recorder:
+                options["observe"] = partial(_record, recorder, index, number, task)
             solution = solver.solve(
                 task,
                 activation=p["activation"],
@@ -56,16 +66,30 @@ def main(job: Job) -> None:
                     **line.columns(coupling),
                 }
                 rows += rows_over_time(columns, times, values, errors)
+                if recorder:
+                    rows += recorder.rows(columns, (index, number, i), keep=index == 0)
                 residuals.append(float(np.max(solution.residual[i])))
+            if recorder and number == 0:  # every line of transfer starts from the same source
+                rows += recorder.rows(columns | SOURCE_COLUMNS, (index, number, None), keep=index == 0)
             show((index + 1) / len(target["seeds"]))
     table = make_table(rows)
     write_table(job.outputs["table"], table)
+    write_arrays(job.outputs["arrays"], recorder.arrays() if recorder else {})
     converged = (table["status"] == Status.CONVERGED.value).mean()
     job.facts |= {
         "dtype": "float64",
         "largest_residual": max(residuals),
         "converged_fraction": float(converged),
     }
+
+
+def _record(recorder, index, number, task, _replica, coupling, time, preactivation) -> None:
+    """Hand the recorder what the solver shows."""
+    key = (index, number, coupling)
+    if coupling is None:
+        recorder.source(key, preactivation, task.y_source)
+    else:
+        recorder.target(key, time, preactivation, task.y_target)
 
 
 def _stderr(stderr: Mapping, metric: str, coupling: int, times: int) -> np.ndarray:

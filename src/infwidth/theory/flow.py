@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.arguments import Designs, check_activation, check_couplings, check_times, mean_squared_error
 from infwidth.theory.linear_flow import Course, Training, source_moment, target_course
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ACTIVATIONS = ("linear", "relu", "erf")
 
@@ -79,6 +83,8 @@ def solve(
     max_evaluations: int = 1_000_000,
     strict: bool = True,
     device: str = "cpu",
+    observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
+    sources: dict | None = None,
 ) -> FlowSolution:
     """Solve the gradient flow of elastic transfer at N = ∞ (docs/theory.md §2 eq. (7)).
 
@@ -114,6 +120,12 @@ def solve(
         max_evaluations: right-hand sides allowed each integration.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles are moved, "cpu" or "cuda".
+        observe: called as observe(replica, coupling index, time index, preactivations) with the particles'
+            preactivations on the target training points, (2S, P2), at every target time that is reached, and as
+            observe(replica, None, None, preactivations) with the source's on its own, (S, P1). Not for the linear
+            activation, which has no particles.
+        sources: where trained source particles are kept: calls that are passed the same dict, initially empty, train
+            equal sources once, whatever γ, δ, start and anchor. The linear activation has no use for it.
 
     Returns:
         The solution.
@@ -163,9 +175,13 @@ def solve(
             rtol=rtol,
             max_evaluations=max_evaluations,
             device=device,
+            observe=observe,
+            sources=sources,
         )
         return _assemble(points, couplings, times, strict=strict, single=single)
 
+    if observe is not None:
+        raise InputError("observe: expected None for the linear activation, which is solved without particles; drop it")
     designs = Designs.of(task)
     source = Training.of(designs.source, task.y_source, strengths[0], source_decay, source_decay)
     target = Training.of(designs.target, task.y_target, strengths[1], decay, decay)

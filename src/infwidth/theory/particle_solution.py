@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError, check_count
@@ -33,6 +35,8 @@ def solve_particles(
     rtol: float,
     max_evaluations: int,
     device: str,
+    observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
+    sources: dict | None = None,
 ) -> list[dict]:
     """Solve source and target with particles.
 
@@ -51,6 +55,8 @@ def solve_particles(
         rtol: tolerance of a step.
         max_evaluations: right-hand sides allowed a population.
         device: where to compute.
+        observe: see ``flow.solve``.
+        sources: likewise.
 
     Returns:
         For each δ the fields of ``flow.FlowSolution`` but its times.
@@ -66,20 +72,18 @@ def solve_particles(
     like = torch.zeros(inputs[0].shape, dtype=torch.float64, device=device)
     source = None
     if origin != "scratch":
-        source = train_source(
-            inputs[0],
-            task.y_source,
-            dimension=dimension,
-            time=source_time,
-            strength=strengths[0],
-            decay=decays[0],
-            activation=phi,
-            draws=draws,
-            limits=limits,
-            device=device,
-        )
+        settings = {"time": source_time, "strength": strengths[0], "decay": decays[0], "device": device}
+        settings |= {"dimension": dimension, "activation": phi, "draws": draws, "limits": limits}
+        key = (inputs[0].tobytes(), task.y_source.tobytes(), *settings.values())
+        sources = {} if sources is None else sources
+        if key not in sources:
+            sources[key] = train_source(inputs[0], task.y_source, **settings)
+        source = sources[key]
+    anchor = anchor_weights(source, dimension, origin, draws, like)
+    if observe is not None:
+        _observe_frozen(observe, source, anchor, inputs, [] if origin == "scratch" else couplings, len(times))
     courses = train_target(
-        anchor_weights(source, dimension, origin, draws, like),
+        anchor,
         inputs[1],
         task.y_target,
         inputs[2],
@@ -91,9 +95,21 @@ def solve_particles(
         activation=phi,
         draws=draws,
         limits=limits,
+        observe=observe and (lambda r, g, t, shot: observe(r, g, t, shot.preactivation)),
     )
     points = [_observe(task, courses, source, g) for g in range(courses.residual.shape[1])]
     return points * len(couplings) if origin == "scratch" else points
+
+
+def _observe_frozen(observe, source, anchor, inputs, couplings, times: int) -> None:
+    """Show what no integration of the target meets: the source, and the frozen features of δ = ∞."""
+    source_inputs, target_inputs = (torch.from_numpy(x).to(anchor) for x in inputs[:2])
+    for r, hidden in enumerate(anchor):
+        if source is not None:
+            observe(r, None, None, source.hidden[r] @ source_inputs.T)
+        for g in (g for g, coupling in enumerate(couplings) if math.isinf(coupling)):
+            for t in range(times):
+                observe(r, g, t, hidden @ target_inputs.T)
 
 
 def _observe(task, courses, source, g: int) -> dict:

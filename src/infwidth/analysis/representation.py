@@ -1,0 +1,88 @@
+"""What hidden layers look like: kernel–task alignment, spread and shape of preactivations, kernels to draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from infwidth.numerics.activations import Activation
+
+EDGES = np.linspace(-10.0, 10.0, 101)
+"""Bins of the densities; what lies outside is left out, so that a density may integrate to less than 1."""
+DRAWN = 32
+"""Samples of a kernel that is kept for a figure."""
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One population of neurons on P samples.
+
+    Attributes:
+        metrics: ``kernel_alignment``, ``centred_kernel_alignment``, ``preactivation_std`` and
+            ``preactivation_excess_kurtosis``, pooled over neurons and samples.
+        kernel: Φ = E φφᵀ on at most ``DRAWN`` samples, evenly chosen in the order of their labels.
+        density: of the preactivations, over the bins of ``EDGES``.
+    """
+
+    metrics: dict[str, float]
+    kernel: np.ndarray
+    density: np.ndarray
+
+
+def represent(preactivation: Tensor, labels: np.ndarray, activation: Activation) -> Representation:
+    """Describe a population by its preactivations h (neurons, P) and the labels y (P,) of the samples."""
+    preactivation = preactivation.double()
+    features = activation.value(preactivation)
+    kernel = (features.mT @ features / len(features)).cpu().numpy()
+    offset = preactivation - preactivation.mean()
+    variance = float(offset.square().mean())
+    fourth = float(offset.square().square().mean())
+    values = preactivation.cpu().numpy()
+    counts = np.histogram(values, EDGES)[0] if np.isfinite(values).all() else np.full(len(EDGES) - 1, np.nan)
+    chosen = sorted_subset(labels)
+    return Representation(
+        {
+            "kernel_alignment": kernel_alignment(kernel, labels),
+            "centred_kernel_alignment": centred_kernel_alignment(kernel, labels),
+            "preactivation_std": math.sqrt(variance),
+            "preactivation_excess_kurtosis": fourth / variance**2 - 3 if variance else math.nan,
+        },
+        kernel[np.ix_(chosen, chosen)],
+        counts / (values.size * np.diff(EDGES)),
+    )
+
+
+def kernel_alignment(kernel: np.ndarray, labels: np.ndarray) -> float:
+    """Kernel–task alignment yᵀΦy/(|y|²‖Φ‖), 0 … 1 for a positive kernel; Φ (P, P), y (P,)."""
+    norm = float(labels @ labels * np.linalg.norm(kernel))
+    return float(labels @ kernel @ labels) / norm if norm else 0.0
+
+
+def centred_kernel_alignment(kernel: np.ndarray, labels: np.ndarray) -> float:
+    """The alignment after the mean over samples is taken off features and labels."""
+    centred = kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
+    return kernel_alignment(centred, labels - labels.mean())
+
+
+def sorted_subset(labels: np.ndarray, count: int = DRAWN) -> np.ndarray:
+    """At most ``count`` indices, evenly spaced in the order of the labels; of two classes equally many each."""
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    if len(groups) != 2:
+        groups = [np.argsort(labels, kind="stable")]
+    share = count // len(groups)
+    return np.concatenate([g[np.linspace(0, len(g) - 1, min(share, len(g))).round().astype(int)] for g in groups])
+
+
+def average(found: Sequence[Representation]) -> tuple[Representation, dict[str, float]]:
+    """Mean over networks or replicas, and the standard error of each metric (nan for a single one)."""
+    metrics, errors = {}, {}
+    for name in found[0].metrics:
+        values = np.array([one.metrics[name] for one in found])
+        metrics[name] = float(values.mean())
+        errors[name] = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    kernel, density = (np.mean([getattr(one, name) for one in found], axis=0) for name in ("kernel", "density"))
+    return Representation(metrics, kernel, density), errors

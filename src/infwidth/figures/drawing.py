@@ -1,0 +1,31 @@
+"""From the tables and arrays of experiments to the files of one figure."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from infwidth.figures.style import save_figure
+from infwidth.io.atomic import read_arrays
+from infwidth.io.entries import join_entries
+from infwidth.io.tables import read_table
+
+
+def draw_figure(name: str, tables: Sequence[Path], paths: Mapping[str, Path]) -> None:
+    """Draw a figure and write it.
+
+    Args:
+        name: of a module of this package with ``draw(table)``, or, if it says READS_ARRAYS, ``draw(table, arrays)``.
+        tables: the experiments' tables; arrays lie beside them under the same name.
+        paths: ``pdf``, ``png`` and ``csv`` to write.
+    """
+    # imported by name, so that editing one figure redraws that figure alone
+    figure = importlib.import_module(f"infwidth.figures.{name}")
+    found = [pd.concat([read_table(path) for path in tables], ignore_index=True)]
+    if getattr(figure, "READS_ARRAYS", False):
+        found.append(join_entries([read_arrays(path.with_suffix(".npz")) for path in tables]))
+    drawing, plotted = figure.draw(*found)
+    save_figure(drawing, plotted, paths)

@@ -1,0 +1,66 @@
+"""Representations met along a flow, at its first and last recorded time: rows of the table, and arrays beside it."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from infwidth.analysis.representation import EDGES, Representation, average, represent
+from infwidth.numerics.activations import get_activation
+
+# what names an entry of the arrays: columns of the table
+ENTRY = ("kind", "condition", "n_target", "width", "target_strength", "elastic_coupling", "time", "seed")
+
+
+class Recorder:
+    """Collects a representation for every network or replica, and averages over those of a key.
+
+    Args:
+        activation: φ's name.
+        times: target times; the first and the last are recorded.
+    """
+
+    def __init__(self, activation: str, times: Sequence[float]):
+        self.activation = get_activation(activation)
+        self.wanted = {0: float(times[0]), len(times) - 1: float(times[-1])}
+        self.found: dict[Hashable, dict[float, list[Representation]]] = defaultdict(lambda: defaultdict(list))
+        self.entries: list[tuple[dict[str, Any], Representation]] = []
+
+    def target(self, key: Hashable, time: int, preactivation: Tensor, labels: np.ndarray) -> None:
+        """Record a target population (neurons, P2) at a time index, if that is wanted."""
+        if time in self.wanted:
+            self.found[key][self.wanted[time]].append(represent(preactivation, labels, self.activation))
+
+    def source(self, key: Hashable, preactivation: Tensor, labels: np.ndarray) -> None:
+        """Record a source population (neurons, P1) at the end of its training."""
+        self.found[key][math.nan].append(represent(preactivation, labels, self.activation))
+
+    def rows(self, columns: Mapping[str, Any], key: Hashable, *, keep: bool) -> Iterator[dict[str, Any]]:
+        """Rows of the table for a key; ``keep`` also puts its kernel and density among the arrays."""
+        for time, found in self.found[key].items():
+            mean, errors = average(found)
+            named = {**columns, "time": time}
+            if keep:
+                self.entries.append((named, mean))
+            for metric, value in mean.metrics.items():
+                yield {**named, "metric": metric, "value": value, "stderr": errors[metric]}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays whose entries i belong together: columns of ``ENTRY``, ``kernel``, ``density``; and ``edges``."""
+        return entry_arrays([named for named, _ in self.entries], [one for _, one in self.entries])
+
+
+def entry_arrays(named: Sequence[Mapping[str, Any]], found: Sequence[Representation]) -> dict[str, np.ndarray]:
+    """Put entries into arrays; see :meth:`Recorder.arrays`."""
+    columns = {name: np.array([entry.get(name, math.nan) for entry in named]) for name in ENTRY}
+    return {
+        **columns,
+        "kernel": np.array([one.kernel for one in found], dtype=np.float32),
+        "density": np.array([one.density for one in found], dtype=np.float32),
+        "edges": EDGES,
+    }
