@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 from click.testing import CliRunner
 
+from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.io.tables import make_table, read_table, write_table
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
@@ -67,10 +69,19 @@ def test_collect_joins_tables_in_one_order(tmp_path):
             "stderr": 0.0, "status": "converged"}  # fmt: skip
     for kind in ("theory", "network"):
         write_table(tmp_path / f"{kind}.csv", make_table([{**base, "kind": kind, "seed": seed} for seed in (1, 0)]))
-    inputs = [f"--input={i}={tmp_path / kind}.csv" for i, kind in enumerate(("theory", "network"))]
-    done = CliRunner().invoke(collect.main, [*inputs, f"--output=table={tmp_path / 'all.csv'}"])
+    columns = {"kind": ["theory", "network", "network"], "width": [np.inf, 50.0, 100.0]}
+    shown = {"kernel": np.ones((3, 4, 4)), "density": np.arange(6.0).reshape(3, 2), "edges": np.arange(3.0)}
+    write_arrays(tmp_path / "theory.npz", {key: np.array(value) for key, value in (columns | shown).items()})
+    write_arrays(tmp_path / "network.npz", {})
+    paths = [tmp_path / f"{kind}.{suffix}" for kind in ("theory", "network") for suffix in ("csv", "npz")]
+    inputs = [f"--input={i}={path}" for i, path in enumerate(paths)]
+    outputs = [f"--output=table={tmp_path / 'all.csv'}", f"--output=arrays={tmp_path / 'all.npz'}"]
+    done = CliRunner().invoke(collect.main, [*inputs, *outputs])
     assert done.exit_code == 0, done.output
     table = read_table(tmp_path / "all.csv")
     assert list(zip(table["kind"], table["seed"], strict=True)) == [
         ("network", 0), ("network", 1), ("theory", 0), ("theory", 1)
     ]  # fmt: skip
+    arrays = read_arrays(tmp_path / "all.npz")  # of the networks the widest is kept
+    assert arrays["width"].tolist() == [np.inf, 100.0]
+    assert arrays["density"].tolist() == [[0, 1], [4, 5]]

@@ -50,7 +50,9 @@ def train_target(study):
     plan, folder = study
     params = plan.network_parameters("lin", list(plan.network_cells("lin"))[1])
     inputs = {"data": folder / "target.npz", "networks": folder / "networks.npz"}
-    done = run(target.main, as_argument(params), inputs, {"table": folder / "table.csv"})
+    done = run(
+        target.main, as_argument(params), inputs, {"table": folder / "table.csv", "arrays": folder / "table.npz"}
+    )
     assert done.exit_code == 0, done.output
     return read_table(folder / "table.csv")
 
