@@ -57,6 +57,9 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
         axes.set(yscale="log", ylim=(LOWEST, None), xlim=(-reach, reach), xlabel="preactivation h", ylabel="density")
         axes.set_title(f"{table['dataset'].iloc[0]}, γ = {strength:g}")
 
+    widest = entries.loc[entries["kind"] == "network", "width"].max()
+    grid[0, 0].text(0.02, 0.96, f"dots: N = {widest:g}", transform=grid[0, 0].transAxes, va="top", fontsize="small")
+
     rows = select(infinite_width(table), metric=list(METRICS), condition="transfer")
     points = mean_over_seeds(rows)
     begun, ended = (points[points["time"] == time] for time in (rows["time"].min(), rows["time"].max()))
