@@ -1,4 +1,4 @@
-"""Hermite teachers, gradient flow: final test loss against δ with both controls, one panel a pair of degrees."""
+"""Hermite teachers, gradient flow: final test loss against δ with both controls, one panel an experiment."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     conditions = points["condition"].unique()
     palette = dict(zip(conditions, sns.color_palette("deep", len(conditions)), strict=True))
     shifts = side_by_side(conditions)
-    datasets = table["dataset"].unique()
-    figure, (panels,) = new_figure(1, len(datasets))
-    for dataset, axes in zip(datasets, panels, strict=True):
-        chosen = select(points, dataset=dataset)
+    experiments = table.groupby("experiment", sort=False)["dataset"].first()
+    figure, (panels,) = new_figure(1, len(experiments))
+    for (experiment, dataset), axes in zip(experiments.items(), panels, strict=True):
+        chosen = select(points, experiment=experiment)
         positions = coupling_axis(axes, chosen["elastic_coupling"].dropna())
         for condition, curve in chosen.groupby("condition"):
             curve = across(curve, positions) if condition == "scratch" else curve

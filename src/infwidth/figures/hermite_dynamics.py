@@ -1,4 +1,4 @@
-"""Hermite teachers, gradient flow: train and test loss over time for each δ, one row a pair of degrees."""
+"""Hermite teachers, gradient flow: train and test loss over time for each δ, one row an experiment."""
 
 from __future__ import annotations
 
@@ -14,4 +14,10 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    return draw_dynamics(table, "dataset", str)
+    firsts = table.groupby("experiment").first()
+
+    def title(experiment: object) -> str:
+        first = firsts.loc[experiment]
+        return f"{first['dataset']}, γ̄ = {first['source_strength']:g}, γ = {first['target_strength']:g}"
+
+    return draw_dynamics(table, "experiment", title)
