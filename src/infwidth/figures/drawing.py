@@ -12,6 +12,7 @@ from infwidth.figures.style import save_figure
 from infwidth.io.atomic import read_arrays
 from infwidth.io.entries import join_entries
 from infwidth.io.tables import read_table
+from infwidth.numerics.checks import InputError
 
 
 def draw_figure(name: str, tables: Sequence[Path], paths: Mapping[str, Path]) -> None:
@@ -21,11 +22,18 @@ def draw_figure(name: str, tables: Sequence[Path], paths: Mapping[str, Path]) ->
         name: of a module of this package with ``draw(table)``, or, if it says READS_ARRAYS, ``draw(table, arrays)``.
         tables: the experiments' tables; arrays lie beside them under the same name.
         paths: ``pdf``, ``png`` and ``csv`` to write.
+
+    Raises:
+        InputError: the figure reads arrays and a table has none beside it.
     """
     # imported by name, so that editing one figure redraws that figure alone
     figure = importlib.import_module(f"infwidth.figures.{name}")
     found = [pd.concat([read_table(path) for path in tables], ignore_index=True)]
     if getattr(figure, "READS_ARRAYS", False):
-        found.append(join_entries([read_arrays(path.with_suffix(".npz")) for path in tables]))
+        arrays = [path.with_suffix(".npz") for path in tables]
+        for path in arrays:
+            if not path.exists():
+                raise InputError(f"{path}: missing; {name} needs the arrays beside the table; run the experiment again")
+        found.append(join_entries([read_arrays(path) for path in arrays]))
     drawing, plotted = figure.draw(*found)
     save_figure(drawing, plotted, paths)
