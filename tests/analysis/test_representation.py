@@ -55,6 +55,14 @@ def test_kernel_is_that_of_the_features_in_the_order_of_the_classes():
     np.testing.assert_allclose(found.kernel, features.T @ features / 300)
 
 
+def test_the_kernel_of_a_small_set_fills_a_corner():
+    h = torch.randn(300, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = represent(h, LABELS[:10], get_activation("relu")).kernel
+    assert found.shape == (32, 32)
+    assert np.isfinite(found[:10, :10]).all()
+    assert np.isnan(found[10:]).all()
+
+
 def test_a_subset_of_few_or_graded_labels():
     assert sorted_subset(np.array([1.0, -1.0])).tolist() == [1, 0]
     graded = np.linspace(1, -1, 100)

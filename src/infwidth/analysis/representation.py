@@ -24,7 +24,8 @@ class Representation:
     Attributes:
         metrics: ``kernel_alignment``, ``centred_kernel_alignment``, ``preactivation_std`` and
             ``preactivation_excess_kurtosis``, pooled over neurons and samples.
-        kernel: Φ = E φφᵀ on at most ``DRAWN`` samples, evenly chosen in the order of their labels.
+        kernel: Φ = E φφᵀ on at most ``DRAWN`` samples, evenly chosen in the order of their labels, (DRAWN, DRAWN); NaN
+            beyond them.
         density: of the preactivations, over the bins of ``EDGES``.
     """
 
@@ -44,6 +45,8 @@ def represent(preactivation: Tensor, labels: np.ndarray, activation: Activation)
     values = preactivation.cpu().numpy()
     counts = np.histogram(values, EDGES)[0] if np.isfinite(values).all() else np.full(len(EDGES) - 1, np.nan)
     chosen = sorted_subset(labels)
+    drawn = np.full((DRAWN, DRAWN), np.nan)
+    drawn[: len(chosen), : len(chosen)] = kernel[np.ix_(chosen, chosen)]
     return Representation(
         {
             "kernel_alignment": kernel_alignment(kernel, labels),
@@ -51,7 +54,7 @@ def represent(preactivation: Tensor, labels: np.ndarray, activation: Activation)
             "preactivation_std": math.sqrt(variance),
             "preactivation_excess_kurtosis": fourth / variance**2 - 3 if variance else math.nan,
         },
-        kernel[np.ix_(chosen, chosen)],
+        drawn,
         counts / (values.size * np.diff(EDGES)),
     )
 

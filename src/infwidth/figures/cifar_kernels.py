@@ -49,7 +49,9 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
     for row, kind in zip(grid, kinds, strict=True):
         for (name, found), axes in zip(panels.items(), row, strict=True):
             entry = found[found["kind"] == kind].iloc[0]
-            kernel = entry["kernel"] / np.trace(entry["kernel"]) * len(entry["kernel"])
+            size = np.isfinite(np.diag(entry["kernel"])).sum()  # smaller sets fill but a corner
+            kernel = entry["kernel"][:size, :size]
+            kernel = kernel / np.diag(kernel).mean()
             image = axes.imshow(kernel, vmin=0, vmax=1.5, cmap="viridis")
             for line in (axes.axhline, axes.axvline):
                 line(len(kernel) / 2 - 0.5, color="white", linewidth=0.7)

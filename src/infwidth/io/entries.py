@@ -13,14 +13,11 @@ COMMON = "edges"
 def join_entries(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Put the entries of several parts, some of which may hold none, one below the other.
 
-    Kernels of different sizes cannot be joined: they are cut to the smallest. Of networks of several widths the
-    widest stay, as arrays are for figures.
+    Of networks of several widths the widest stay, as arrays are for figures.
     """
     parts = [part for part in parts if part]
     if not parts:
         return {}
-    size = min(part["kernel"].shape[-1] for part in parts)
-    parts = [{**part, "kernel": part["kernel"][:, :size, :size]} for part in parts]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != COMMON}
     networks = joined["kind"] == "network"
     keep = ~networks | (joined["width"] == joined["width"][networks].max(initial=0))
