@@ -66,14 +66,6 @@ def test_each_error_is_one_clear_line(small_config, schema, path, value, words):
     assert ";" in lines[0]  # every line ends with a remedy
 
 
-def test_activations_the_theory_does_not_cover_name_the_way_out(small_config, schema):
-    put(small_config, "experiments/lin/training", {"bayes": {"inverse_temperature": 1}})
-    with pytest.raises(
-        ConfigError, match=r"^experiments\.lin\.activation = 'relu': the bayes theory .* theory: false$"
-    ):
-        resolve_config(put(small_config, "experiments/lin/activation", "relu"), schema)
-
-
 def test_missing_key_names_its_meaning(small_config, schema):
     config = small_config
     del config["experiments"]["lin"]["width"]

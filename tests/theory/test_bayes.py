@@ -167,7 +167,7 @@ def test_unconverged_points_raise_or_are_marked():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"activation": "relu"}, "covers 'linear' so far"),
+        ({"observe": print}, "observe: expected None"),
         ({"activation": "linaer"}, "did you mean 'linear'"),
         ({"source_strength": 0.0}, "source_strength = 0.0"),
         ({"target_strength": -1}, "target_strength = -1"),

@@ -17,7 +17,7 @@ from infwidth.numerics.checks import InputError
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 # What the theory solvers cover; widened as they learn more.
-THEORY_ACTIVATIONS = {"bayes": ("linear",), "flow": ("linear", "relu", "erf")}
+THEORY_ACTIVATIONS = {"bayes": ("linear", "relu", "erf"), "flow": ("linear", "relu", "erf")}
 
 # Figures that show what `representation` records, and the outer axis that a figure draws along.
 NEED_REPRESENTATION = ("cifar_kernels", "cifar_preactivations", "cifar_alignment")

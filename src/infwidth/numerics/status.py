@@ -12,6 +12,7 @@ class Status(Enum):
     CONVERGED = "converged"
     STALLED = "stalled"
     UNMIXED = "unmixed"
+    CONDENSED = "condensed"
     DIVERGED = "diverged"
 
     @property
@@ -24,7 +25,8 @@ _REMEDIES = {
     Status.CONVERGED: "nothing to do",
     Status.STALLED: "loosen the tolerance, or check that the inputs are not rank-deficient or badly scaled",
     Status.DIVERGED: "reduce the feature-learning strength, or increase the weight decay or prior precision",
-    Status.UNMIXED: "sample for longer (burn_in_time, sampling_time)",
+    Status.CONDENSED: "reduce the feature-learning strength or inverse temperature, or raise the prior precision",
+    Status.UNMIXED: "sample for longer (burn_in_time, sampling_time), or with more particles",
 }
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infwidth.numerics.checks import check_count, check_number
+from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.arguments import Designs, check_activation, check_couplings, mean_squared_error
-from infwidth.theory.concave_dual import Design
+from infwidth.theory.concave_dual import Design, Potential
 from infwidth.theory.linear_bayes import LinearPosterior, ridge_prediction, solve_posterior
 
-ACTIVATIONS = ("linear",)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ACTIVATIONS = ("linear", "relu", "erf")
 
 # Largest certificate of a point that counts as converged.
 ACCURACY = 1e-8
@@ -31,14 +35,19 @@ class BayesSolution:
         test_loss: mean of (f − y)² over the test points.
         kernel: Φ = E φφᵀ on the target training points, (P2, P2).
         dual: g = β(y − f) on the target training points, (P2,).
-        weights: v with f(x) = x·v/√D, (D,).
-        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
+        weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
+        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N; NaN unless linear.
         domain_margin: q, the smaller of source and target: 1 for a lazy network, 0 at the border of the domain.
-        status: how the solver ended; a tuple for a sequence of couplings.
-        residual: the largest of |y − g/β − f̂|/|y| for source and target, and the relative distance on the
-            test points of the predictors Φ(x,X)g/λ_w and Φ(x,X)(Φ/λ_w + I/β)⁻¹y/λ_w.
+        leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
+            to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
+        status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
+        residual: linear: the largest of |y − g/β − f̂|/|y| for source and target, and the relative distance on the
+            test points of the predictors Φ(x,X)g/λ_w and Φ(x,X)(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
+            of the target at the g of the last averages, before the answer is corrected for it; its Monte-Carlo
+            error is in ``stderr`` and as a free energy, with its noise floor, it decides the status.
         iterations: Newton steps of the target (the source is solved once).
-        stderr: observable → standard error; 0, as nothing is sampled.
+        stderr: observable → standard error, of the observable's shape, from independent blocks of source and target
+            particles; 0 for the linear network, where nothing is sampled.
     """
 
     prediction: np.ndarray
@@ -46,13 +55,14 @@ class BayesSolution:
     test_loss: float | np.ndarray
     kernel: np.ndarray
     dual: np.ndarray
-    weights: np.ndarray
+    weights: np.ndarray | None
     log_evidence_density: float | np.ndarray
     domain_margin: float | np.ndarray
+    leave_one_out: float | np.ndarray
     status: Status | tuple[Status, ...]
     residual: float | np.ndarray
     iterations: int | np.ndarray
-    stderr: Mapping[str, float]
+    stderr: Mapping[str, float | np.ndarray]
 
 
 def solve(
@@ -65,12 +75,18 @@ def solve(
     inverse_temperature: float,
     source_inverse_temperature: float | None = None,
     prior_precision: float = 1.0,
-    max_iterations: int = 100,
+    max_iterations: int | None = None,
+    particles: int | None = None,
+    seed: int = 0,
     strict: bool = True,
+    device: str = "cpu",
+    observe: Callable[[int, Tensor], None] | None = None,
 ) -> BayesSolution:
     """Solve the saddle point of elastic transfer between two posteriors (docs/theory.md §1, eqs. (1) to (6)).
 
-    The theory is that of arXiv 2507.04448, averaged over the source posterior (Franz–Parisi construction).
+    The theory is that of arXiv 2507.04448, averaged over the source posterior (Franz–Parisi construction). A linear
+    network has a closed form; for other activations neurons are sampled from the law of one neuron at infinite width
+    (2), which is solved together with the dual vector (1); no network is involved.
 
     Args:
         task: the data.
@@ -82,8 +98,16 @@ def solve(
         inverse_temperature: β > 0, of ½γ²N Σ(f − y)².
         source_inverse_temperature: β of the source; the target's if None.
         prior_precision: λ > 0 of readout and hidden weights, source and target.
-        max_iterations: Newton steps allowed a saddle point.
+        max_iterations: Newton steps allowed a saddle point; None takes 100 (linear) or 300 (particles: up to the full
+            labels).
+        particles: S ≥ 128, of the source and of a target; a target with finite δ > 0 has 2S. None takes 8,000. The
+            linear activation has no use for this and the next three arguments.
+        seed: of the particles.
         strict: whether an unconverged point raises; if not it is returned with its status.
+        device: where particles live, "cpu" or "cuda".
+        observe: called as observe(coupling index, preactivations) with the target particles' preactivations on the
+            target training points, (S, P2), at twenty times under the target posterior; particles weigh the same.
+            Not for the linear activation.
 
     Returns:
         The solution.
@@ -99,42 +123,78 @@ def solve(
     if source_inverse_temperature is None:
         source_inverse_temperature = beta
     precision = check_number("prior_precision", prior_precision, **positive)
-    shared = {
-        "readout_precision": precision,
-        "hidden_precision": precision,
-        "max_iterations": check_count("max_iterations", max_iterations),
-    }
+    source_beta = check_number("source_inverse_temperature", source_inverse_temperature, **positive)
+    strengths = (
+        check_number("source_strength", source_strength, **positive),
+        check_number("target_strength", target_strength, **positive),
+    )
+    default = 100 if activation == "linear" else 300
+    max_iterations = check_count("max_iterations", default if max_iterations is None else max_iterations)
+    if activation != "linear":
+        from infwidth.theory.population_solution import solve_population  # torch takes a second to import
+
+        points = solve_population(
+            task,
+            activation=activation,
+            strengths=strengths,
+            couplings=couplings,
+            inverse_temperatures=(source_beta, beta),
+            precision=precision,
+            particles=particles,
+            seed=seed,
+            device=device,
+            max_iterations=max_iterations,
+            observe=observe,
+        )
+        return _assemble(points, couplings, strict=strict, single=single)
+    if observe is not None:
+        raise InputError("observe: expected None for the linear activation, which is solved without particles; drop it")
+    shared = {"readout_precision": precision, "hidden_precision": precision, "max_iterations": max_iterations}
     designs = Designs.of(task)
     source = solve_posterior(
         designs.source,
         task.y_source,
-        strength=check_number("source_strength", source_strength, **positive),
-        inverse_temperature=check_number("source_inverse_temperature", source_inverse_temperature, **positive),
+        strength=strengths[0],
+        inverse_temperature=source_beta,
         **shared,
     )
-    strength = check_number("target_strength", target_strength, **positive)
     target_design = Design.of(designs.target)
     points = []
     for coupling in couplings:
         target = solve_posterior(
             target_design,
             task.y_target,
-            strength=strength,
+            strength=strengths[1],
             inverse_temperature=beta,
             elastic_coupling=coupling,
             anchor=source.hidden,
             **shared,
         )
-        point = _observe(task, designs, source, target, precision, beta)
+        points.append(_observe(task, designs, source, target, precision, beta, strengths[1], coupling))
+    return _assemble(points, couplings, strict=strict, single=single)
+
+
+def _assemble(points: list[dict], couplings: list[float], *, strict: bool, single: bool) -> BayesSolution:
+    """Check the couplings' fields of BayesSolution and put them together."""
+    for coupling, point in zip(couplings, points, strict=True):
         if strict and point["status"] is not Status.CONVERGED:
-            what = f"residual {point['residual']:.1e} after {target.saddle.iterations} Newton steps"
+            what = f"residual {point['residual']:.1e} after {point['iterations']} Newton steps"
+            if point["domain_margin"] < 1:
+                what += f", domain margin {point['domain_margin']:.2g}"
             raise UnconvergedError(f"Bayesian theory at elastic_coupling = {coupling:g}: {what}", point["status"])
-        points.append(point)
-    stderr = dict.fromkeys(("prediction", "train_loss", "test_loss", "kernel"), 0.0)
     if single:
-        return BayesSolution(**points[0], stderr=stderr)
-    columns = {name: np.array([point[name] for point in points]) for name in points[0] if name != "status"}
-    return BayesSolution(**columns, status=tuple(point["status"] for point in points), stderr=stderr)
+        return BayesSolution(**points[0])
+    columns = {}
+    for name, first in points[0].items():
+        values = [point[name] for point in points]
+        if name == "status":
+            columns[name] = tuple(values)
+        elif name == "stderr":
+            sampled = any(np.ndim(error) for error in first.values())
+            columns[name] = {key: np.array([v[key] for v in values]) if sampled else first[key] for key in first}
+        else:
+            columns[name] = None if first is None else np.array(values)
+    return BayesSolution(**columns)
 
 
 def _observe(
@@ -144,6 +204,8 @@ def _observe(
     target: LinearPosterior,
     precision: float,
     beta: float,
+    strength: float,
+    coupling: float,
 ) -> dict:
     """One coupling's fields of BayesSolution."""
     saddle = target.saddle
@@ -152,6 +214,9 @@ def _observe(
     prediction = designs.test @ saddle.weights
     ridge = ridge_prediction(kernel, designs.test @ features.T, task.y_target, precision, beta)
     disagreement = np.linalg.norm(ridge - prediction) / (np.linalg.norm(prediction) or 1.0)
+    potential = Potential.elastic(source.hidden, coupling, precision, precision, spread=True)
+    hessian = designs.target @ potential.hessian(saddle.drive) @ designs.target.T
+    left_out = saddle.dual / np.diagonal(np.linalg.inv(hessian + np.eye(len(hessian)) / beta))
     residual = max(source.saddle.residual, saddle.residual, float(disagreement))
     return {
         "prediction": prediction,
@@ -162,7 +227,9 @@ def _observe(
         "weights": designs.expand(saddle.weights),
         "log_evidence_density": -saddle.objective,
         "domain_margin": min(source.saddle.margin, saddle.margin),
+        "leave_one_out": float(np.mean(left_out**2)),
         "status": Status.CONVERGED if residual <= ACCURACY else Status.STALLED,
         "residual": residual,
         "iterations": saddle.iterations,
+        "stderr": dict.fromkeys(("prediction", "train_loss", "test_loss", "kernel", "leave_one_out"), 0.0),
     }

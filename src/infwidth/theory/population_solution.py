@@ -1,0 +1,235 @@
+"""Target posteriors of one transfer task by populations of particles, all couplings on one source population."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infwidth.numerics.activations import get_activation
+from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.seeds import derive_seed
+from infwidth.numerics.status import Status
+from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.arguments import Designs
+from infwidth.theory.population_anchor import SourceChain, control_variate
+from infwidth.theory.population_answer import answer
+from infwidth.theory.population_particles import Layer, Population
+from infwidth.theory.population_saddle import Saddle, descend
+from infwidth.theory.population_windows import BLOCKS, observe_windows
+
+DEFAULT_PARTICLES = 8000
+STIFF = 1.0
+"""From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
+eight. Averages over fresh draws of the source's would be cheaper still but need 20 or more moves each to forget the
+last draw: with three moves erf networks at δ = 1 are 8 % off."""
+SWEEPS = 20
+"""Measurements at the final dual vector."""
+Observer = Callable[[int | None, Tensor], None]
+
+
+def solve_population(
+    task: TransferTask,
+    *,
+    activation: str,
+    strengths: tuple[float, float],
+    couplings: Sequence[float],
+    inverse_temperatures: tuple[float, float],
+    precision: float,
+    particles: int | None,
+    seed: int,
+    device: str,
+    max_iterations: int,
+    observe: Observer | None = None,
+) -> list[dict]:
+    """Solve the source once and the target at every coupling.
+
+    Args:
+        task: the data.
+        activation: φ of growth ≤ 1.
+        strengths: γ̄ and γ.
+        couplings: δ ≥ 0, inf allowed.
+        inverse_temperatures: β of source and target.
+        precision: λ of all weights.
+        particles: S, a multiple of 16 × 8; None takes 8,000 (rounded up). A target with δ > 0 has 2S.
+        seed: of the particles; a coupling depends on it and on its own value alone.
+        device: where particles live.
+        max_iterations: steps allowed a homotopy.
+        observe: called as observe(coupling index, preactivations (S, P2)) at every measurement of a target.
+
+    Returns:
+        The fields of BayesSolution for each coupling.
+
+    Raises:
+        InputError: particles or seed out of range, or the device is not there.
+    """
+    unit = BLOCKS * 8
+    count = DEFAULT_PARTICLES if particles is None else check_count("particles", particles, minimum=unit)
+    count = unit * math.ceil(count / unit)
+    check_count("seed", seed, minimum=0)
+    try:
+        like = torch.zeros((), dtype=torch.float64, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device = {device!r}: expected one torch can use ({reason}); pass 'cpu'") from error
+    x, spread = _coordinates(task, like)
+    labels = [torch.tensor(y).to(like) for y in (task.y_source, task.y_target, task.y_test)]
+    phi = get_activation(activation)
+
+    def stream(*purpose: int | float | str) -> torch.Generator:
+        return torch.Generator(device).manual_seed(derive_seed(seed, *map(str, purpose)))
+
+    source = None
+    points = []
+    for index, coupling in enumerate(couplings):
+        if coupling > 0 and source is None:
+            source = _Source(x[0], labels[0], phi, strengths[0], inverse_temperatures[0], precision, count)
+            source.solve(stream("source"), max_iterations)
+        show = None if observe is None else (lambda h, index=index: observe(index, h))
+        points.append(
+            _solve_target(
+                source if coupling > 0 else None,
+                (x[1], labels[1], x[2], labels[2], spread),
+                phi,
+                strengths[1],
+                inverse_temperatures[1],
+                precision,
+                coupling,
+                count,
+                stream("target", coupling),
+                max_iterations,
+                show,
+            )
+        )
+    return points
+
+
+class _Source:
+    """The source's population at its solution; it can be moved on for fresh draws of W̄."""
+
+    def __init__(self, inputs, labels, phi, strength, beta, precision, count):
+        self.layer = Layer(inputs, phi, strength**2 / precision, precision)
+        self.labels, self.strength, self.beta, self.precision, self.count = labels, strength, beta, precision, count
+
+    def solve(self, generator: torch.Generator, max_iterations: int) -> None:
+        origin = self.layer.inputs.new_zeros(1, self.layer.inputs.shape[1])
+        self.population = Population.prior(origin, self.count, self.count, self.precision, generator)
+        self.saddle = descend(
+            self.layer,
+            self.population,
+            self.labels,
+            strength=self.strength,
+            inverse_temperature=self.beta,
+            readout_precision=self.precision,
+            max_iterations=max_iterations,
+        )
+
+    def chain(self, generator: torch.Generator) -> SourceChain:
+        """A copy of the particles to draw W̄ from."""
+        return SourceChain(self.population, self.layer, self.saddle.dual, generator)
+
+
+def _solve_target(
+    source, data, phi, strength, beta, precision, coupling, count, generator, max_iterations, show
+) -> dict:
+    """One coupling's fields."""
+    inputs, labels, test_inputs, test_labels, outside = data
+    scales = {"strength": strength, "inverse_temperature": beta, "readout_precision": precision}
+    stiffness, frozen = precision + coupling, math.isinf(coupling)
+    pull = 1.0 if frozen else coupling / stiffness
+    layer = Layer(inputs, phi, strength**2 / precision, stiffness)
+    spread = outside * math.sqrt((0.0 if frozen else 1 / stiffness) + pull**2 / precision)
+    if source is not None and source.saddle.status is not Status.CONVERGED:
+        return _failed(source.saddle, len(labels), len(test_labels))
+    chain = None if source is None else source.chain(generator)
+    if frozen:
+        replicas, population = 1, Population(chain.draw(), inputs.new_zeros(1, 1), 1, generator)
+        kernel = 0.0
+        for _ in range(SWEEPS):
+            features = layer.features(chain.draw())
+            kernel = kernel + features.T @ features / (SWEEPS * count)
+        noisy = kernel / precision + torch.eye(len(labels)).to(labels) / beta
+        saddle = Saddle(torch.linalg.solve(noisy, labels), kernel / precision, 1.0, 1, Status.CONVERGED)
+    else:
+        if source is None:
+            centre, replicas, total = inputs.new_zeros(1, inputs.shape[1]), count, count
+        else:
+            replicas, total = 8 if coupling < STIFF * precision else 2, 2 * count
+            # Every k-th particle, so that blocks of groups come from blocks of the source.
+            anchors = chain.draw()[:: count * replicas // total].clone()
+            centre = pull * anchors.repeat_interleave(replicas, 0)
+        population = Population.prior(centre, total, replicas, stiffness, generator)
+        saddle = descend(layer, population, labels, max_iterations=max_iterations, **scales)
+        if saddle.status is not Status.CONVERGED:
+            return _failed(saddle, len(labels), len(test_labels))
+
+    def advance(sweep: int) -> None:
+        if frozen:
+            population.hidden = chain.draw()
+        else:
+            population.move(layer, saddle.dual)
+
+    windows = observe_windows(
+        population,
+        layer,
+        saddle.dual,
+        labels,
+        (test_inputs, spread),
+        advance,
+        sweeps=SWEEPS,
+        frozen=frozen,
+        show=show,
+        **scales,
+    )
+    margin = saddle.margin if source is None else min(source.saddle.margin, saddle.margin)
+    if source is not None and not frozen:
+        shifts = control_variate(
+            chain,
+            anchors,
+            pull,
+            layer,
+            saddle.dual,
+            precision * windows.fits.mean(0),
+            (test_inputs, spread),
+            generator,
+        )
+        windows.correction += shifts[0] / precision
+        windows.tests += shifts[1] / precision
+    found = answer(windows, saddle.dual, labels, test_labels, **scales)
+    return found | {
+        "domain_margin": margin,
+        "iterations": saddle.iterations,
+        "weights": None,
+        "log_evidence_density": math.nan,
+    }
+
+
+def _failed(saddle: Saddle, size: int, points: int) -> dict:
+    """Fields of a point that was not reached: no number is to be trusted, so there is none."""
+    missing = {"prediction": np.full(points, np.nan), "kernel": np.full((size, size), np.nan)}
+    losses = dict.fromkeys(("train_loss", "test_loss", "leave_one_out", "residual"), math.nan)
+    return {
+        **missing,
+        **losses,
+        "dual": np.full(size, np.nan),
+        "domain_margin": saddle.margin,
+        "iterations": saddle.iterations,
+        "status": saddle.status,
+        "weights": None,
+        "log_evidence_density": math.nan,
+        "stderr": missing | losses,
+    }
+
+
+def _coordinates(task: TransferTask, like: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Inputs over √D in the smallest basis of the training inputs, and the test points' norm outside it, (Pt,)."""
+    designs = Designs.of(task)
+    x = [torch.tensor(part).to(like) for part in (designs.source, designs.target, designs.test)]
+    whole = np.square(task.x_test).sum(1) / task.dimension
+    outside = np.clip(whole - np.square(designs.test).sum(1), 0, None)
+    if designs.basis is None:
+        outside = np.zeros_like(outside)
+    return x, torch.tensor(np.sqrt(outside)).to(like)

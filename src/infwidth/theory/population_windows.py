@@ -1,0 +1,138 @@
+"""Averages over a population at a fixed dual vector, in independent blocks, and the answer they imply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infwidth.theory.population_particles import Layer, Population
+from infwidth.theory.population_saddle import measure
+
+BLOCKS = 16
+CHUNK = 500
+"""Test points held at once."""
+
+
+@dataclass
+class Windows:
+    """Averages at fixed g over sweeps; blocks b hold particles, and source particles, of their own.
+
+    Attributes:
+        fits: f̂ = Φg/λ_w on the training points in the first and second half of the sweeps, (2, B, P).
+        tests: the same on the test points, over all sweeps, (B, Pt).
+        kernels: Φ on the training points, (B, P, P).
+        hessian: H of eq. (5a), (P, P).
+        cross_kernel: Φ(x, X), (Pt, P).
+        cross_hessian: H between test and training points, (Pt, P).
+        shift: change of Φ with g from its value here to each block's own solution, (B, P, P).
+        correction: what to add to ``fits`` for the draw of W̄ they were taken at, (B, P); 0 if nothing is known.
+    """
+
+    fits: Tensor
+    tests: Tensor
+    kernels: Tensor
+    hessian: Tensor
+    cross_kernel: Tensor
+    cross_hessian: Tensor
+    shift: Tensor
+    correction: Tensor
+
+
+def fields_outside(hidden: Tensor, tests: tuple[Tensor, Tensor], part: slice, generator: torch.Generator) -> Tensor:
+    """Preactivations (S, n) of particles on some test points; ``tests`` as in ``observe_windows``."""
+    field, spread = hidden @ tests[0][part].T, tests[1][part]
+    if not bool((spread > 0).any()):
+        return field
+    noise = torch.randn(field.shape, generator=generator, dtype=field.dtype, device=field.device)
+    return field + spread * noise
+
+
+def observe_windows(
+    population: Population,
+    layer: Layer,
+    dual: Tensor,
+    labels: Tensor,
+    tests: tuple[Tensor, Tensor],
+    advance: Callable[[int], None],
+    *,
+    sweeps: int,
+    strength: float,
+    inverse_temperature: float,
+    readout_precision: float,
+    frozen: bool = False,
+    show: Callable[[Tensor], None] | None = None,
+) -> Windows:
+    """Average over sweeps at fixed g.
+
+    Args:
+        population: equally weighted particles at equilibrium; moved by ``advance``.
+        layer: the tilt.
+        dual: g, (P,).
+        labels: y, (P,).
+        tests: test inputs in the particles' coordinates, (Pt, d), and the standard deviation of the part of h outside
+            them, (Pt,), which is Gaussian and untilted.
+        advance: called as advance(sweep) before each measurement.
+        sweeps: measurements, even; every second one includes the test points.
+        strength: γ.
+        inverse_temperature: β.
+        readout_precision: λ_w.
+        frozen: whether the hidden weights do not respond to g (δ = ∞).
+        show: called with the preactivations on the training points, (S, P), at every measurement.
+
+    Returns:
+        The averages.
+    """
+    size, points, count = len(labels), len(tests[0]), len(population.hidden)
+    blocks, r = BLOCKS, population.replicas
+    zeros = labels.new_zeros
+    fits, kernels = zeros(2, blocks, size), zeros(blocks, size, size)
+    found, cross, bent = zeros(blocks, points), zeros(points, size), zeros(points, size)
+    hessian = zeros(size, size)
+    scales = {"readout_precision": readout_precision, "strength": strength}
+    factor = (strength / readout_precision) ** 2
+    for sweep in range(sweeps):
+        advance(sweep)
+        features = layer.features(population.hidden)
+        if show is not None:
+            show(population.hidden @ layer.inputs.T)
+        score = features @ dual
+        grouped = features.view(blocks, -1, size)
+        block_kernels = grouped.transpose(1, 2) @ grouped / grouped.shape[1]
+        kernels += block_kernels / sweeps
+        fits[2 * sweep // sweeps] += block_kernels @ dual / (readout_precision * (sweeps / 2))
+        if frozen:
+            hessian += block_kernels.mean(0) / (readout_precision * sweeps)
+        else:
+            hessian += measure(population, features, dual, **scales).hessian / sweeps
+        if sweep % 2:
+            scored = features * score[:, None]
+            means = scored.view(-1, r, size).mean(1)
+            for start in range(0, points, CHUNK):
+                part = slice(start, start + CHUNK)
+                field = fields_outside(population.hidden, tests, part, population.generator)
+                outside = layer.activation.value(field)
+                cross[part] += outside.T @ features / (count * (sweeps // 2))
+                outside = outside * score[:, None]
+                found[:, part] += outside.view(blocks, -1, outside.shape[1]).mean(1) / (
+                    readout_precision * (sweeps // 2)
+                )
+                if not frozen:
+                    between = outside.view(-1, r, outside.shape[1]).mean(1).T @ means / len(means)
+                    covariance = (outside.T @ scored / count - between) * (r / (r - 1))
+                    bent[part] += factor * covariance / (sweeps // 2)
+    shift = zeros(blocks, size, size)
+    if not frozen:
+        eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
+        errors = labels - dual / inverse_temperature - fits.mean(0)
+        moves = torch.linalg.solve(hessian + eye, errors.T).T
+        change = (features.view(blocks, -1, size) @ moves[:, :, None])[..., 0]
+        old = score.view(blocks, -1)
+        gain = 0.5 * layer.rate * ((old + change).square() - old.square())
+        inside = min(r, gain.shape[1])
+        weight = torch.softmax(gain.view(blocks, -1, inside), 2).view(blocks, -1) * (inside / gain.shape[1])
+        grouped = features.view(blocks, -1, size)
+        shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels
+    return Windows(fits, found, kernels, hessian, cross, cross / readout_precision + bent, shift, zeros(blocks, size))
