@@ -160,11 +160,13 @@ def test_seeds_scatter_as_the_standard_errors_say():
 
 
 def test_fields_and_shapes():
-    seen = []
+    seen = {}
     task = small_task()
-    s = solve(
-        task, elastic_coupling=[0, 20, math.inf], particles=1024, observe=lambda k, h: seen.append((k, h)), strict=False
-    )
+
+    def observe(block, coupling, time, preactivation):
+        seen.setdefault((coupling, time), []).append(preactivation)
+
+    s = solve(task, elastic_coupling=[0, 20, math.inf], particles=1024, observe=observe, strict=False)
     assert s.prediction.shape == s.stderr["prediction"].shape == (3, 40)
     assert s.kernel.shape == s.stderr["kernel"].shape == (3, 10, 10)
     assert s.dual.shape == (3, 10)
@@ -174,11 +176,11 @@ def test_fields_and_shapes():
     assert np.isnan(s.log_evidence_density).all()
     # Eq. (1): g is β times the training residuals.
     np.testing.assert_allclose(s.train_loss, np.mean((s.dual / 20) ** 2, 1), rtol=0.05)
-    assert {k for k, _ in seen} == {0, 1, 2}
-    shown = torch.stack([h for k, h in seen if k == 0])
-    assert shown.shape == (20, 1024, 10)
-    kernel = torch.einsum("wsp,wsq->pq", shown.erf(), shown.erf()).numpy() / (20 * 1024)
-    np.testing.assert_allclose(kernel, s.kernel[0], atol=0.05)
+    assert set(seen) == {(None, None), (0, 0), (1, 0), (2, 0)}
+    assert all(len(blocks) == 16 for blocks in seen.values())
+    h = torch.cat(seen[0, 0])
+    assert h.shape == (5 * 1024, 10)
+    np.testing.assert_allclose((h.erf().mT @ h.erf() / len(h)).numpy(), s.kernel[0], atol=0.05)
     one = solve(task, elastic_coupling=0, particles=1024, strict=False)
     np.testing.assert_array_equal(one.prediction, s.prediction[0])
     assert isinstance(one.test_loss, float)

@@ -80,7 +80,7 @@ def solve(
     seed: int = 0,
     strict: bool = True,
     device: str = "cpu",
-    observe: Callable[[int, Tensor], None] | None = None,
+    observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
 ) -> BayesSolution:
     """Solve the saddle point of elastic transfer between two posteriors (docs/theory.md §1, eqs. (1) to (6)).
 
@@ -105,8 +105,9 @@ def solve(
         seed: of the particles.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles live, "cpu" or "cuda".
-        observe: called as observe(coupling index, preactivations) with the target particles' preactivations on the
-            target training points, (S, P2), at twenty times under the target posterior; particles weigh the same.
+        observe: called as observe(block, coupling index, 0, preactivations) with neurons of the target posterior, their
+            preactivations on the target training points (n, P2), for each independent block of particles; and as
+            observe(block, None, None, preactivations) with the source's on its own, (n, P1). Neurons weigh the same.
             Not for the linear activation.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,7 +29,9 @@ eight. Averages over fresh draws of the source's would be cheaper still but need
 last draw: with three moves erf networks at δ = 1 are 8 % off."""
 SWEEPS = 20
 """Measurements at the final dual vector."""
-Observer = Callable[[int | None, Tensor], None]
+SHOWN = 4
+"""Sweeps from one population shown to an observer to the next."""
+Observer = Callable[[int, int | None, int | None, Tensor], None]
 
 
 def solve_population(
@@ -58,7 +61,7 @@ def solve_population(
         seed: of the particles; a coupling depends on it and on its own value alone.
         device: where particles live.
         max_iterations: steps allowed a homotopy.
-        observe: called as observe(coupling index, preactivations (S, P2)) at every measurement of a target.
+        observe: see ``bayes.solve``.
 
     Returns:
         The fields of BayesSolution for each coupling.
@@ -88,7 +91,10 @@ def solve_population(
         if coupling > 0 and source is None:
             source = _Source(x[0], labels[0], phi, strengths[0], inverse_temperatures[0], precision, count)
             source.solve(stream("source"), max_iterations)
-        show = None if observe is None else (lambda h, index=index: observe(index, h))
+            if observe is not None and source.saddle.status is Status.CONVERGED:
+                chain = source.chain(stream("source shown"))
+                draws = [chain.draw().clone() for _ in range(SWEEPS // SHOWN)]
+                _show(observe, None, None, [hidden @ x[0].T for hidden in draws])
         points.append(
             _solve_target(
                 source if coupling > 0 else None,
@@ -101,10 +107,16 @@ def solve_population(
                 count,
                 stream("target", coupling),
                 max_iterations,
-                show,
+                observe and partial(_show, observe, index, 0),
             )
         )
     return points
+
+
+def _show(observe: Observer, coupling: int | None, time: int | None, shots: list[Tensor]) -> None:
+    """Hand an observer what was seen of a population, block by block."""
+    for block, parts in enumerate(zip(*(shot.chunk(BLOCKS) for shot in shots), strict=True)):
+        observe(block, coupling, time, torch.cat(parts))
 
 
 class _Source:
@@ -166,11 +178,15 @@ def _solve_target(
         if saddle.status is not Status.CONVERGED:
             return _failed(saddle, len(labels), len(test_labels))
 
+    shots = []
+
     def advance(sweep: int) -> None:
         if frozen:
             population.hidden = chain.draw()
         else:
             population.move(layer, saddle.dual)
+        if show and sweep % SHOWN == 0:
+            shots.append(population.hidden @ inputs.T)
 
     windows = observe_windows(
         population,
@@ -181,9 +197,10 @@ def _solve_target(
         advance,
         sweeps=SWEEPS,
         frozen=frozen,
-        show=show,
         **scales,
     )
+    if show:
+        show(shots)
     margin = saddle.margin if source is None else min(source.saddle.margin, saddle.margin)
     if source is not None and not frozen:
         shifts = control_variate(

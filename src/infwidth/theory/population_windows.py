@@ -63,7 +63,6 @@ def observe_windows(
     inverse_temperature: float,
     readout_precision: float,
     frozen: bool = False,
-    show: Callable[[Tensor], None] | None = None,
 ) -> Windows:
     """Average over sweeps at fixed g.
 
@@ -80,7 +79,6 @@ def observe_windows(
         inverse_temperature: β.
         readout_precision: λ_w.
         frozen: whether the hidden weights do not respond to g (δ = ∞).
-        show: called with the preactivations on the training points, (S, P), at every measurement.
 
     Returns:
         The averages.
@@ -96,8 +94,6 @@ def observe_windows(
     for sweep in range(sweeps):
         advance(sweep)
         features = layer.features(population.hidden)
-        if show is not None:
-            show(population.hidden @ layer.inputs.T)
         score = features @ dual
         grouped = features.view(blocks, -1, size)
         block_kernels = grouped.transpose(1, 2) @ grouped / grouped.shape[1]
