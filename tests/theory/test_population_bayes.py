@@ -61,7 +61,7 @@ def solve(task, **changes):
 
 def agree(value, error, expected, slack):
     """Within four standard errors and the reference's own error."""
-    return abs(value - expected) <= 4 * error + slack * expected
+    return abs(value - expected) <= 4 * error + slack * abs(expected)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_linear_network_is_the_closed_form(coupling):
         max_iterations=300,
     )[0]
     assert found["status"] is Status.CONVERGED
-    for name in ("test_loss", "train_loss", "leave_one_out"):
+    for name in ("test_loss", "train_loss", "leave_one_out", "log_evidence_density"):
         error = found["stderr"][name]
-        assert error < 0.2 * getattr(exact, name)
+        assert error < 0.2 * abs(getattr(exact, name))
         assert agree(found[name], error, getattr(exact, name), 0.01)
     for name in ("prediction", "kernel"):
         error = found["stderr"][name]
@@ -171,9 +171,8 @@ def test_fields_and_shapes():
     assert s.kernel.shape == s.stderr["kernel"].shape == (3, 10, 10)
     assert s.dual.shape == (3, 10)
     assert s.weights is None
-    for name in ("train_loss", "test_loss", "leave_one_out", "residual", "domain_margin", "iterations"):
+    for name in ("train_loss", "test_loss", "leave_one_out", "log_evidence_density", "domain_margin"):
         assert getattr(s, name).shape == (3,)
-    assert np.isnan(s.log_evidence_density).all()
     # Eq. (1): g is β times the training residuals.
     np.testing.assert_allclose(s.train_loss, np.mean((s.dual / 20) ** 2, 1), rtol=0.05)
     assert set(seen) == {(None, None), (0, 0), (1, 0), (2, 0)}

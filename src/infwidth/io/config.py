@@ -19,7 +19,7 @@ SCHEMA = Path("workflow/schemas/config.schema.yaml")
 # What the theory solvers cover; widened as they learn more.
 
 # Figures that show what `representation` records, and the outer axis that a figure draws along.
-NEED_REPRESENTATION = ("cifar_kernels", "cifar_preactivations", "cifar_alignment")
+NEED_REPRESENTATION = ("cifar_kernels", "cifar_preactivations", "cifar_alignment", "bayes_densities")
 DRAWN_ALONG = {"cifar_gain": "n_target"}
 
 
@@ -185,6 +185,8 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         where = f"experiments.{name}"
         ((training, settings),) = experiment["training"].items()
         activation = experiment["activation"]
+        if not experiment["theory"] and not experiment["width"]:
+            yield f"{where}.width = []: expected at least one width where theory is false; name one or set theory: true"
         if training == "bayes" and experiment["controls"]:
             found = experiment["controls"]
             yield f"{where}.controls = {found}: expected none under bayes (δ = 0 is from scratch); remove them"

@@ -57,7 +57,7 @@ class Plan:
         return self._cells(experiment, axes)
 
     def source_cells(self, experiment: str) -> dict[str, Cell]:
-        """Name → cell of each batch of source networks; depends on source axes only."""
+        """Name → cell of each batch of source networks; depends on source axes only. Empty where no width is named."""
         settings = self._experiment(experiment)
         axes = {"n_source": self._task(experiment)["n_source"]}
         return self._cells(experiment, axes | {key: settings[key] for key in ("width", "source_strength")})
@@ -126,7 +126,7 @@ class Plan:
                 "time": training["source_time"],
             }
         else:
-            training = {key: value for key, value in training.items() if key != "sampling_time"}
+            training = {key: value for key, value in training.items() if key not in ("sampling_time", "chains", "particles")}
         return {
             **self._label(experiment, cell_name),
             **self._networks(experiment, cell, "source"),
@@ -143,6 +143,8 @@ class Plan:
         training = settings["training"][self.training(experiment)]
         if self.training(experiment) == "flow":
             training = {"weight_decay": training["weight_decay"], "times": training["target_times"]}
+        else:
+            training = {key: value for key, value in training.items() if key != "particles"}
         return {
             **self._label(experiment, cell_name),
             **self._networks(experiment, cell, "target"),
@@ -158,7 +160,7 @@ class Plan:
         cell = self.theory_cells(experiment)[cell_name]
         settings = self._experiment(experiment)
         training = dict(settings["training"][self.training(experiment)])
-        for key in ("burn_in_time", "sampling_time"):  # the sampler's, not the theory's
+        for key in ("sampler", "burn_in_time", "sampling_time", "chains"):  # the sampler's, not the theory's
             training.pop(key, None)
         if settings["activation"] == "linear":  # solved without particles
             training = {key: value for key, value in training.items() if key not in ("particles", "replicas")}
@@ -175,7 +177,7 @@ class Plan:
 
     def describe(self) -> str:
         """One line: experiments and cells."""
-        cells = sum(len(self.network_cells(e)) for e in self.experiments)
+        cells = sum(len(self.network_cells(e)) or len(self.theory_cells(e)) for e in self.experiments)
         return f"{len(self.experiments)} experiments ({', '.join(self.experiments)}), {cells} cells"
 
     def _experiment(self, experiment: str) -> Mapping[str, Any]:

@@ -32,13 +32,14 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "time": (float, "target training time in units of the flow; empty for a posterior"),
     "metric": (
         str,
-        "`train_loss`, `test_loss`, `sampled_test_loss` (one posterior network), `test_error`; with `representation`, "
-        "at the first and last time: `kernel_alignment`, `centred_kernel_alignment`, `preactivation_std`, "
+        "`train_loss`, `test_loss`, `test_error`; of a posterior also `sampled_test_loss` (one network), "
+        "`leave_one_out` (its mean squared error) and `log_evidence_density` (a neuron); with `representation`, under "
+        "the flow at the first and last time: `kernel_alignment`, `centred_kernel_alignment`, `preactivation_std`, "
         "`preactivation_excess_kurtosis`",
     ),
     "value": (float, "the number"),
     "stderr": (float, "its Monte-Carlo standard error over network seeds; 0 where nothing is sampled"),
-    "status": (str, "how the solver ended: `converged`, `stalled`, `diverged`, `unmixed`"),
+    "status": (str, "how the solver ended: `converged`, `stalled`, `diverged`, `unmixed`, `condensed`"),
 }
 KEYS = [name for name in COLUMNS if name not in ("value", "stderr", "status")]
 

@@ -14,7 +14,10 @@ from infwidth.analysis.representation import EDGES, Representation, average, rep
 from infwidth.numerics.activations import get_activation
 
 # what names an entry of the arrays: columns of the table
-ENTRY = ("kind", "condition", "n_target", "width", "target_strength", "elastic_coupling", "time", "seed")
+ENTRY = (
+    *("experiment", "kind", "condition", "overlap", "n_target", "width"),
+    *("target_strength", "elastic_coupling", "time", "seed"),
+)
 
 
 class Recorder:

@@ -31,16 +31,16 @@ def main(job: Job) -> None:
         # imported here: it reads torch, which the linear theory does without
         from infwidth.stages.recorder import Recorder
 
-        recorder = Recorder(p["activation"], p["settings"]["target_times"])
+        recorder = Recorder(p["activation"], p["settings"].get("target_times", [math.nan]))
     for index, seed in enumerate(target["seeds"]):
         task = TransferTask(
             source["x_source"][index], source["y_source"][index], *(target[name][index] for name in arrays)
         )
         sources: dict = {}
         for number, line in enumerate(lines_of(p)):
-            options = {}
+            options = {"seed": p["particle_seeds"][str(seed)]}
             if p["training"] == "flow":
-                options = line.protocol | {"seed": p["particle_seeds"][str(seed)], "sources": sources}
+                options |= line.protocol | {"sources": sources}
             if recorder:
                 options["observe"] = partial(_record, recorder, index, number, task)
             solution = solver.solve(
@@ -56,6 +56,8 @@ def main(job: Job) -> None:
             times = getattr(solution, "times", np.array([math.nan]))
             for i, coupling in enumerate(line.elastic_couplings):
                 found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
+                if p["training"] == "bayes":
+                    found |= {name: getattr(solution, name)[i] for name in ("leave_one_out", "log_evidence_density")}
                 found |= classification_error(solution.prediction[i], task.y_test)
                 values = {metric: np.atleast_1d(value) for metric, value in found.items()}
                 errors = {metric: _stderr(solution.stderr, metric, i, len(times)) for metric in found}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = ("linear", "relu", "erf")
 
+OBSERVABLES = ("prediction", "train_loss", "test_loss", "kernel", "leave_one_out", "log_evidence_density")
+
 # Largest certificate of a point that counts as converged.
 ACCURACY = 1e-8
 
@@ -36,7 +38,7 @@ class BayesSolution:
         kernel: Φ = E φφᵀ on the target training points, (P2, P2).
         dual: g = β(y − f) on the target training points, (P2,).
         weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
-        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N; NaN unless linear.
+        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
         domain_margin: q, the smaller of source and target: 1 for a lazy network, 0 at the border of the domain.
         leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
             to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
@@ -232,5 +234,5 @@ def _observe(
         "status": Status.CONVERGED if residual <= ACCURACY else Status.STALLED,
         "residual": residual,
         "iterations": saddle.iterations,
-        "stderr": dict.fromkeys(("prediction", "train_loss", "test_loss", "kernel", "leave_one_out"), 0.0),
+        "stderr": dict.fromkeys(OBSERVABLES, 0.0),
     }

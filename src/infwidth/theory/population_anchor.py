@@ -35,8 +35,8 @@ def frozen_fits(
 ) -> tuple[Tensor, Tensor | None]:
     """Block means of φ(h)(g·φ(h)) at weights (S, d): on the training points (B, P), on the test points (B, Pt)."""
     features = layer.features(hidden)
-    score = (features @ dual)[:, None]
-    train = (features * score).view(BLOCKS, -1, len(dual)).mean(1)
+    score = (features @ dual.to(features.dtype))[:, None]
+    train = (features * score).view(BLOCKS, -1, len(dual)).mean(1).double()
     if tests is None:
         return train, None
     parts = []
@@ -44,7 +44,7 @@ def frozen_fits(
         field = fields_outside(hidden, tests, slice(start, start + CHUNK), generator)
         outside = layer.activation.value(field).view(BLOCKS, -1, field.shape[1])
         parts.append((score.view(BLOCKS, 1, -1) @ outside)[:, 0] / outside.shape[1])
-    return train, torch.cat(parts, 1)
+    return train, torch.cat(parts, 1).double()
 
 
 def control_variate(

@@ -3,6 +3,9 @@
 The readout weight is Gaussian given the hidden ones, so it is integrated out: a particle is a hidden weight W with
 
     p(W | W̄) ∝ exp( −½ L |W − m|² + ½ (γ²/λ_w) s(W)² ),    s = Σ_μ g_μ φ(W·x_μ/√D),  L = λ_W + δ,  m = δ W̄/L
+
+Particles are held in single precision, as their scatter hides its rounding; what is averaged over them and solved
+for is in double.
 """
 
 from __future__ import annotations
@@ -44,9 +47,13 @@ class Layer:
         """φ(h) of particles (S, d) on the training points, (S, P)."""
         return self.activation.value(hidden @ self.inputs.T)
 
+    def score(self, hidden: Tensor, dual: Tensor) -> Tensor:
+        """s of particles, (S,)."""
+        return self.features(hidden) @ dual.to(hidden.dtype)
+
     def pull(self, hidden: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
         """½(γ²/λ_w)s², (S,), and its gradient in W, (S, d)."""
-        fields = hidden @ self.inputs.T
+        fields, dual = hidden @ self.inputs.T, dual.to(hidden.dtype)
         score = self.activation.value(fields) @ dual
         slope = (self.activation.derivative(fields) * dual) @ self.inputs
         return 0.5 * self.rate * score**2, (self.rate * score)[:, None] * slope
@@ -58,13 +65,13 @@ class Layer:
         """
         if self.activation.growth == 0:
             return 1.0
-        best = 0.0
+        best, inputs, starts = 0.0, self.inputs.double(), starts.double()
         v = starts / starts.norm(dim=1, keepdim=True).clamp(min=1e-300)
         for _ in range(30):
-            fields = FAR * (v @ self.inputs.T)
+            fields = FAR * (v @ inputs.T)
             score = self.activation.value(fields) @ dual / FAR
             best = max(best, float(score.abs().max()))
-            slope = (self.activation.derivative(fields) * dual) @ self.inputs
+            slope = (self.activation.derivative(fields) * dual) @ inputs
             v = v * slope.norm(dim=1, keepdim=True) + score.sign()[:, None] * slope
             v = v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
         return 1 - self.rate * best**2 / self.stiffness
@@ -152,7 +159,8 @@ class Population:
     def _reflect(self, layer: Layer, dual: Tensor) -> None:
         """Propose W → −W: an odd activation has a mode at either sign of s, of unequal weight when m ≠ 0."""
         gain = -2 * layer.stiffness * (self.hidden * self.centre).sum(1)
-        here, there = (layer.features(sign * self.hidden) @ dual for sign in (1, -1))
+        fields, dual = self.hidden @ layer.inputs.T, dual.to(self.hidden.dtype)
+        here, there = (layer.activation.value(sign * fields) @ dual for sign in (1, -1))
         gain = gain + 0.5 * layer.rate * (there**2 - here**2)
         taken = self._uniform(len(gain)).log() < gain
         self.hidden = torch.where(taken[:, None], -self.hidden, self.hidden)
@@ -164,7 +172,7 @@ class Population:
         """
         r = self.hidden.norm(dim=1)
         u = self.hidden / r[:, None]
-        a = layer.stiffness - layer.rate * (layer.features(u) @ dual) ** 2
+        a = layer.stiffness - layer.rate * layer.score(u, dual) ** 2
         b = layer.stiffness * (u * self.centre).sum(1)
         n = self.hidden.shape[1] - 1
         usable = a > 1e-9 * layer.stiffness  # beyond it the tilt is not normalisable: left to the trajectories

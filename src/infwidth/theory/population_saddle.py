@@ -62,14 +62,15 @@ def measure(
     population: Population, features: Tensor, dual: Tensor, *, readout_precision: float, strength: float
 ) -> Moments:
     """Φ and H from features (S, P) of the particles; covariances are taken within groups."""
-    weights, r = population.weights(), population.replicas
+    weights, r, dual = population.weights(), population.replicas, dual.to(features.dtype)
     kernel = (weights[:, None] * features).T @ features
     scored = features * (features @ dual)[:, None]
     second = (weights[:, None] * scored).T @ scored
     groups = (weights[:, None] * scored).view(-1, r, len(dual)).sum(1) * (len(scored) / r)
     between = groups.T @ groups / len(groups)
     covariance = (second - between) * (r / (r - 1))
-    return Moments(kernel, kernel / readout_precision + (strength / readout_precision) ** 2 * covariance)
+    hessian = kernel / readout_precision + (strength / readout_precision) ** 2 * covariance
+    return Moments(kernel.double(), hessian.double())
 
 
 def descend(
@@ -112,7 +113,7 @@ def descend(
     status, step_count, polished, stuck = Status.CONVERGED, 0, 0, 0
 
     def starts() -> Tensor:
-        score = (features @ dual).abs() / population.hidden.norm(dim=1)
+        score = (features @ dual.to(features.dtype)).abs() / population.hidden.norm(dim=1)
         return population.hidden[score.topk(min(32, len(score))).indices]
 
     while polished < POLISH + AVERAGE:
@@ -150,7 +151,7 @@ def descend(
             break
         moved = dual + length * step
         if not averaging:
-            old, new = features @ dual, features @ moved
+            old, new = (features @ torch.stack([dual, moved], 1).to(features.dtype)).unbind(1)
             population.log_weight = population.log_weight + 0.5 * layer.rate * (new**2 - old**2)
         dual = moved
         if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):

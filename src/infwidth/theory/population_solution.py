@@ -18,6 +18,7 @@ from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.arguments import Designs
 from infwidth.theory.population_anchor import SourceChain, control_variate
 from infwidth.theory.population_answer import answer
+from infwidth.theory.population_evidence import log_evidence_density
 from infwidth.theory.population_particles import Layer, Population
 from infwidth.theory.population_saddle import Saddle, descend
 from infwidth.theory.population_windows import BLOCKS, observe_windows
@@ -78,7 +79,7 @@ def solve_population(
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device = {device!r}: expected one torch can use ({reason}); pass 'cpu'") from error
-    x, spread = _coordinates(task, like)
+    x, spread = _coordinates(task, like.float())
     labels = [torch.tensor(y).to(like) for y in (task.y_source, task.y_target, task.y_test)]
     phi = get_activation(activation)
 
@@ -162,7 +163,7 @@ def _solve_target(
         kernel = 0.0
         for _ in range(SWEEPS):
             features = layer.features(chain.draw())
-            kernel = kernel + features.T @ features / (SWEEPS * count)
+            kernel = kernel + (features.T @ features).double() / (SWEEPS * count)
         noisy = kernel / precision + torch.eye(len(labels)).to(labels) / beta
         saddle = Saddle(torch.linalg.solve(noisy, labels), kernel / precision, 1.0, 1, Status.CONVERGED)
     else:
@@ -216,18 +217,21 @@ def _solve_target(
         windows.correction += shifts[0] / precision
         windows.tests += shifts[1] / precision
     found = answer(windows, saddle.dual, labels, test_labels, **scales)
+    # Last, as it takes the particles back to their prior.
+    evidence = log_evidence_density(population, layer, saddle.dual, labels, frozen=frozen, **scales)
+    found["stderr"]["log_evidence_density"] = evidence[1]
     return found | {
         "domain_margin": margin,
         "iterations": saddle.iterations,
         "weights": None,
-        "log_evidence_density": math.nan,
+        "log_evidence_density": evidence[0],
     }
 
 
 def _failed(saddle: Saddle, size: int, points: int) -> dict:
     """Fields of a point that was not reached: no number is to be trusted, so there is none."""
     missing = {"prediction": np.full(points, np.nan), "kernel": np.full((size, size), np.nan)}
-    losses = dict.fromkeys(("train_loss", "test_loss", "leave_one_out", "residual"), math.nan)
+    losses = dict.fromkeys(("train_loss", "test_loss", "leave_one_out", "residual", "log_evidence_density"), math.nan)
     return {
         **missing,
         **losses,
@@ -236,7 +240,6 @@ def _failed(saddle: Saddle, size: int, points: int) -> dict:
         "iterations": saddle.iterations,
         "status": saddle.status,
         "weights": None,
-        "log_evidence_density": math.nan,
         "stderr": missing | losses,
     }
 

@@ -94,9 +94,9 @@ def observe_windows(
     for sweep in range(sweeps):
         advance(sweep)
         features = layer.features(population.hidden)
-        score = features @ dual
+        score = features @ dual.to(features.dtype)
         grouped = features.view(blocks, -1, size)
-        block_kernels = grouped.transpose(1, 2) @ grouped / grouped.shape[1]
+        block_kernels = (grouped.transpose(1, 2) @ grouped / grouped.shape[1]).double()
         kernels += block_kernels / sweeps
         fits[2 * sweep // sweeps] += block_kernels @ dual / (readout_precision * (sweeps / 2))
         if frozen:
@@ -123,12 +123,12 @@ def observe_windows(
     if not frozen:
         eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
         errors = labels - dual / inverse_temperature - fits.mean(0)
-        moves = torch.linalg.solve(hessian + eye, errors.T).T
+        moves = torch.linalg.solve(hessian + eye, errors.T).T.to(features.dtype)
         change = (features.view(blocks, -1, size) @ moves[:, :, None])[..., 0]
         old = score.view(blocks, -1)
         gain = 0.5 * layer.rate * ((old + change).square() - old.square())
         inside = min(r, gain.shape[1])
         weight = torch.softmax(gain.view(blocks, -1, inside), 2).view(blocks, -1) * (inside / gain.shape[1])
         grouped = features.view(blocks, -1, size)
-        shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels
-    return Windows(fits, found, kernels, hessian, cross, cross / readout_precision + bent, shift, zeros(blocks, size))
+        shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
+    return Windows(fits, found, kernels, hessian, cross, cross / readout_precision + bent, shift.double(), zeros(blocks, size))
