@@ -1,4 +1,4 @@
-"""Bayesian nonlinear networks on linear teachers and images: test loss against δ, and how far networks are from theory."""
+"""Bayesian nonlinear networks: test loss against δ, and how far networks are from theory."""
 
 from __future__ import annotations
 

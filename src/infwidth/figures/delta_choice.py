@@ -46,7 +46,8 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         panels[1].set(ylabel="log-evidence a neuron")
         summaries.append(_draw_cost(panels[2], found[found["experiment"] == experiment]))
     handles = [Line2D([], [], color=colour, lw=2.5, label=f"α = {overlap:g}") for overlap, colour in palette.items()]
-    handles += [Line2D([], [], color="0.3", label="test loss"), Line2D([], [], color="0.3", ls="--", label=NAMES["leave_one_out"])]
+    looks = {"test loss": "-", NAMES["leave_one_out"]: "--"}
+    handles += [Line2D([], [], color="0.3", linestyle=look, label=name) for name, look in looks.items()]
     figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside right upper")
     return figure, pd.concat([points, *summaries], ignore_index=True)
 

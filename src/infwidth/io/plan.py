@@ -126,7 +126,7 @@ class Plan:
                 "time": training["source_time"],
             }
         else:
-            training = {key: value for key, value in training.items() if key not in ("sampling_time", "chains", "particles")}
+            training = {key: value for key, value in training.items() if key in _SOURCE_SAMPLING}
         return {
             **self._label(experiment, cell_name),
             **self._networks(experiment, cell, "source"),
@@ -221,6 +221,7 @@ class Plan:
         return {"experiment": experiment, "cell": cell_name}
 
 
+_SOURCE_SAMPLING = ("inverse_temperature", "prior_precision", "sampler", "burn_in_time")
 _TARGET_KEYS = ("overlap", "target_degree", "n_target", "n_test", "target_noise")
 
 

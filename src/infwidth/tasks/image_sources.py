@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import lzma
 import os
 import socket
 import tarfile
-import textwrap
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from infwidth.io.archives import check_archive, describe, read_archive
 from infwidth.numerics.checks import InputError, check_choice
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DATASETS = ("auto", "cifar10", "digits")
 
 _EXPECTED = f"expected an .npz of labelled images with keys {', '.join(KEYS)}"
-# What numpy and zipfile raise on a damaged archive; RuntimeError stands for encryption or unknown compression.
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-_READ_ERRORS = (*_ZIP_ERRORS, EOFError, OSError, KeyError, ValueError, RuntimeError, MemoryError)
+_REMEDY = "correct images.path"
 # A torchvision built for another torch raises these, not ImportError alone.
 _IMPORT_ERRORS = (ImportError, RuntimeError, AttributeError, OSError)
 _DOWNLOAD_ERRORS = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError)
@@ -163,52 +158,12 @@ def check_image_file(path: str | Path) -> None:
     Raises:
         InputError: it isn't there, is no archive or lacks a key.
     """
-    path = Path(path).expanduser()
-    if os.path.isdir(path):
-        raise InputError(f"{path}: is a folder; {_EXPECTED}; name the file")
-    if not os.path.exists(path):  # unlike Path.exists, no exception where a folder on the way is closed
-        raise InputError(f"{path}: no such file; {_EXPECTED}; correct images.path")
-    with _reading(str(path)), zipfile.ZipFile(path) as archive:
-        found = [name.removesuffix(".npy") for name in archive.namelist()]
-    missing = [key for key in KEYS if key not in found]
-    if missing:
-        raise InputError(
-            f"{path}: no {', '.join(missing)} among its keys ({', '.join(map(repr, found))}); {_EXPECTED}; add it"
-        )
-
-
-@contextmanager
-def _reading(what: str) -> Iterator[None]:
-    """Turn whatever a damaged archive raises into one line."""
-    try:
-        yield
-    except _READ_ERRORS as error:
-        if "Object arrays" in str(error):  # numpy has no exception of its own for this
-            raise InputError(
-                f"{what}: holds pickled Python objects, which are never loaded; expected a plain numeric "
-                "array; save it with a numeric dtype"
-            ) from error
-        raise InputError(
-            f"{what}: can't be read ({_describe(error)}); {_EXPECTED}; write or copy the file again"
-        ) from error
-
-
-def _describe(error: BaseException) -> str:
-    """Type and message of an exception, on one line of bearable length."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" …")
+    check_archive(path, KEYS, _EXPECTED, _REMEDY)
 
 
 def _read_archive(path: Path, name: str | None) -> LabelledImages:
     """The images of an .npz; without ``name`` they are called what the file says, else by its stem."""
-    check_image_file(path)
-    arrays = {}
-    with _reading(str(path)):
-        archive = zipfile.ZipFile(path)
-    with archive:
-        wanted = [*KEYS, "name"] if name is None and "name.npy" in archive.namelist() else KEYS
-        for key in wanted:
-            with _reading(f"{path}, {key}"), archive.open(f"{key}.npy") as member:
-                arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
+    arrays = read_archive(path, KEYS, _EXPECTED, _REMEDY, optional=["name"] if name is None else [])
     if name is None:
         text = arrays.pop("name", np.array(path.stem))
         if text.dtype.kind != "U" or text.size != 1:
@@ -231,7 +186,7 @@ def _cifar10(folder: Path) -> LabelledImages:
     try:
         from torchvision.datasets import CIFAR10
     except _IMPORT_ERRORS as error:
-        reason = f"torchvision can't be imported: {_describe(error)}; install the build that matches torch"
+        reason = f"torchvision can't be imported: {describe(error)}; install the build that matches torch"
         raise _UnavailableError(reason) from error
     if folder.name == CIFAR10.base_folder and folder.is_dir():
         folder = folder.parent
@@ -243,7 +198,7 @@ def _cifar10(folder: Path) -> LabelledImages:
                 train = CIFAR10(str(folder), train=True, download=True)
         test = CIFAR10(str(folder), train=False, download=False)
     except _DOWNLOAD_ERRORS as error:
-        raise _UnavailableError(_describe(error)) from error
+        raise _UnavailableError(describe(error)) from error
     return LabelledImages(train.data, np.array(train.targets), test.data, np.array(test.targets), "CIFAR-10")
 
 

@@ -42,6 +42,7 @@ class BayesSolution:
         domain_margin: q, the smaller of source and target: 1 for a lazy network, 0 at the border of the domain.
         leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
             to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
+        left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
         status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
         residual: linear: the largest of |y − g/β − f̂|/|y| for source and target, and the relative distance on the
             test points of the predictors Φ(x,X)g/λ_w and Φ(x,X)(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
@@ -61,6 +62,7 @@ class BayesSolution:
     log_evidence_density: float | np.ndarray
     domain_margin: float | np.ndarray
     leave_one_out: float | np.ndarray
+    left_out_residual: np.ndarray
     status: Status | tuple[Status, ...]
     residual: float | np.ndarray
     iterations: int | np.ndarray
@@ -231,6 +233,7 @@ def _observe(
         "log_evidence_density": -saddle.objective,
         "domain_margin": min(source.saddle.margin, saddle.margin),
         "leave_one_out": float(np.mean(left_out**2)),
+        "left_out_residual": left_out,
         "status": Status.CONVERGED if residual <= ACCURACY else Status.STALLED,
         "residual": residual,
         "iterations": saddle.iterations,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from infwidth.theory.population_coordinates import Coordinates
 from infwidth.theory.population_particles import Layer, Population
 from infwidth.theory.population_windows import BLOCKS, CHUNK, fields_outside
 
@@ -17,17 +18,29 @@ MOVES = 2
 class SourceChain:
     """The source's particles at its solution, moved on for fresh draws of W̄; a particle stays in its block."""
 
-    def __init__(self, population: Population, layer: Layer, dual: Tensor, generator: torch.Generator):
+    def __init__(
+        self,
+        population: Population,
+        layer: Layer,
+        dual: Tensor,
+        where: Coordinates,
+        precision: float,
+        generator: torch.Generator,
+    ):
         """Start from copies of the particles, so that every coupling's chain is its own."""
-        self.layer, self.dual = layer, dual
+        self.layer, self.dual, self.where, self.precision = layer, dual, where, precision
         self.population = Population(population.hidden.clone(), population.centre, population.replicas, generator)
         self.population.angle = population.angle
 
-    def draw(self) -> Tensor:
-        """W̄, (S, d)."""
+    def advance(self) -> Tensor:
+        """Move on; W̄ in the source's basis, (S, r1)."""
         for _ in range(MOVES):
             self.population.move(self.layer, self.dual)
         return self.population.hidden
+
+    def draw(self) -> Tensor:
+        """Move on; W̄ in the target's basis, (S, d)."""
+        return self.where.lift(self.advance(), self.precision, self.population.generator)
 
 
 def frozen_fits(

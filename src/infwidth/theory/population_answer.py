@@ -100,6 +100,7 @@ def answer(
         "kernel": kernel.cpu().numpy(),
         "dual": solved.cpu().numpy(),
         "leave_one_out": left_out,
+        "left_out_residual": left.cpu().numpy(),
         "residual": float(mean_error.norm() / (labels.norm() or 1.0)),
         "status": Status.CONVERGED if closed and agreed and small and finite else Status.UNMIXED,
         "stderr": {

@@ -48,7 +48,7 @@ class Layer:
         return self.activation.value(hidden @ self.inputs.T)
 
     def score(self, hidden: Tensor, dual: Tensor) -> Tensor:
-        """s of particles, (S,)."""
+        """Return s of particles, (S,)."""
         return self.features(hidden) @ dual.to(hidden.dtype)
 
     def pull(self, hidden: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,9 +15,9 @@ from infwidth.numerics.checks import InputError, check_count
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.arguments import Designs
 from infwidth.theory.population_anchor import SourceChain, control_variate
 from infwidth.theory.population_answer import answer
+from infwidth.theory.population_coordinates import Coordinates
 from infwidth.theory.population_evidence import log_evidence_density
 from infwidth.theory.population_particles import Layer, Population
 from infwidth.theory.population_saddle import Saddle, descend
@@ -79,7 +79,7 @@ def solve_population(
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device = {device!r}: expected one torch can use ({reason}); pass 'cpu'") from error
-    x, spread = _coordinates(task, like.float())
+    where = Coordinates.of(task, like.float())
     labels = [torch.tensor(y).to(like) for y in (task.y_source, task.y_target, task.y_test)]
     phi = get_activation(activation)
 
@@ -90,16 +90,16 @@ def solve_population(
     points = []
     for index, coupling in enumerate(couplings):
         if coupling > 0 and source is None:
-            source = _Source(x[0], labels[0], phi, strengths[0], inverse_temperatures[0], precision, count)
+            source = _Source(where, labels[0], phi, strengths[0], inverse_temperatures[0], precision, count)
             source.solve(stream("source"), max_iterations)
             if observe is not None and source.saddle.status is Status.CONVERGED:
                 chain = source.chain(stream("source shown"))
-                draws = [chain.draw().clone() for _ in range(SWEEPS // SHOWN)]
-                _show(observe, None, None, [hidden @ x[0].T for hidden in draws])
+                shots = [chain.advance() @ where.source.T for _ in range(SWEEPS // SHOWN)]
+                _show(observe, None, None, shots)
         points.append(
             _solve_target(
                 source if coupling > 0 else None,
-                (x[1], labels[1], x[2], labels[2], spread),
+                (where.target, labels[1], where.test, labels[2], where.outside),
                 phi,
                 strengths[1],
                 inverse_temperatures[1],
@@ -123,8 +123,8 @@ def _show(observe: Observer, coupling: int | None, time: int | None, shots: list
 class _Source:
     """The source's population at its solution; it can be moved on for fresh draws of W̄."""
 
-    def __init__(self, inputs, labels, phi, strength, beta, precision, count):
-        self.layer = Layer(inputs, phi, strength**2 / precision, precision)
+    def __init__(self, where, labels, phi, strength, beta, precision, count):
+        self.where, self.layer = where, Layer(where.source, phi, strength**2 / precision, precision)
         self.labels, self.strength, self.beta, self.precision, self.count = labels, strength, beta, precision, count
 
     def solve(self, generator: torch.Generator, max_iterations: int) -> None:
@@ -142,7 +142,7 @@ class _Source:
 
     def chain(self, generator: torch.Generator) -> SourceChain:
         """A copy of the particles to draw W̄ from."""
-        return SourceChain(self.population, self.layer, self.saddle.dual, generator)
+        return SourceChain(self.population, self.layer, self.saddle.dual, self.where, self.precision, generator)
 
 
 def _solve_target(
@@ -236,20 +236,10 @@ def _failed(saddle: Saddle, size: int, points: int) -> dict:
         **missing,
         **losses,
         "dual": np.full(size, np.nan),
+        "left_out_residual": np.full(size, np.nan),
         "domain_margin": saddle.margin,
         "iterations": saddle.iterations,
         "status": saddle.status,
         "weights": None,
         "stderr": missing | losses,
     }
-
-
-def _coordinates(task: TransferTask, like: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Inputs over √D in the smallest basis of the training inputs, and the test points' norm outside it, (Pt,)."""
-    designs = Designs.of(task)
-    x = [torch.tensor(part).to(like) for part in (designs.source, designs.target, designs.test)]
-    whole = np.square(task.x_test).sum(1) / task.dimension
-    outside = np.clip(whole - np.square(designs.test).sum(1), 0, None)
-    if designs.basis is None:
-        outside = np.zeros_like(outside)
-    return x, torch.tensor(np.sqrt(outside)).to(like)

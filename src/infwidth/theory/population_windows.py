@@ -131,4 +131,5 @@ def observe_windows(
         weight = torch.softmax(gain.view(blocks, -1, inside), 2).view(blocks, -1) * (inside / gain.shape[1])
         grouped = features.view(blocks, -1, size)
         shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
-    return Windows(fits, found, kernels, hessian, cross, cross / readout_precision + bent, shift.double(), zeros(blocks, size))
+    bent += cross / readout_precision
+    return Windows(fits, found, kernels, hessian, cross, bent, shift.double(), zeros(blocks, size))
