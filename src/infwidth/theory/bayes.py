@@ -50,7 +50,7 @@ class BayesSolution:
             error is in ``stderr`` and as a free energy, with its noise floor, it decides the status.
         iterations: Newton steps of the target (the source is solved once).
         stderr: observable → standard error, of the observable's shape, from independent blocks of source and target
-            particles; 0 for the linear network, where nothing is sampled.
+            particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
     """
 
     prediction: np.ndarray
@@ -82,9 +82,11 @@ def solve(
     max_iterations: int | None = None,
     particles: int | None = None,
     seed: int = 0,
+    evidence: bool = True,
     strict: bool = True,
     device: str = "cpu",
     observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> BayesSolution:
     """Solve the saddle point of elastic transfer between two posteriors (docs/theory.md §1, eqs. (1) to (6)).
 
@@ -105,14 +107,16 @@ def solve(
         max_iterations: Newton steps allowed a saddle point; None takes 100 (linear) or 300 (particles: up to the full
             labels).
         particles: S ≥ 128, of the source and of a target; a target with finite δ > 0 has 2S. None takes 8,000. The
-            linear activation has no use for this and the next three arguments.
+            linear activation has no use for this, the next two arguments and ``device``.
         seed: of the particles.
+        evidence: whether to measure the log-evidence, a quarter of the work; NaN without.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles live, "cpu" or "cuda".
         observe: called as observe(block, coupling index, 0, preactivations) with neurons of the target posterior, their
             preactivations on the target training points (n, P2), for each independent block of particles; and as
             observe(block, None, None, preactivations) with the source's on its own, (n, P1). Neurons weigh the same.
             Not for the linear activation.
+        progress: called with the fraction of particles' work done, 0 … 1.
 
     Returns:
         The solution.
@@ -149,7 +153,9 @@ def solve(
             seed=seed,
             device=device,
             max_iterations=max_iterations,
+            evidence=evidence,
             observe=observe,
+            progress=progress,
         )
         return _assemble(points, couplings, strict=strict, single=single)
     if observe is not None:
@@ -176,6 +182,8 @@ def solve(
             **shared,
         )
         points.append(_observe(task, designs, source, target, precision, beta, strengths[1], coupling))
+    if progress is not None:
+        progress(1.0)
     return _assemble(points, couplings, strict=strict, single=single)
 
 

@@ -44,7 +44,7 @@ def log_evidence_density(
     """
 
     def squares() -> np.ndarray:
-        score = layer.score(population.hidden, dual)
+        score = population.features(layer) @ dual.to(population.hidden.dtype)
         return score.square().view(BLOCKS, -1).mean(1).double().cpu().numpy()
 
     if frozen:

@@ -47,13 +47,9 @@ class Layer:
         """φ(h) of particles (S, d) on the training points, (S, P)."""
         return self.activation.value(hidden @ self.inputs.T)
 
-    def score(self, hidden: Tensor, dual: Tensor) -> Tensor:
-        """Return s of particles, (S,)."""
-        return self.features(hidden) @ dual.to(hidden.dtype)
-
-    def pull(self, hidden: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
-        """½(γ²/λ_w)s², (S,), and its gradient in W, (S, d)."""
-        fields, dual = hidden @ self.inputs.T, dual.to(hidden.dtype)
+    def pull(self, fields: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
+        """½(γ²/λ_w)s², (S,), at preactivations (S, P), and its gradient in W, (S, d)."""
+        dual = dual.to(fields.dtype)
         score = self.activation.value(fields) @ dual
         slope = (self.activation.derivative(fields) * dual) @ self.inputs
         return 0.5 * self.rate * score**2, (self.rate * score)[:, None] * slope
@@ -89,6 +85,7 @@ class Population:
         log_weight: logarithm of the particles' weights, (S,), normalised within groups when used.
         angle: the adapted angle between kicks.
         acceptance: that of the last trajectory.
+        fields: preactivations on the training points, (S, P), where a move has left them.
     """
 
     hidden: Tensor
@@ -98,6 +95,7 @@ class Population:
     log_weight: Tensor = field(init=False)
     angle: float = 0.5
     acceptance: float = 1.0
+    fields: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.log_weight = self.hidden.new_zeros(len(self.hidden))
@@ -126,11 +124,17 @@ class Population:
         points = (shift + torch.arange(r, device=total.device)) / r
         chosen = torch.searchsorted(total, points).clamp(max=r - 1)
         chosen = chosen + r * torch.arange(len(total), device=total.device)[:, None]
-        self.hidden = self.hidden[chosen.reshape(-1)]
+        self.hidden, self.fields = self.hidden[chosen.reshape(-1)], None
         self.log_weight = torch.zeros_like(self.log_weight)
+
+    def features(self, layer: Layer) -> Tensor:
+        """φ(h) on the training points, (S, P)."""
+        return layer.features(self.hidden) if self.fields is None else layer.activation.value(self.fields)
 
     def move(self, layer: Layer, dual: Tensor) -> None:
         """One sweep: a reflection, a redraw of norms where φ is homogeneous, and a Hamiltonian trajectory."""
+        if self.fields is None:
+            self.fields = self.hidden @ layer.inputs.T
         self._reflect(layer, dual)
         if layer.activation.homogeneity == 1:
             self._redraw_norm(layer, dual)
@@ -143,27 +147,31 @@ class Population:
         p = _normal(z.shape, z, self.generator)
         angle = self.angle * (0.7 + 0.6 * self._uniform(1))
         cos, sin = torch.cos(angle), torch.sin(angle)
-        pull, force = layer.pull(self.hidden, dual)
+        fields = self.fields
+        pull, force = layer.pull(fields, dual)
         energy = 0.5 * (z.square().sum(1) + p.square().sum(1)) - pull
         p = p + (0.5 * angle / root) * force
         for leap in range(LEAPS):
             z, p = cos * z + sin * p, cos * p - sin * z
-            pull, force = layer.pull(self.centre + z / root, dual)
+            fields = (self.centre + z / root) @ layer.inputs.T
+            pull, force = layer.pull(fields, dual)
             p = p + ((0.5 if leap == LEAPS - 1 else 1.0) * angle / root) * force
         change = energy - 0.5 * (z.square().sum(1) + p.square().sum(1)) + pull
         taken = self._uniform(len(z)).log() < change
         self.hidden = torch.where(taken[:, None], self.centre + z / root, self.hidden)
+        self.fields = torch.where(taken[:, None], fields, self.fields)
         self.acceptance = float(change.exp().clamp(max=1).nan_to_num(0).mean())
         self.angle = min(self.angle * math.exp(self.acceptance - ACCEPTANCE), LONGEST)
 
     def _reflect(self, layer: Layer, dual: Tensor) -> None:
         """Propose W → −W: an odd activation has a mode at either sign of s, of unequal weight when m ≠ 0."""
         gain = -2 * layer.stiffness * (self.hidden * self.centre).sum(1)
-        fields, dual = self.hidden @ layer.inputs.T, dual.to(self.hidden.dtype)
-        here, there = (layer.activation.value(sign * fields) @ dual for sign in (1, -1))
+        dual = dual.to(self.hidden.dtype)
+        here, there = (layer.activation.value(sign * self.fields) @ dual for sign in (1, -1))
         gain = gain + 0.5 * layer.rate * (there**2 - here**2)
         taken = self._uniform(len(gain)).log() < gain
-        self.hidden = torch.where(taken[:, None], -self.hidden, self.hidden)
+        sign = torch.where(taken, -1.0, 1.0).to(self.hidden)[:, None]
+        self.hidden, self.fields = sign * self.hidden, sign * self.fields
 
     def _redraw_norm(self, layer: Layer, dual: Tensor) -> None:
         """Redraw r = |W| given the direction u: density r^(d−1) exp(−½ar² + br), a = L − γ²s(u)²/λ_w, b = L u·m.
@@ -172,7 +180,7 @@ class Population:
         """
         r = self.hidden.norm(dim=1)
         u = self.hidden / r[:, None]
-        a = layer.stiffness - layer.rate * layer.score(u, dual) ** 2
+        a = layer.stiffness - layer.rate * (layer.activation.value(self.fields / r[:, None]) @ dual.to(r.dtype)) ** 2
         b = layer.stiffness * (u * self.centre).sum(1)
         n = self.hidden.shape[1] - 1
         usable = a > 1e-9 * layer.stiffness  # beyond it the tilt is not normalisable: left to the trajectories
@@ -189,7 +197,8 @@ class Population:
         new = mode + width * _normal(mode.shape, mode, self.generator)
         there = torch.where(new > 0, surplus(new.clamp(min=1e-300)), -torch.inf)
         taken = usable & (self._uniform(len(r)).log() < there - here)
-        self.hidden = torch.where(taken, new, r)[:, None] * u
+        longer = torch.where(taken, new / r, 1.0)[:, None]
+        self.hidden, self.fields = longer * self.hidden, longer * self.fields
 
     def _uniform(self, count: int) -> Tensor:
         return torch.rand(count, generator=self.generator, dtype=self.hidden.dtype, device=self.hidden.device)

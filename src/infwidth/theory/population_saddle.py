@@ -109,7 +109,7 @@ def descend(
     kappa = max(trust, 2 * size / len(population.hidden))
     eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
     dual, tau, smooth, margin = torch.zeros_like(labels), 0.0, None, 1.0
-    features = layer.features(population.hidden)
+    features = population.features(layer)
     status, step_count, polished, stuck = Status.CONVERGED, 0, 0, 0
 
     def starts() -> Tensor:
@@ -157,7 +157,7 @@ def descend(
         if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):
             population.resample()
         population.move(layer, dual)
-        features = layer.features(population.hidden)
+        features = population.features(layer)
         if trace is not None:
             trace(tau, dual)
     return Saddle(dual, smooth, margin, step_count, status)

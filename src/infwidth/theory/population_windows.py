@@ -93,7 +93,7 @@ def observe_windows(
     factor = (strength / readout_precision) ** 2
     for sweep in range(sweeps):
         advance(sweep)
-        features = layer.features(population.hidden)
+        features = population.features(layer)
         score = features @ dual.to(features.dtype)
         grouped = features.view(blocks, -1, size)
         block_kernels = (grouped.transpose(1, 2) @ grouped / grouped.shape[1]).double()
