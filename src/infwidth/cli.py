@@ -159,10 +159,10 @@ def cite(results: str) -> None:
 @click.option("--source-strength", type=float, help="γ̄, feature-learning strength on the source; 5/√D by default")
 @click.option("--target-strength", type=float, help="γ, that on the target; 5/√D by default")
 @click.option("--inverse-temperature", type=float, default=10.0, show_default=True, help="β; 1/β is a ridge")
-@click.option("--couplings", default="0,1,10,100,inf", show_default=True, help="values of δ to compare")
+@click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, without 100 from 250 samples on")
 @click.option("--seed", type=int, default=0, show_default=True, help="of the theory's particles and of subsets")
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
-def advise(source: str, target: str, couplings: str, output: str, **settings: object) -> None:
+def advise(source: str, target: str, couplings: str | None, output: str, **settings: object) -> None:
     """Predict how strongly a target network should be tied to its source, from two labelled data sets.
 
     SOURCE and TARGET are .npz files with keys x (samples first) and y (two classes, or numbers).
@@ -175,7 +175,7 @@ def advise(source: str, target: str, couplings: str, output: str, **settings: ob
     from infwidth.tasks.own_data import own_data
 
     try:
-        values = [float(value) for value in couplings.split(",")]
+        values = [float(value) for value in couplings.split(",")] if couplings else None
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
     data = own_data(source, target)

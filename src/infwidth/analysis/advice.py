@@ -20,6 +20,9 @@ from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import bayes
 
 COUPLINGS = (0.0, 1.0, 10.0, 100.0, math.inf)
+MANY, STIFFEST = 250, 10.0
+"""Samples above which δ beyond ``STIFFEST``, ∞ apart, is left out by default: it needs more particles than fit in two
+minutes."""
 RICHNESS = 5.0
 """γ√D of the default feature-learning strength: features are learned, and few neurons condense."""
 PARTICLES_A_SAMPLE = 4
@@ -28,7 +31,7 @@ LEAST_PARTICLES = 2048
 SHARES = (0.25, 0.5)
 """Smaller target sets, as shares of the whole."""
 SMALLEST = 8
-"""Target samples below which no smaller set is tried."""
+"""Samples below which no smaller target set is tried; nor with more than ``MANY``/2, for its time."""
 HELD_OUT = 250
 """Samples left out that a smaller set is tested on, at most."""
 CLEAR = 2.0
@@ -61,7 +64,7 @@ def advise(
     source_strength: float | None = None,
     target_strength: float | None = None,
     inverse_temperature: float = 10.0,
-    couplings: Sequence[float] = COUPLINGS,
+    couplings: Sequence[float] | None = None,
     particles: int | None = None,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
@@ -74,7 +77,8 @@ def advise(
         source_strength: γ̄; None takes ``RICHNESS``/√D.
         target_strength: γ; None likewise.
         inverse_temperature: β; labels have noise of variance 1/(βγ²N), in effect a ridge of 1/β.
-        couplings: δ ≥ 0 to compare; 0, training from scratch, is always among them.
+        couplings: δ ≥ 0 to compare; 0, training from scratch, is always among them. None takes ``COUPLINGS``, of many
+            samples fewer.
         particles: of the theory; None takes enough for the samples.
         seed: of particles and subsets.
         progress: called with the fraction done.
@@ -95,8 +99,11 @@ def advise(
         "evidence": False,
         "strict": False,
     }
+    if couplings is None:
+        small = max(size, len(data.y_source)) <= MANY
+        couplings = [value for value in COUPLINGS if small or value <= STIFFEST or math.isinf(value)]
     couplings = sorted({0.0, *map(float, couplings)})
-    counts = [round(share * size) for share in SHARES if round(share * size) >= SMALLEST]
+    counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)
     # The target's own samples stand in for a test set: leave-one-out needs none.
@@ -125,7 +132,8 @@ def _task(data: OwnData, train: np.ndarray, test: np.ndarray) -> TransferTask:
 
 def _compare(couplings: Sequence[float], found: bayes.BayesSolution) -> pd.DataFrame:
     """Losses and gains with errors over samples; those of a gain are paired, sample by sample."""
-    losses, numeric = np.square(found.left_out_residual), found.stderr["leave_one_out"]
+    losses = np.square(found.left_out_residual)
+    numeric = np.broadcast_to(found.stderr["leave_one_out"], len(losses))
     rows = []
     for i, coupling in enumerate(couplings):
         gain, error = _gain(losses[0], losses[i], math.hypot(numeric[0], numeric[i]) if coupling else 0.0)
@@ -145,7 +153,7 @@ def _compare(couplings: Sequence[float], found: bayes.BayesSolution) -> pd.DataF
 def _held_out(pair: bayes.BayesSolution, task: TransferTask) -> dict:
     """A smaller set's losses on the samples it leaves out."""
     base, losses = np.square(pair.prediction - task.y_test)
-    gain, error = _gain(base, losses, math.hypot(*pair.stderr["test_loss"]))
+    gain, error = _gain(base, losses, float(np.linalg.norm(pair.stderr["test_loss"])))
     good = all(status is Status.CONVERGED for status in pair.status)
     ended = Status.CONVERGED if good else next(s for s in pair.status if s is not Status.CONVERGED)
     return {"scratch_loss": base.mean(), "loss": losses.mean(), "gain": gain, "gain_stderr": error,
@@ -154,7 +162,8 @@ def _held_out(pair: bayes.BayesSolution, task: TransferTask) -> dict:
 
 def _gain(base: np.ndarray, losses: np.ndarray, numeric: float) -> tuple[float, float]:
     """Relative fall of the mean loss and its standard error, given that of the two means' numerical difference."""
-    return 1 - losses.mean() / base.mean(), math.hypot(_sem(base - losses), numeric) / base.mean()
+    ratio = losses.mean() / base.mean()
+    return 1 - ratio, math.hypot(_sem(losses - ratio * base), numeric) / base.mean()
 
 
 def _sem(values: np.ndarray) -> float:
@@ -186,7 +195,7 @@ def _conclude(table: pd.DataFrame) -> tuple[float | None, str]:
             )
         return 0.0, (
             f"Train from scratch (δ = 0): the source hurts, by {-100 * rival['gain']:.1f} ± "
-            f"{100 * rival['gain_stderr']:.1f} % of the loss at the best δ > 0{missing}."
+            f"{100 * rival['gain_stderr']:.1f} % even at the best δ > 0{missing}."
         )
     gain = f"{100 * best['gain']:.1f} ± {100 * best['gain_stderr']:.1f} %"
     if best["gain"] < CLEAR * best["gain_stderr"]:
