@@ -6,7 +6,7 @@ import torch
 from scipy.linalg import solve_discrete_lyapunov
 from scipy.signal import lfilter
 
-from infwidth.networks import kinetic_sampler, langevin
+from infwidth.networks import chain_state, langevin, sampling
 from infwidth.networks.chain_diagnostics import autocorrelation_time, drift, effective_samples
 from infwidth.networks.langevin import sample_source, sample_target
 from infwidth.networks.posterior import PosteriorBatch
@@ -85,8 +85,8 @@ def one_oscillator(curvature):
     posterior = PosteriorBatch(
         one.view(1, 1, 1), one.view(1, 1, 1), 0 * one.view(1, 1), one, curvature * one, one, one * torch.inf
     )
-    noise = kinetic_sampler._Noise([0], "test", one)
-    return kinetic_sampler._Chains(posterior, 1, noise, torch.zeros(1, dtype=torch.long), get_activation("linear"))
+    noise = chain_state.Noise([0], "test", one)
+    return chain_state.Chains(posterior, 1, noise, torch.zeros(1, dtype=torch.long), get_activation("linear"))
 
 
 def stationary_variance(curvature, step):
@@ -114,7 +114,7 @@ def test_bias_of_the_step_is_of_second_order():
     errors = [abs(stationary_variance(curvature, step) * (1 + curvature) - 1) for step in steps]
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(2, abs=0.1)
     # At the default fraction of the stability limit the stiffest mode is nearly unbiased.
-    default = 2 * kinetic_sampler.DEFAULT_SAFETY / np.sqrt(1 + curvature)
+    default = 2 * sampling.DEFAULT_SAFETY / np.sqrt(1 + curvature)
     assert stationary_variance(curvature, default) * (1 + curvature) == pytest.approx(1, abs=0.02)
     assert stationary_variance(0.0, 0.7) == pytest.approx(1, abs=1e-12)  # the prior alone is exact at any step
 
@@ -123,7 +123,9 @@ def test_strong_coupling_costs_no_more_steps():
     x, y = data(10, 4)
     source = copies(np.random.default_rng(1).standard_normal((50, 4)), 1)
     points = [TargetPoint(delta, 0.5) for delta in (0.0, 1.0, 100.0, 1e4, np.inf)]
-    answer = sample_target(source, x, y, x, points=points, activation="relu", inverse_temperature=20.0, seeds=[0])
+    answer = sample_target(
+        source, x, y, x, points=points, activation="relu", inverse_temperature=20.0, seeds=[0], sampler="langevin"
+    )
     free, one, hundred, more, frozen = answer.steps[0]
     assert hundred <= one <= free
     assert frozen <= more <= hundred

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from infwidth.networks.kinetic_sampler import DEFAULT_SAFETY, sample
 from infwidth.networks.posterior import PosteriorBatch
 from infwidth.networks.posterior_moments import MomentCollector, Moments, PosteriorSamples
+from infwidth.networks.sampling import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCEPTANCE, sample
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
 from infwidth.networks.two_layer import (
     Progress,
@@ -23,13 +25,15 @@ from infwidth.networks.two_layer import (
     target_data,
 )
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.checks import check_count, check_number
+from infwidth.numerics.checks import check_choice, check_count, check_number
 from infwidth.tasks.transfer_task import TransferTask
 
 BURN_IN_TIME = 40.0
 SAMPLING_TIME = 100.0
 SOURCE_SAMPLES = 8.0
 """Effective samples asked of a source chain, of which one draw is used."""
+SHOWN = 16
+"""Samples of a chain shown to an observer."""
 
 
 def sample_source(
@@ -45,6 +49,8 @@ def sample_source(
     burn_in_time: float = BURN_IN_TIME,
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
+    sampler: str = "hmc",
+    target_acceptance: float = TARGET_ACCEPTANCE,
     safety: float = DEFAULT_SAFETY,
     progress: Progress = None,
 ) -> SourceNetworks:
@@ -63,7 +69,9 @@ def sample_source(
             three quarters must be stationary.
         dtype: of the chain.
         device: of the chain, and of the weights returned. Noise is drawn there: devices differ in the draw.
-        safety: step as a fraction of the stability limit.
+        sampler: "hmc" (Hamiltonian Monte Carlo, exact) or "langevin" (kinetic Langevin dynamics).
+        target_acceptance: share of HMC's trajectories to accept, 0 … 1; its step is adapted to that in the burn-in.
+        safety: step as a fraction of the stability limit; of HMC, where the adaptation starts.
         progress: called with the fraction done, 0 … 1.
 
     Returns:
@@ -74,7 +82,7 @@ def sample_source(
     """
     phi, seeds = get_activation(activation), check_seeds(seeds)
     check_number("source_strength", source_strength, minimum=0.0, open_minimum=True)
-    _check_posterior(inverse_temperature, prior_precision, burn_in_time=burn_in_time)
+    _check_posterior(inverse_temperature, prior_precision, sampler, target_acceptance, burn_in_time=burn_in_time)
     check_count("width", width)
     x, y = data_batch(x, y, len(seeds), dtype, device)
     hidden, readout = x.new_empty(len(seeds), width, x.shape[-1]), x.new_empty(len(seeds), width)
@@ -100,6 +108,9 @@ def sample_source(
             burn_in_time=burn_in_time / 4,
             sampling_time=burn_in_time * 3 / 4,
             least_samples=SOURCE_SAMPLES,
+            largest_r_hat=math.inf,  # a source's few readings say more through their drift
+            sampler=sampler,
+            target_acceptance=target_acceptance,
             safety=safety,
             progress=part_of(progress, number, len(chunks)),
         )
@@ -125,7 +136,10 @@ def sample_target(
     seeds: Sequence[int],
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
+    sampler: str = "hmc",
+    target_acceptance: float = TARGET_ACCEPTANCE,
     safety: float = DEFAULT_SAFETY,
+    observe: Callable[[int, int, int, Tensor], None] | None = None,
     progress: Progress = None,
 ) -> PosteriorSamples:
     """Sample the target posterior anchored at each source network; chains of one seed share their noise.
@@ -145,7 +159,11 @@ def sample_target(
         seeds: one integer a source network.
         dtype: of the chains.
         device: of the chains.
-        safety: step as a fraction of the stability limit.
+        sampler: "hmc" (Hamiltonian Monte Carlo, exact) or "langevin" (kinetic Langevin dynamics).
+        target_acceptance: share of HMC's trajectories to accept, 0 … 1; its step is adapted to that in the burn-in.
+        safety: step as a fraction of the stability limit; of HMC, where the adaptation starts.
+        observe: called as observe(source network, point, 0, preactivations) with those of all neurons on the target
+            training inputs, (N, P2), at up to ``SHOWN`` samples of each chain.
         progress: called with the fraction done, 0 … 1.
 
     Returns:
@@ -155,11 +173,20 @@ def sample_target(
         InputError: an argument out of range, or shapes that do not match.
     """
     phi, seeds = get_activation(activation), check_seeds(seeds)
-    _check_posterior(inverse_temperature, prior_precision, burn_in_time=burn_in_time, sampling_time=sampling_time)
+    _check_posterior(
+        inverse_temperature,
+        prior_precision,
+        sampler,
+        target_acceptance,
+        burn_in_time=burn_in_time,
+        sampling_time=sampling_time,
+    )
     samples = max(1, round(sampling_time)) if samples is None else check_count("samples", samples)
     source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
     bodies, groups, (width, dimension) = len(seeds), len(points), source.hidden.shape[1:]
     moments = Moments(bodies * groups, x.shape[1], x_test.shape[1])
+    shown = range(0, samples, -(-samples // SHOWN))
+    show = None if observe is None else (lambda row, h: observe(*divmod(row, groups), 0, h))
     outcomes, chunks = [], per_chunk(bodies * groups, width, max(x.shape[1:]), x)
     for number, chunk in enumerate(chunks):
         pairs = [divmod(k, groups) for k in chunk]
@@ -189,7 +216,9 @@ def sample_target(
                 burn_in_time=burn_in_time,
                 sampling_time=sampling_time,
                 samples=samples,
-                collector=MomentCollector(moments, chunk.start, posterior.inputs, tests, strengths, phi),
+                collector=MomentCollector(moments, chunk.start, posterior.inputs, tests, strengths, phi, show, shown),
+                sampler=sampler,
+                target_acceptance=target_acceptance,
                 safety=safety,
                 progress=part_of(progress, number, len(chunks)),
             )
@@ -215,6 +244,8 @@ def run(
     strict: bool = True,
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
+    sampler: str = "hmc",
+    target_acceptance: float = TARGET_ACCEPTANCE,
     safety: float = DEFAULT_SAFETY,
     progress: Progress = None,
 ) -> NetworkSolution:
@@ -237,7 +268,9 @@ def run(
         strict: whether a chain that diverged or did not mix raises; otherwise its status says so.
         dtype: of the chains.
         device: of the chains.
-        safety: step as a fraction of the stability limit.
+        sampler: "hmc" (Hamiltonian Monte Carlo, exact) or "langevin" (kinetic Langevin dynamics).
+        target_acceptance: share of HMC's trajectories to accept, 0 … 1; its step is adapted to that in the burn-in.
+        safety: step as a fraction of the stability limit; of HMC, where the adaptation starts.
         progress: called with the fraction done, 0 … 1, source and target a half each.
 
     Returns:
@@ -253,7 +286,7 @@ def run(
     points = [TargetPoint(delta, target_strength, start, anchor) for delta in couplings]
     common = {"activation": activation, "inverse_temperature": inverse_temperature, "seeds": seeds}
     common |= {"prior_precision": prior_precision, "burn_in_time": burn_in_time, "safety": safety}
-    common |= {"dtype": dtype, "device": device}
+    common |= {"sampler": sampler, "target_acceptance": target_acceptance, "dtype": dtype, "device": device}
     source = sample_source(
         task.x_source,
         task.y_source,
@@ -292,7 +325,11 @@ def run(
     )
 
 
-def _check_posterior(inverse_temperature: float, prior_precision: float, **durations: float) -> None:
+def _check_posterior(
+    inverse_temperature: float, prior_precision: float, sampler: str, target_acceptance: float, **durations: float
+) -> None:
+    check_choice("sampler", sampler, SAMPLERS)
+    check_number("target_acceptance", target_acceptance, minimum=0.1, maximum=0.99)
     for name, value in {"inverse_temperature": inverse_temperature, "prior_precision": prior_precision}.items():
         check_number(name, value, minimum=0.0, open_minimum=True)
     for name, value in durations.items():

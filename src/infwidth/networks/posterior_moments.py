@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from infwidth.networks.kinetic_sampler import ChainOutcome
+from infwidth.networks.sampling import ChainOutcome
 from infwidth.networks.two_layer import feature_kernel, predict
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
@@ -25,6 +26,8 @@ class PosteriorSamples:
         status: converged, unmixed or diverged, B × G.
         steps: integration steps, (B, G).
         effective_samples: of the slowest monitored scalar, (B, G).
+        r_hat: largest split R̂ over them, (B, G).
+        acceptance: share of HMC's trajectories accepted, (B, G); NaN for Langevin dynamics.
         drift: largest difference of two halves' means over the monitored scalars, in standard errors, (B, G).
     """
 
@@ -35,6 +38,8 @@ class PosteriorSamples:
     status: tuple[tuple[Status, ...], ...]
     steps: np.ndarray
     effective_samples: np.ndarray
+    r_hat: np.ndarray
+    acceptance: np.ndarray
     drift: np.ndarray
 
 
@@ -71,13 +76,15 @@ class Moments:
             tuple(tuple(status[b * groups : (b + 1) * groups]) for b in range(bodies)),
             each("steps"),
             each("effective_samples"),
+            each("r_hat"),
+            each("acceptance"),
             each("drift"),
         )
 
 
 @dataclass(frozen=True)
 class MomentCollector:
-    """Adds the samples of one chunk of chains to the moments."""
+    """Adds the samples of one chunk of chains to the moments, and shows those whose numbers are ``shown``."""
 
     moments: Moments
     offset: int
@@ -85,12 +92,14 @@ class MomentCollector:
     tests: list[Tensor]
     strengths: list[float]
     activation: Activation
+    observe: Callable[[int, Tensor], None] | None = None
+    shown: Collection[int] = ()
 
     def reset(self, chain: int) -> None:
         """Forget a chain's samples: it restarts."""
         self.moments.reset(self.offset + chain)
 
-    def add(self, chain: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
+    def add(self, chain: int, number: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
         """Take one sample of a chain."""
         row, moments = self.offset + chain, self.moments
         f = predict(readout, hidden, self.tests[chain], self.strengths[chain], self.activation).cpu().numpy()
@@ -99,3 +108,5 @@ class MomentCollector:
         moments.square[row] += f**2
         moments.train[row] += output.cpu().numpy()
         moments.kernel[row] += feature_kernel(hidden[None], self.inputs[chain][None], self.activation)[0].cpu().numpy()
+        if self.observe is not None and number in self.shown:
+            self.observe(row, hidden @ self.inputs[chain].mT)
