@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import POINT, at_last_time, widest
 from infwidth.io.tables import KEYS, select
@@ -104,6 +105,18 @@ def extrapolated_excess(
     return float((found["difference"].abs() / allowed).max())
 
 
+def choice_excess(table: pd.DataFrame, criterion: str, versus: str | None = None) -> float:
+    """Mean relative excess of the test loss at the δ that a criterion picks over that at the best δ, over all tasks.
+
+    With ``versus`` that criterion's is taken off: negative where the first chooses better.
+    """
+    found = choices(table)
+    if found.empty:
+        raise InputError("no task with an answer at every δ: expected some; give the theory more particles")
+    means = found.groupby("criterion")["excess"].mean()
+    return float(means[criterion] - (means[versus] if versus else 0.0))
+
+
 _ALL = (
     relative_change,
     largest_step,
@@ -112,6 +125,7 @@ _ALL = (
     share_of_change,
     disagreement,
     extrapolated_excess,
+    choice_excess,
 )
 STATISTICS = {function.__name__: function for function in _ALL}
 

@@ -22,7 +22,8 @@ class Representation:
     """One population of neurons on P samples.
 
     Attributes:
-        metrics: ``kernel_alignment``, ``centred_kernel_alignment``, ``preactivation_std`` and
+        metrics: ``kernel_alignment``, ``centred_kernel_alignment``, ``preactivation_std``,
+            ``preactivation_variance``, ``preactivation_fourth_moment`` (both centred) and
             ``preactivation_excess_kurtosis``, pooled over neurons and samples.
         kernel: Φ = E φφᵀ on at most ``DRAWN`` samples, evenly chosen in the order of their labels, (DRAWN, DRAWN); NaN
             beyond them.
@@ -52,6 +53,8 @@ def represent(preactivation: Tensor, labels: np.ndarray, activation: Activation)
             "kernel_alignment": kernel_alignment(kernel, labels),
             "centred_kernel_alignment": centred_kernel_alignment(kernel, labels),
             "preactivation_std": math.sqrt(variance),
+            "preactivation_variance": variance,
+            "preactivation_fourth_moment": fourth,
             "preactivation_excess_kurtosis": fourth / variance**2 - 3 if variance else math.nan,
         },
         drawn,

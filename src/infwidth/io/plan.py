@@ -160,7 +160,7 @@ class Plan:
         cell = self.theory_cells(experiment)[cell_name]
         settings = self._experiment(experiment)
         training = dict(settings["training"][self.training(experiment)])
-        for key in ("sampler", "burn_in_time", "sampling_time", "chains"):  # the sampler's, not the theory's
+        for key in ("sampler", "burn_in_time", "sampling_time"):  # the sampler's, not the theory's
             training.pop(key, None)
         if settings["activation"] == "linear":  # solved without particles
             training = {key: value for key, value in training.items() if key not in ("particles", "replicas")}

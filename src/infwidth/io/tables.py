@@ -35,7 +35,7 @@ COLUMNS: dict[str, tuple[type, str]] = {
         "`train_loss`, `test_loss`, `test_error`; of a posterior also `sampled_test_loss` (one network), "
         "`leave_one_out` (its mean squared error) and `log_evidence_density` (a neuron); with `representation`, under "
         "the flow at the first and last time: `kernel_alignment`, `centred_kernel_alignment`, `preactivation_std`, "
-        "`preactivation_excess_kurtosis`",
+        "`preactivation_variance`, `preactivation_fourth_moment`, `preactivation_excess_kurtosis`",
     ),
     "value": (float, "the number"),
     "stderr": (float, "its Monte-Carlo standard error over network seeds; 0 where nothing is sampled"),

@@ -20,8 +20,9 @@ LENGTH, JITTER = math.pi / 2, 0.3
 """Time of a trajectory, a quarter turn of the prior's oscillators, and the share by which it varies."""
 FREE = 0.25
 """Share of the burn-in left to Langevin dynamics: while it falls into the posterior a chain's step has to shrink."""
-START = 0.6
-"""First step over that of Langevin dynamics, whose errors nothing has to accept."""
+START, LARGEST = 0.6, 0.8
+"""First step over that of Langevin dynamics, whose errors nothing has to accept, and the largest as a fraction of the
+stability limit, beyond which acceptance breaks off."""
 GAIN, DECAY, SKIPPED = 1.5, 0.5, 3
 """The logarithm of the step moves by GAIN m^−DECAY × (acceptance − target) after the m-th trajectory of the adaptation;
 its mean after the first few is what it is fixed at."""
@@ -90,7 +91,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
     lost = state.chains[exploded].tolist()
     if exploded.any():
         state.select((~exploded).nonzero()[:, 0])
-    path = _Trajectories(state, state.step(START * schedule.safety))
+    path, ceiling = _Trajectories(state, state.step(START * schedule.safety)), state.step(LARGEST)
     elapsed = torch.full_like(path.step, FREE * schedule.burn_in_time)
     collected, adapted, settled, tried, accepted = (torch.zeros_like(elapsed) for _ in range(5))
     path.begin(torch.arange(len(elapsed), device=like.device))
@@ -111,7 +112,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
         adapted[rows] += adapting.to(like)
         pace = torch.where(adapting, GAIN * adapted[rows].clamp(min=1) ** -DECAY, 0.0)
         change = (pace * (chance - schedule.target_acceptance)).exp()
-        path.step[rows] = (path.step[rows] * change).clamp(max=1.0)
+        path.step[rows] = torch.minimum(path.step[rows] * change, ceiling[rows])
         share = torch.where(adapting, (adapted[rows] - SKIPPED).clamp(min=1), torch.inf).reciprocal()
         settled[rows] += share * (path.step[rows].log() - settled[rows])
         path.step[rows] = torch.where(adapting, path.step[rows], settled[rows].exp())
@@ -142,7 +143,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
             keep = (~ended).nonzero()[:, 0]
             state.select(keep)
             path.select(keep)
-            elapsed, adapted, settled = elapsed[keep], adapted[keep], settled[keep]
+            elapsed, adapted, settled, ceiling = elapsed[keep], adapted[keep], settled[keep], ceiling[keep]
             collected, accepted, tried = collected[keep], accepted[keep], tried[keep]
     records.lose(lost)
     return torch.tensor(lost, dtype=torch.long, device=like.device)

@@ -34,7 +34,7 @@ def main(job: Job) -> None:
     flow = p["training"] == "flow"
     recorder, watching = None, {}
     if p["representation"]:
-        recorder = Recorder(p["activation"], p["settings"]["times"])
+        recorder = Recorder(p["activation"], p["settings"].get("times", [math.nan]))
         size = len(source.hidden) // len(data["seeds"])
         watching = {"observe": lambda b, g, t, h: recorder.target((b // size, g), t, h, y[b])}
         origin = read_arrays(job.inputs["source_data"])
@@ -102,7 +102,10 @@ def main(job: Job) -> None:
         **(
             {"largest_residual": float(np.max(found.residual))}
             if flow
-            else {"least_effective_samples": float(np.min(found.effective_samples))}
+            else {
+                "least_effective_samples": float(np.min(found.effective_samples)),
+                "largest_r_hat": float(np.max(found.r_hat)),
+            }
         ),
     }
 
