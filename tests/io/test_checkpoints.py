@@ -92,10 +92,11 @@ def test_failed_write_leaves_the_old_state(checkpoint, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "rename", fail)
         patch.setattr(os, "replace", fail)
-        checkpoint.save({"step": 2})
+        with pytest.raises(OSError, match="disk full"):
+            checkpoint.save({"step": 2})
     assert checkpoint.load() == {"step": 1}
 
 
