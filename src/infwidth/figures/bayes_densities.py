@@ -62,7 +62,10 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
             positions = coupling_axis(axes, shown["elastic_coupling"].dropna())
             draw_curve(axes, shown["elastic_coupling"].map(positions), shown, colour=(0.2, 0.2, 0.2))
             source = select(shown, condition="source")
-            draw_curve(axes, [min(positions.values()) - 0.5] * len(source), source, colour=SOURCE)
+            place = min(positions.values()) - 0.6
+            for kind, one in source.groupby("kind"):  # of the theory a dash, as one point makes no line
+                ends = [place - 0.2, place + 0.2] if kind == "theory" else [place]
+                draw_curve(axes, ends, pd.concat([one] * len(ends)), colour=SOURCE)
             axes.set(ylabel=name)
     names = {colour: f"target, δ = {coupling_name(coupling)}" for coupling, colour in palette.items()}
     name_looks(figure, points, {SOURCE: "source", **names, (0.6, 0.6, 0.6): "N(0, 1)"})
