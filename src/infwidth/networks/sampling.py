@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.networks import hamiltonian_sampler, kinetic_sampler
 from infwidth.networks.chain_diagnostics import (
     LARGEST_DRIFT,
     LARGEST_R_HAT,
@@ -20,12 +19,14 @@ from infwidth.networks.chain_diagnostics import (
 )
 from infwidth.networks.chain_records import Collector, Records, Schedule
 from infwidth.networks.chain_state import Chains, Noise
+from infwidth.networks.hamiltonian_sampler import run as run_hmc
+from infwidth.networks.kinetic_sampler import run as run_langevin
 from infwidth.networks.posterior import PosteriorBatch
 from infwidth.networks.two_layer import Progress, keep_freed_memory
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 
-SAMPLERS = {"hmc": hamiltonian_sampler.run, "langevin": kinetic_sampler.run}
+SAMPLERS = {"hmc": run_hmc, "langevin": run_langevin}
 DEFAULT_SAFETY = 0.4
 """Step as a fraction of the stability limit 2/√(1 + λ_max)."""
 TARGET_ACCEPTANCE = 0.8
