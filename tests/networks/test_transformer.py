@@ -156,7 +156,7 @@ class TestTrainedReadout:
     def test_bad_arguments(self):
         with pytest.raises(InputError, match="width = 0"):
             TrainedReadout(7, 3, width=0, seed=0)
-        with pytest.raises(InputError, match="activation = 'rely': .*did you mean 'relu'"):
+        with pytest.raises(InputError, match=r"activation = 'rely': .*did you mean 'relu'"):
             TrainedReadout(7, 3, width=2, activation="rely", seed=0)
 
 
@@ -247,7 +247,7 @@ class TestTraining:
         def reckless(net):
             return [torch.optim.SGD(net.parameters(), lr=1e12)]
 
-        net, history = run(optimisers=reckless, warmup=0, steps=60)
+        _net, history = run(optimisers=reckless, warmup=0, steps=60)
         assert history.status is Status.DIVERGED
         assert 1 <= history.diverged_at < 60
         assert f"not finite at step {history.diverged_at};" in history.message
