@@ -17,7 +17,7 @@ from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory import bayes
+from infwidth.theory.bayes import BayesSolution, solve
 
 COUPLINGS = (0.0, 1.0, 10.0, 100.0, math.inf)
 MANY, STIFFEST = 250, 10.0
@@ -109,14 +109,14 @@ def advise(
     # The target's own samples stand in for a test set: leave-one-out needs none.
     task = _task(data, np.arange(size), np.arange(1))
     share = len(couplings) / steps
-    found = bayes.solve(task, elastic_coupling=couplings, **common, progress=lambda part: show(share * part))
+    found = solve(task, elastic_coupling=couplings, **common, progress=lambda part: show(share * part))
     table = _compare(couplings, found)
     recommended, sentence = _conclude(table)
     order = generator(seed, "advice", "subsets").permutation(size)
     rows = []
     for count in counts if recommended else []:
         task = _task(data, order[:count], order[count:][:HELD_OUT])
-        pair = bayes.solve(task, elastic_coupling=[0.0, recommended], **common)
+        pair = solve(task, elastic_coupling=[0.0, recommended], **common)
         rows.append({"n_target": count, **_held_out(pair, task)})
         share += count / size / steps
         show(share)
@@ -130,7 +130,7 @@ def _task(data: OwnData, train: np.ndarray, test: np.ndarray) -> TransferTask:
     return TransferTask(data.x_source, data.y_source, x[train], y[train], x[test], y[test], label=data.label)
 
 
-def _compare(couplings: Sequence[float], found: bayes.BayesSolution) -> pd.DataFrame:
+def _compare(couplings: Sequence[float], found: BayesSolution) -> pd.DataFrame:
     """Losses and gains with errors over samples; those of a gain are paired, sample by sample."""
     losses = np.square(found.left_out_residual)
     numeric = np.broadcast_to(found.stderr["leave_one_out"], len(losses))
@@ -150,7 +150,7 @@ def _compare(couplings: Sequence[float], found: bayes.BayesSolution) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def _held_out(pair: bayes.BayesSolution, task: TransferTask) -> dict:
+def _held_out(pair: BayesSolution, task: TransferTask) -> dict:
     """A smaller set's losses on the samples it leaves out."""
     base, losses = np.square(pair.prediction - task.y_test)
     gain, error = _gain(base, losses, float(np.linalg.norm(pair.stderr["test_loss"])))

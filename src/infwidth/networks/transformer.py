@@ -55,13 +55,13 @@ class Transformer(nn.Module):
         check_count("width", width)
         if width % check_count("heads", heads):
             raise InputError(f"heads = {heads}: expected a divisor of width = {width}; change one of them")
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.empty(context, width))
-        self.layers = nn.ModuleList(
-            _Layer(width, heads, make_mlp(layer)) for layer in range(check_count("layers", layers))
-        )
-        self.norm = nn.LayerNorm(width)
-        self.unembedding = nn.Linear(width, vocabulary, bias=False)
+        blocks = [make_mlp(layer) for layer in range(check_count("layers", layers))]
+        with torch.random.fork_rng(devices=[]):  # torch draws weights that _draw replaces
+            self.embedding = nn.Embedding(vocabulary, width)
+            self.positions = nn.Parameter(torch.empty(context, width))
+            self.layers = nn.ModuleList(_Layer(width, heads, block) for block in blocks)
+            self.norm = nn.LayerNorm(width)
+            self.unembedding = nn.Linear(width, vocabulary, bias=False)
         self._draw(check_count("seed", seed, minimum=0))
 
     @torch.no_grad()
