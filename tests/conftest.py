@@ -1,10 +1,13 @@
 """What several tests start from."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from infwidth.io.config import load_schema
+# Before numpy and torch are imported: most matrices here are small, and threads that wait for each other make tests
+# slower, several times on a busy machine. The workflow runs its jobs with one thread too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +17,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="module")
 def schema(root) -> dict:
+    from infwidth.io.config import load_schema
+
     return load_schema(root / "workflow/schemas/config.schema.yaml")
 
 

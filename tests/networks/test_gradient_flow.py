@@ -15,8 +15,6 @@ from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 
-torch.set_num_threads(1)
-
 PHI = {
     "linear": (lambda h: h, np.ones_like),
     "relu": (lambda h: np.maximum(h, 0), lambda h: (h > 0) * 1.0),

@@ -16,8 +16,6 @@ from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 
-torch.set_num_threads(1)
-
 
 def data(samples=5, dimension=3, seed=0):
     rng = np.random.default_rng(seed)

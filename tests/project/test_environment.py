@@ -3,14 +3,20 @@
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
 import yaml
 
 
 def test_environment_installs_the_project_with_pip(root, tmp_path):
-    """Install into a fresh environment exactly what the pip section names, and start the result."""
+    """Install into an environment exactly what the pip section names, and start the result.
+
+    The environment borrows the packages of this one, so that only the project and what is missing are installed:
+    `make install` installs all of them, from the same two files.
+    """
     environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
     conda, pip = (
         [name for name in environment["dependencies"] if isinstance(name, str)],
@@ -20,16 +26,25 @@ def test_environment_installs_the_project_with_pip(root, tmp_path):
     required = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
     assert f"python{required}" in conda
 
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     arguments = [word for line in pip["pip"] for word in shlex.split(line)]
     python = tmp_path / "venv/bin/python"
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv")}))
+    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     done = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", *arguments], cwd=root, capture_output=True, text=True
+        [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
-    checked = "import infwidth, importlib.metadata as m; print(infwidth.__file__, m.version('torch').split('+')[0])"
+    checked = (
+        "import infwidth, importlib.metadata as m; "
+        "print(infwidth.__file__, m.version('torch').split('+')[0], m.distribution('infwidth').locate_file(''))"
+    )
     answer = subprocess.run([python, "-c", checked], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert answer.split() == [str(root / "src/infwidth/__init__.py"), version("torch").split("+")[0]]
+    expected = [root / "src/infwidth/__init__.py", version("torch").split("+")[0], packages]
+    assert answer.split() == [str(part) for part in expected]
 
 
 def test_constraints_hold_exact_versions_of_every_dependency(root):

@@ -8,8 +8,6 @@ from infwidth.numerics.activations import get_activation
 from infwidth.theory.particle_fixed_points import LateParticles, readout_fixed_point, tangent_fixed_point
 from infwidth.theory.particle_transfer import Draws, Limits, train_target
 
-torch.set_num_threads(1)
-
 STRENGTH, DECAY = 0.8, 0.1
 
 

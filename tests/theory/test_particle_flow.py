@@ -12,8 +12,6 @@ from infwidth.theory.particle_sampling import coordinates, draw_particles, draw_
 from infwidth.theory.particle_step import Geometry, anchoring
 from infwidth.theory.particle_transfer import Draws, Limits, anchor_weights, train_source, train_target
 
-torch.set_num_threads(1)
-
 
 def make_task(dimension=6, n_source=12, n_target=5, seed=0):
     rng = np.random.default_rng(seed)

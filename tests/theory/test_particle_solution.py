@@ -4,7 +4,6 @@ import functools
 
 import numpy as np
 import pytest
-import torch
 
 from infwidth.networks import gradient_flow
 from infwidth.numerics.status import Status, UnconvergedError
@@ -12,8 +11,6 @@ from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import flow
 from infwidth.theory.particle_limits import frozen_course, lazy_course
 from infwidth.theory.particle_solution import average_loss
-
-torch.set_num_threads(1)
 
 SETTINGS = {
     "activation": "relu",

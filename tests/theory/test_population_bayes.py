@@ -1,5 +1,4 @@
 import math
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -20,15 +19,6 @@ SETTINGS = {
     "inverse_temperature": 20.0,
     "particles": 2048,
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    # Small matrices: more threads only wait for each other.
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    yield
-    torch.set_num_threads(before)
 
 
 def linear_task(overlap=0.6, dimension=25, n_source=80, n_target=30, n_test=2000):
