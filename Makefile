@@ -5,6 +5,8 @@ ONLY ?=
 ARGS ?=
 # A folder or .npz of CIFAR-10; without it CIFAR-10 is downloaded, or scikit-learn's digits stand in for it.
 IMAGES ?=
+# A .jsonl(.gz) of C4; without it C4 is downloaded, or the text that ships with Python stands in for it.
+TEXT ?=
 CORES ?= 2
 PYTHON ?= python3
 
@@ -13,7 +15,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CONFIG := $(if $(filter default,$(PRESET)),config/config.yaml,config/$(PRESET).yaml)
 RESULTS := $(if $(filter default,$(PRESET)),results,results/$(PRESET))
 IMAGES_KEY = 'images={"dataset":"cifar10","path":"$(IMAGES)"}'
-KEYS = $(if $(ONLY),only=$(ONLY)) $(if $(IMAGES),$(IMAGES_KEY))
+TEXT_KEY = 'text={"dataset":"c4","path":"$(TEXT)"}'
+KEYS = $(if $(ONLY),only=$(ONLY)) $(if $(IMAGES),$(IMAGES_KEY)) $(if $(TEXT),$(TEXT_KEY))
 OPTIONS = --cores $(CORES) --configfile $(CONFIG) $(ARGS) $(if $(strip $(KEYS)),--config $(KEYS))
 STAMP := .venv/installed
 
@@ -55,9 +58,9 @@ figures: $(STAMP)
 compare: $(STAMP)
 	@infwidth compare $(RESULTS) results/reference/$(PRESET) $(ARGS)
 
-# Renew the committed reference on purpose.
+# Renew the committed reference on purpose, or with ONLY= what belongs to these experiments.
 reference: $(STAMP)
-	@infwidth reference $(RESULTS) results/reference/$(PRESET)
+	@infwidth reference $(RESULTS) results/reference/$(PRESET) $(if $(ONLY),--only $(ONLY))
 
 # After an edit that changes no result (a comment): take what is there as made by the code as it is.
 accept: $(STAMP)

@@ -107,11 +107,12 @@ def compare(results: str, reference: str, skip: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("results", default="results")
 @click.argument("reference", default="results/reference/default")
-def reference(results: str, reference: str) -> None:
+@click.option("--only", default="", help="experiments whose name begins so; the rest of the reference stays")
+def reference(results: str, reference: str, only: str) -> None:
     """Replace a reference by a run, on purpose."""
     from infwidth.analysis.reference import make_reference
 
-    files = make_reference(Path(results), Path(reference))
+    files = make_reference(Path(results), Path(reference), only)
     click.echo(f"{reference}: {len(files)} files, {sum(path.stat().st_size for path in files) // 1024} kB; commit them")
 
 

@@ -25,7 +25,8 @@ rule claims:
     input:
         code=code("stages.claims"),
         verdicts=expand(
-            f"{RESULTS}/claims/{{experiment}}.json", experiment=PLAN.experiments
+            f"{RESULTS}/claims/{{experiment}}.json",
+            experiment=PLAN.experiments + PLAN.studies,
         ),
     output:
         json=f"{RESULTS}/claims.json",

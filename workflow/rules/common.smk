@@ -9,9 +9,11 @@ try:
     from infwidth.io.closure import import_closure
     from infwidth.io.config import load_schema, resolve_config
     from infwidth.io.plan import Plan, as_argument
+    from infwidth.io.study_plan import StudyPlan
     from infwidth.io.timing import announcement
     from infwidth.numerics.checks import InputError
     from infwidth.tasks.image_sources import check_image_file
+    from infwidth.tasks.text_sources import check_text_file
 except ImportError as error:
     raise WorkflowError(
         f"the package infwidth cannot be imported ({error}): activate its environment "
@@ -25,18 +27,27 @@ def image_files(config):
     return [path] if path and (path.endswith(".npz") or os.path.isfile(path)) else []
 
 
+def text_files(config):
+    """The configured file of text, if any."""
+    path = config["text"]["path"]
+    return [path] if path else []
+
+
 def make_plan():
     """Validate the configuration before any job starts: one line an error."""
     try:
         plan = Plan(resolve_config(config, load_schema()))
         for path in image_files(plan.config):
             check_image_file(path)
+        for path in text_files(plan.config):
+            check_text_file(path)
     except InputError as error:
         raise WorkflowError(f"configuration:\n{error}")
     return plan
 
 
 PLAN = make_plan()
+STUDIES = StudyPlan(PLAN.config)
 RESULTS = PLAN.results
 
 # Source files of stages and of the modules they pick by name: an edit re-runs what it touches.
@@ -88,8 +99,23 @@ def shown_source_data(experiment, cell):
     return [source_data(experiment, PLAN.network_cells(experiment)[cell])]
 
 
+def study_module(study):
+    return f"adam_ntk.{STUDIES.kind(study)}_study"
+
+
+def study_images(study):
+    settings = PLAN.config["adam_ntk"][study]["study"][STUDIES.kind(study)]
+    return image_files(PLAN.config) if settings.get("dataset") == "images" else []
+
+
 def table_parts(experiment):
-    """The tables and arrays of an experiment's cells."""
+    """The tables of an experiment's cells, and the arrays of those that have some."""
+    if experiment in PLAN.studies:
+        folder = "language" if STUDIES.kind(experiment) == "language" else "study"
+        return [
+            f"{RESULTS}/{folder}/{experiment}/{cell}.csv"
+            for cell in STUDIES.cells(experiment)
+        ]
     parts = [f"target/{experiment}/{cell}" for cell in PLAN.network_cells(experiment)]
     parts += [f"theory/{experiment}/{cell}" for cell in PLAN.theory_cells(experiment)]
     return [f"{RESULTS}/{part}.{kind}" for part in parts for kind in ("csv", "npz")]
@@ -139,7 +165,10 @@ def targets():
         for figure in PLAN.figures
         for kind in ("pdf", "png", "csv")
     ]
-    wanted += [f"{RESULTS}/claims/{experiment}.json" for experiment in PLAN.experiments]
+    wanted += [
+        f"{RESULTS}/claims/{experiment}.json"
+        for experiment in PLAN.experiments + PLAN.studies
+    ]
     if PLAN.config["only"] is None:
         wanted += [f"{RESULTS}/claims.json", f"{RESULTS}/claims.md"]
     return wanted

@@ -34,6 +34,28 @@ def largest_step(table: pd.DataFrame, metric: str, along: str, where: Mapping[st
     return float(np.max(np.diff(curve)) / curve[0])
 
 
+def largest_change(
+    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
+) -> float:
+    """Largest absolute relative change from ``versus`` to ``at`` over the values of the axis ``along`` both have."""
+    level, base = (_along(table, metric, along, where) for where in (at, versus))
+    both = level.index.intersection(base.index)
+    if both.empty:
+        raise InputError(f"{_spelt(at)} and {_spelt(versus)} share no {along}: expected at least one; add one")
+    return float(((level[both] - base[both]) / base[both]).abs().max())
+
+
+def power_law(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> float:
+    """Exponent a of metric ∝ axis^a: the least-squares slope of the log of the mean against the log of ``along``."""
+    curve = _along(table, metric, along, where)
+    curve = curve[np.isfinite(curve.index.to_numpy(dtype=float))]
+    if len(curve) < 2 or (curve <= 0).any():
+        raise InputError(
+            f"{metric} = {curve.tolist()} for {_spelt(where)}: expected positive values at two or more of {along}; add some"
+        )
+    return float(np.polyfit(np.log(curve.index.to_numpy(dtype=float)), np.log(curve.to_numpy()), 1)[0])
+
+
 def effect_ratio(
     table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
 ) -> float:
@@ -120,6 +142,8 @@ def choice_excess(table: pd.DataFrame, criterion: str, versus: str | None = None
 _ALL = (
     relative_change,
     largest_step,
+    largest_change,
+    power_law,
     effect_ratio,
     change_of_effect,
     share_of_change,
@@ -135,9 +159,17 @@ def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> float:
     return float(rows["value"].mean())
 
 
+def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> pd.Series:
+    """Mean at each value of an axis, in order; of the width all values count, not the widest alone."""
+    where = {"metric": metric, **where}
+    rows = select(table, **where) if along == "width" else _rows(table, metric, where)
+    if rows.empty:
+        raise InputError(f"no rows for {_spelt(where)}; run the experiment at these settings")
+    return at_last_time(rows).groupby(along)["value"].mean().sort_index()
+
+
 def _curve(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> np.ndarray:
-    rows = at_last_time(_rows(table, metric, where))
-    curve = rows.groupby(along)["value"].mean().sort_index().to_numpy()
+    curve = _along(table, metric, along, where).to_numpy()
     if len(curve) < 2:
         raise InputError(f"{along} has {len(curve)} value for {_spelt(where)}: expected at least 2; add some")
     return curve

@@ -6,14 +6,16 @@ import json
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from infwidth.analysis.claims import Verdict, as_markdown, natural_key
 from infwidth.analysis.seeds import POINT
-from infwidth.io.atomic import write_json
+from infwidth.io.atomic import atomic_file, write_json
 from infwidth.io.tables import COLUMNS, KEYS, read_table
-from infwidth.io.timing import recorded_seconds, write_seconds
+from infwidth.io.timing import CELL_RULES, read_seconds, recorded_seconds, write_seconds
 from infwidth.numerics.checks import InputError
 
 THEORY_TOLERANCE = 1e-6  # relative; the theory's solvers are deterministic
@@ -94,8 +96,13 @@ def _spelt(row: pd.Series, keys: list[str]) -> str:
     return ", ".join(parts)
 
 
-def make_reference(results: Path, reference: Path) -> list[Path]:
+def make_reference(results: Path, reference: Path, only: str = "") -> list[Path]:
     """Replace a reference by a run's tables, small figures, claims, one manifest and its jobs' seconds.
+
+    Args:
+        results: the run's folder.
+        reference: the reference's folder.
+        only: renew the experiments whose name begins so, and the figures of the run; the rest of the reference stays.
 
     Returns:
         The files written.
@@ -103,31 +110,53 @@ def make_reference(results: Path, reference: Path) -> list[Path]:
     Raises:
         InputError: the run has no tables.
     """
-    tables = sorted((results / "tables").glob("*.csv"))
+    tables = sorted((results / "tables").glob(f"{only}*.csv"))
     if not tables:
         raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
-    if reference.exists():
-        shutil.rmtree(reference)
-    pictures = sorted((results / "figures").glob("*.png"))
-    arrays = [path.with_suffix(".npz") for path in tables]
-    for path in [
-        *tables,
-        *(path for path in arrays if path.exists()),
-        *pictures,
-        results / "claims.md",
-        results / "claims.json",
-    ]:
-        to = reference / path.relative_to(results)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, to)
     manifests = {
         str(path.relative_to(results)): json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((results / "theory").rglob("*.manifest.json"))
-        + sorted((results / "target").rglob("*.manifest.json"))
+        for rule in CELL_RULES
+        for path in sorted((results / rule).glob(f"{only}*/*.manifest.json"))
     }
+    verdicts = [
+        entry
+        for path in sorted((results / "claims").glob(f"{only}*.json"))
+        if "manifest" not in path.name
+        for entry in _read_json(path, [])
+    ]
+    seconds = {job: s for job, s in recorded_seconds(results).items() if _experiment(job).startswith(only)}
+    kept = {"cells": {}}
+    if only:
+        kept = _read_json(reference / "manifest.json", kept)
+        old = _read_json(reference / "claims.json", [])
+        verdicts = [entry for entry in old if not entry["experiment"].startswith(only)] + verdicts
+        seconds = read_seconds(reference / "seconds.csv") | seconds
+    elif reference.exists():
+        shutil.rmtree(reference)
+    arrays = [path.with_suffix(".npz") for path in tables]
+    written = []
+    for path in [*tables, *(path for path in arrays if path.exists()), *sorted((results / "figures").glob("*.png"))]:
+        written.append(reference / path.relative_to(results))
+        written[-1].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, written[-1])
     first = next(iter(manifests.values()))
+    cells = {name: facts for name, facts in kept["cells"].items() if not _experiment(name).startswith(only)}
     summary = {key: first[key] for key in ("commit", "python", "machine", "versions")}
-    summary["cells"] = {name: manifest["facts"] for name, manifest in manifests.items()}
+    summary["cells"] = cells | {name: manifest["facts"] for name, manifest in manifests.items()}
+    verdicts.sort(key=lambda entry: natural_key(entry["id"]))
     write_json(reference / "manifest.json", summary)
-    write_seconds(reference / "seconds.csv", recorded_seconds(results))
-    return sorted(path for path in reference.rglob("*") if path.is_file())
+    write_json(reference / "claims.json", verdicts)
+    with atomic_file(reference / "claims.md", text=True) as handle:
+        handle.write(as_markdown([Verdict(**entry) for entry in verdicts]))
+    write_seconds(reference / "seconds.csv", dict(sorted(seconds.items())))
+    return [*written, *(reference / name for name in ("manifest.json", "claims.json", "claims.md", "seconds.csv"))]
+
+
+def _experiment(job: str) -> str:
+    """The experiment in the path of a job, rule/experiment/…"""
+    parts = job.split("/")
+    return parts[1].split(".")[0] if len(parts) > 1 else parts[0]
+
+
+def _read_json(path: Path, absent: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else absent

@@ -16,11 +16,20 @@ from jsonschema.exceptions import ValidationError
 from infwidth.numerics.checks import InputError
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
-# What the theory solvers cover; widened as they learn more.
-
 # Figures that show what `representation` records, and the outer axis that a figure draws along.
 NEED_REPRESENTATION = ("cifar_kernels", "cifar_preactivations", "cifar_alignment", "bayes_densities")
 DRAWN_ALONG = {"cifar_gain": "n_target"}
+# Figures of ADAM* and the studies they show; every other figure shows transfer experiments.
+SHOWN_STUDIES = {
+    "adamstar_width": ["language"],
+    "adamstar_limit": ["limit", "language"],
+    "feature_selection": ["selection"],
+    "expectation": ["expectation"],
+    "omega_support": ["support"],
+    "optimiser_ablation": ["architecture", "language"],
+}
+# Ways to train a readout that have a limit at infinite width (adam_ntk.dual_readout).
+KERNEL_OPTIMISERS = ("sgd", "momentum", "adam_star")
 
 
 class ConfigError(InputError):
@@ -179,7 +188,9 @@ def _expectation(rule: str, limit: Any, error: ValidationError) -> str:
 def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong between keys that are each right, and numbers that no range check catches."""
     for path, number in _numbers(config):
-        if math.isnan(number) or (math.isinf(number) and ".elastic_coupling[" not in path):
+        if math.isnan(number) or (
+            math.isinf(number) and not any(key in path for key in (".elastic_coupling[", ".width["))
+        ):
             yield f"{path} = {number}: expected a finite number; change it"
     for name, experiment in config["experiments"].items():
         where = f"experiments.{name}"
@@ -199,22 +210,51 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             times = settings["target_times"]
             if times != sorted(times):
                 yield f"{where}.training.flow.target_times = {times}: expected increasing times; sort them"
+    for name, study in config["adam_ntk"].items():
+        if name in config["experiments"]:
+            yield f"adam_ntk.{name}: expected a name that experiments does not use; rename one of them"
+        if "language" in study["study"]:
+            yield from _language_contradictions(f"adam_ntk.{name}.study.language", study["study"]["language"])
     for figure, experiments in config["figures"].items():
         for i in range(len(experiments)):
             yield from _unshowable(config, figure, i)
+    names = [*config["experiments"], *config["adam_ntk"]]
+    if not names:
+        yield "experiments = {}: expected at least one entry there or in adam_ntk; add one"
     if config["images"]["dataset"] == "digits" and config["images"]["path"]:
         yield f"images.path = {config['images']['path']!r}: expected none, as digits come with scikit-learn; remove it"
-    if config["only"] and not selected_experiments(config):
-        yield f"only = {config['only']!r}: matches no experiment; choose one of {', '.join(config['experiments'])}"
+    if config["only"] and not any(selected(config, section) for section in ("experiments", "adam_ntk")):
+        yield f"only = {config['only']!r}: matches no experiment; choose one of {', '.join(names)}"
+
+
+def _language_contradictions(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong between the keys of a language study."""
+    rates = settings["learning_rates"]
+    if len({len(values) for values in rates.values()}) > 1:
+        counts = {name: len(values) for name, values in rates.items()}
+        yield f"{where}.learning_rates: {counts} values: expected as many for each, an equal budget; add or remove some"
+    if settings["model_width"] % settings["heads"]:
+        found = settings["heads"]
+        yield f"{where}.heads = {found}: expected a divisor of model_width = {settings['model_width']}; change one"
+    if math.inf in settings["width"] and not set(rates) & set(KERNEL_OPTIMISERS):
+        yield f"{where}.width: inf: expected one of {', '.join(KERNEL_OPTIMISERS)} in learning_rates; add one"
 
 
 def _unshowable(config: Mapping[str, Any], figure: str, i: int) -> Iterator[str]:
     """Why a figure cannot show its experiment i, if so."""
     experiment, where = config["figures"][figure][i], f"figures.{figure}[{i}]"
-    if experiment not in config["experiments"]:
-        near = get_close_matches(experiment, list(config["experiments"]), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(config['experiments'])}"
+    names = [*config["experiments"], *config["adam_ntk"]]
+    if experiment not in names:
+        near = get_close_matches(experiment, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}"
         yield f"{where} = {experiment!r}: no such experiment; {hint}"
+        return
+    kinds = list(config["adam_ntk"].get(experiment, {}).get("study", ["transfer"]))
+    if not set(kinds) & set(SHOWN_STUDIES.get(figure, ["transfer"])):
+        wanted = " or ".join(SHOWN_STUDIES.get(figure, ["transfer"]))
+        yield f"{where} = {experiment!r}: is a {kinds[0]} study, expected {wanted}; name another"
+        return
+    if experiment in config["adam_ntk"]:
         return
     shown = config["experiments"][experiment]
     (task,) = shown["task"].values()
@@ -238,7 +278,7 @@ def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
         yield path, value
 
 
-def selected_experiments(config: Mapping[str, Any]) -> list[str]:
-    """Names of the experiments that `only` lets through; all of them without it."""
+def selected(config: Mapping[str, Any], section: str) -> list[str]:
+    """Names in a section, `experiments` or `adam_ntk`, that `only` lets through; all of them without it."""
     only = config["only"]
-    return [name for name in config["experiments"] if not only or name == only or name.startswith(only)]
+    return [name for name in config[section] if not only or name.startswith(only)]

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from infwidth.io.config import selected_experiments
+from infwidth.io.config import selected
+from infwidth.io.study_plan import StudyPlan
 from infwidth.numerics.seeds import derive_seed
 
 Cell = dict[str, Any]
@@ -26,15 +27,18 @@ class Plan:
 
     Attributes:
         results: folder of all results; `results` for the default preset, else `results/<preset>`.
-        experiments: names of the experiments that run.
+        experiments: names of the transfer experiments that run.
+        studies: names of the ADAM* studies that run.
         figures: figure → its experiments, for the figures all of whose experiments run.
     """
 
     def __init__(self, config: Mapping[str, Any]):
         self.config = config
         self.results = "results" if config["preset"] == "default" else f"results/{config['preset']}"
-        self.experiments = selected_experiments(config)
-        self.figures = {f: es for f, es in config["figures"].items() if set(es) <= set(self.experiments)}
+        self.experiments = selected(config, "experiments")
+        self.studies = selected(config, "adam_ntk")
+        running = {*self.experiments, *self.studies}
+        self.figures = {f: es for f, es in config["figures"].items() if set(es) <= running}
 
     def family(self, experiment: str) -> str:
         """What the experiment learns: ``linear``, ``hermite`` or ``images``."""
@@ -178,7 +182,9 @@ class Plan:
     def describe(self) -> str:
         """One line: experiments and cells."""
         cells = sum(len(self.network_cells(e)) or len(self.theory_cells(e)) for e in self.experiments)
-        return f"{len(self.experiments)} experiments ({', '.join(self.experiments)}), {cells} cells"
+        cells += sum(len(StudyPlan(self.config).cells(study)) for study in self.studies)
+        names = [*self.experiments, *self.studies]
+        return f"{len(names)} experiments ({', '.join(names)}), {cells} cells"
 
     def _experiment(self, experiment: str) -> Mapping[str, Any]:
         return self.config["experiments"][experiment]

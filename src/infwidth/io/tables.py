@@ -28,8 +28,14 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "source_strength": (float, "γ̄, feature-learning strength on the source"),
     "target_strength": (float, "γ, feature-learning strength on the target"),
     "elastic_coupling": (float, "δ, coupling of the hidden weights to the source's; empty from scratch"),
+    "optimiser": (str, "of ADAM* studies: what moves the readouts of MLP blocks, or `no_mlp`; empty elsewhere"),
+    "learning_rate": (float, "its learning rate, on functional gradients; empty elsewhere"),
+    "dimension": (float, "input dimension, where an ADAM* study varies it; empty elsewhere"),
     "seed": (int, "index of the data set; theory and networks of one seed see the same data"),
-    "time": (float, "target training time in units of the flow; empty for a posterior"),
+    "time": (
+        float,
+        "target training time in units of the flow; training steps of ADAM* studies; empty for a posterior",
+    ),
     "metric": (
         str,
         "`train_loss`, `test_loss`, `test_error`; of a posterior also `sampled_test_loss` (one network), "

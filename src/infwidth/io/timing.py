@@ -11,6 +11,10 @@ import pandas as pd
 from infwidth.io.atomic import atomic_file
 
 
+CELL_RULES = ("target", "theory", "language", "study")
+"""Rules whose jobs are the cells of experiments."""
+
+
 def recorded_seconds(results: str | Path) -> dict[str, float]:
     """Seconds of each job under ``results/benchmarks``: path below that folder (without suffix) → wall time."""
     folder = Path(results) / "benchmarks"
@@ -48,7 +52,7 @@ def announcement(benchmarks: Iterable[str], cores: int) -> str:
     preset = "default" if results.name == "results" else results.name
     jobs = [path.split("/benchmarks/")[1].removesuffix(".tsv") for path in benchmarks]
     experiments = sorted({job.split("/")[1] for job in jobs if job.split("/")[0] not in ("figure", "claims")})
-    cells = {tuple(job.split("/")[1:]) for job in jobs if job.split("/")[0] in ("target", "theory")}
+    cells = {tuple(job.split("/")[1:]) for job in jobs if job.split("/")[0] in CELL_RULES}
     reference = read_seconds(Path("results/reference") / preset / "seconds.csv")
     seconds = expected_seconds(jobs, recorded_seconds(results), reference)
     expected = "an unknown time" if seconds is None else f"about {max(0.1, seconds / cores / 60):.1f} minutes"

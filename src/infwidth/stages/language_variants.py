@@ -1,0 +1,80 @@
+"""The transformers of language studies: what their MLP blocks are, and which optimisers move what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from infwidth.adam_ntk.adam_star import make_optimiser
+from infwidth.adam_ntk.dual_readout import DualReadout
+from infwidth.adam_ntk.frozen_readout import FrozenReadout
+from infwidth.io.study_plan import NO_MLP
+from infwidth.networks.language_training import Updater
+from infwidth.networks.transformer import Transformer, TrainedReadout
+from infwidth.numerics.seeds import derive_seed
+
+# how a study names it → how adam_ntk does
+_READOUT_OPTIMISER = {"unfrozen_adam": "adam", "frozen_adam": "adam"}
+
+
+def make_variant(
+    optimiser: str,
+    width: float | None,
+    *,
+    vocabulary: int,
+    context: int,
+    model_width: int,
+    layers: int,
+    heads: int,
+    activation: str,
+    learning_rate: float,
+    backbone_rate: float,
+    seed: int,
+) -> tuple[Transformer, list[Updater]]:
+    """Return a transformer and what moves it; variants of one seed differ in their MLP blocks alone.
+
+    The readouts M of the blocks are moved by ``optimiser``, everything else by Adam. ``unfrozen_adam`` moves the blocks'
+    first layer too: its weights ω/√d, as any other, by Adam at ``backbone_rate``. The other variants leave ω where that
+    one starts.
+
+    Args:
+        optimiser: ``"unfrozen_adam"``, ``"frozen_adam"``, ``"no_mlp"`` or a name of ``adam_ntk.adam_star.OPTIMISERS``.
+        width: H ≥ 1 of the blocks, or inf; None without blocks.
+        vocabulary: number of tokens V.
+        context: tokens seen at once T.
+        model_width: d, of the residual stream.
+        layers: L.
+        heads: attention heads, a divisor of d.
+        activation: of the blocks.
+        learning_rate: of the readouts, on functional gradients.
+        backbone_rate: of everything else.
+        seed: that all weights derive from.
+    """
+    readout = _READOUT_OPTIMISER.get(optimiser, optimiser)
+
+    def block(layer: int) -> nn.Module | None:
+        common = {"activation": activation, "bias": True}
+        drawn = {"width": width, "seed": derive_seed(seed, "block", layer)}
+        if optimiser == NO_MLP:
+            return None
+        if width == math.inf:
+            return DualReadout(model_width, model_width, optimizer=readout, lr=learning_rate, **common)
+        make: Callable[..., nn.Module] = TrainedReadout if optimiser == "unfrozen_adam" else FrozenReadout
+        return make(model_width, model_width, **drawn, **common)
+
+    shape = {"width": model_width, "layers": layers, "heads": heads}
+    model = Transformer(vocabulary, context, **shape, make_mlp=block, seed=derive_seed(seed, "backbone"))
+    groups = [{"params": model.backbone_parameters(), "lr": backbone_rate}]
+    blocks = model.mlp_blocks()
+    if optimiser == "unfrozen_adam":
+        # ω is 1/√d's times the ordinary weight, and Adam's steps know no scale
+        groups.append({"params": [one.hidden for one in blocks], "lr": backbone_rate * math.sqrt(model_width)})
+    movers: list[Updater] = [torch.optim.Adam(groups)]
+    if width == math.inf:
+        return model, [*movers, *blocks]
+    if blocks:
+        movers.append(make_optimiser(readout, [one.readout for one in blocks], lr=learning_rate))
+    return model, movers

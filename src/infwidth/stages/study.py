@@ -1,0 +1,24 @@
+"""Stage: run one ADAM* study of single blocks for one seed."""
+
+from __future__ import annotations
+
+import importlib
+
+from infwidth.io.tables import make_table, write_table
+from infwidth.stages.job import Job, stage
+
+
+@stage
+def main(job: Job) -> None:
+    """Write the study's rows of the table."""
+    p = job.params
+    # imported by name, so that the workflow can let a cell depend on its own study alone
+    study = importlib.import_module(f"infwidth.adam_ntk.{p['study']}_study")
+    rows = study.run(seed=p["root"], **p["settings"], progress=job.progress())
+    table = make_table({"experiment": p["experiment"], "seed": p["seed"], **row} for row in rows)
+    write_table(job.outputs["table"], table)
+    job.facts |= {"rows": len(table), "status": table["status"].value_counts().to_dict()}
+
+
+if __name__ == "__main__":
+    main()

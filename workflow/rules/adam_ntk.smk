@@ -1,0 +1,64 @@
+rule text:
+    input:
+        code=code("stages.text"),
+        text=text_files(PLAN.config),
+    output:
+        data=f"{RESULTS}/data/{{experiment}}/tokens.npz",
+        manifest=f"{RESULTS}/data/{{experiment}}/tokens.manifest.json",
+    log:
+        f"{RESULTS}/logs/text/{{experiment}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/text/{{experiment}}.tsv"
+    conda:
+        conda_environment
+    threads: 1
+    params:
+        job=lambda w: as_argument(STUDIES.text_parameters(w.experiment)),
+    shell:
+        "python -m infwidth.stages.text --params {params.job:q}"
+        " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"
+
+
+rule language:
+    input:
+        code=code("stages.language"),
+        data=f"{RESULTS}/data/{{experiment}}/tokens.npz",
+    output:
+        table=f"{RESULTS}/language/{{experiment}}/{{cell}}.csv",
+        manifest=f"{RESULTS}/language/{{experiment}}/{{cell}}.manifest.json",
+    log:
+        f"{RESULTS}/logs/language/{{experiment}}/{{cell}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/language/{{experiment}}/{{cell}}.tsv"
+    conda:
+        conda_environment
+    threads: 1
+    resources:
+        gpu=lambda w: gpus(),
+    params:
+        job=lambda w: as_argument(STUDIES.parameters(w.experiment, w.cell)),
+    shell:
+        "python -m infwidth.stages.language --params {params.job:q}"
+        " --input data={input.data:q} --output table={output.table:q}"
+        " --output manifest={output.manifest:q} --log {log:q}"
+
+
+rule study:
+    input:
+        code=lambda w: code("stages.study", study_module(w.experiment)),
+        images=lambda w: study_images(w.experiment),
+    output:
+        table=f"{RESULTS}/study/{{experiment}}/{{cell}}.csv",
+        manifest=f"{RESULTS}/study/{{experiment}}/{{cell}}.manifest.json",
+    log:
+        f"{RESULTS}/logs/study/{{experiment}}/{{cell}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/study/{{experiment}}/{{cell}}.tsv"
+    conda:
+        conda_environment
+    threads: 1
+    params:
+        job=lambda w: as_argument(STUDIES.parameters(w.experiment, w.cell)),
+    shell:
+        "python -m infwidth.stages.study --params {params.job:q}"
+        " --output table={output.table:q} --output manifest={output.manifest:q} --log {log:q}"
