@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from infwidth.analysis.claim_statistics import disagreement, effect_ratio, largest_step, relative_change
+from infwidth.analysis.claim_statistics import (
+    disagreement,
+    effect_ratio,
+    largest_change,
+    largest_step,
+    power_law,
+    relative_change,
+)
 from infwidth.analysis.claims import Claim, Verdict, as_markdown, as_text, judge, load_claims
 from infwidth.analysis.seeds import confidence_interval, jackknife, mean_over_seeds, relative_difference
 from infwidth.io.tables import make_table
@@ -156,3 +163,23 @@ def test_relative_difference_is_paired():
     (found,) = relative_difference(pd.concat([network, theory])).itertuples()
     assert found.mean == pytest.approx(0.05 / theory["value"].mean())
     assert found.stderr == pytest.approx(0.0, abs=1e-12)
+
+
+def test_power_laws_and_largest_changes_over_an_axis():
+    rows = pd.concat([table([3 * width**-0.5], width=float(width), optimiser="sgd") for width in (64, 256, 1024)])
+    where = {"optimiser": "sgd"}
+    assert power_law(rows, "test_loss", "width", where) == pytest.approx(-0.5)
+    with pytest.raises(InputError, match="expected positive values at two or more of width"):
+        power_law(rows[rows["width"] == 64], "test_loss", "width", where)
+    others = rows.assign(optimiser="adam", value=rows["value"] * (1 + (rows["width"] == 256) * 0.2))
+    both_ways = pd.concat([rows, others])
+    found = largest_change(both_ways, "test_loss", "width", {"optimiser": "adam"}, {"optimiser": "sgd"})
+    assert found == pytest.approx(0.2)
+    with pytest.raises(InputError, match="share no width"):
+        largest_change(both_ways, "test_loss", "width", {"optimiser": "adam", "width": 64}, {**where, "width": 256})
+
+
+def test_a_rate_that_diverged_in_a_sweep_fails_no_seed():
+    rows = table([1.0, 0.5, 0.4])
+    sweep = rows.assign(metric="sweep_loss", value=np.inf, status="diverged")
+    assert judge(claim(), pd.concat([rows, sweep])).note == ""

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from infwidth.analysis.citations import citations
+from infwidth.analysis.claims import Verdict
 from infwidth.analysis.reference import compare, compare_tables, make_reference
 from infwidth.io.tables import make_table, write_table
 from infwidth.numerics.checks import InputError
@@ -72,6 +73,35 @@ def test_reference_round_trip(tmp_path):
     assert "is missing" in next(compare(results, reference))
     with pytest.raises(InputError, match="no tables"):
         next(compare(results, tmp_path / "none"))
+
+
+def test_a_part_of_a_reference_is_renewed_alone(tmp_path):
+    results, reference = tmp_path / "results", tmp_path / "reference"
+    facts = {"commit": "c", "python": "3", "machine": "m", "versions": {}, "facts": {"largest_residual": 0.0}}
+    verdict = Verdict("T2", "T", "s", "f", "lin", "below 0", "reproduced", -1.0, 0.1, 3).as_dict()
+    for name, claim in (("lin", "T2"), ("other", "T10")):
+        write_table(results / f"tables/{name}.csv", table())
+        for folder in ("theory", "claims", "benchmarks/theory"):
+            (results / folder / name).mkdir(parents=True)
+        (results / f"theory/{name}/a.manifest.json").write_text(json.dumps(facts))
+        (results / f"benchmarks/theory/{name}/a.tsv").write_text("s\n7\n")
+        (results / f"claims/{name}.json").write_text(json.dumps([verdict | {"experiment": name, "id": claim}]))
+    make_reference(results, reference)
+    before = (reference / "tables/other.csv").read_text()
+    changed = table()
+    changed["value"] += 1
+    for name in ("lin", "other"):
+        write_table(results / f"tables/{name}.csv", changed)
+        (results / f"claims/{name}.json").write_text(json.dumps([verdict | {"experiment": name, "value": -2.0}]))
+    make_reference(results, reference, "lin")
+    assert (reference / "tables/other.csv").read_text() == before
+    assert list(compare(results, reference, skip=["other"])) == []
+    kept = {entry["experiment"]: entry["value"] for entry in json.loads((reference / "claims.json").read_text())}
+    assert kept == {"lin": -2.0, "other": -1.0}
+    assert set(json.loads((reference / "manifest.json").read_text())["cells"]) == {
+        "theory/lin/a.manifest.json", "theory/other/a.manifest.json",
+    }  # fmt: skip
+    assert len((reference / "seconds.csv").read_text().splitlines()) == 3
 
 
 def test_citations_follow_what_was_used():

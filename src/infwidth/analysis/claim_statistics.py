@@ -51,7 +51,8 @@ def power_law(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, 
     curve = curve[np.isfinite(curve.index.to_numpy(dtype=float))]
     if len(curve) < 2 or (curve <= 0).any():
         raise InputError(
-            f"{metric} = {curve.tolist()} for {_spelt(where)}: expected positive values at two or more of {along}; add some"
+            f"{metric} = {curve.tolist()} for {_spelt(where)}: expected positive values at two or more of {along}; "
+            "add some"
         )
     return float(np.polyfit(np.log(curve.index.to_numpy(dtype=float)), np.log(curve.to_numpy()), 1)[0])
 

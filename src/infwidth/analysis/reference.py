@@ -153,7 +153,7 @@ def make_reference(results: Path, reference: Path, only: str = "") -> list[Path]
 
 
 def _experiment(job: str) -> str:
-    """The experiment in the path of a job, rule/experiment/…"""
+    """The experiment in the path of a job, rule/experiment/cell."""
     parts = job.split("/")
     return parts[1].split(".")[0] if len(parts) > 1 else parts[0]
 

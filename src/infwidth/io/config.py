@@ -29,7 +29,7 @@ SHOWN_STUDIES = {
     "optimiser_ablation": ["architecture", "language"],
 }
 # Ways to train a readout that have a limit at infinite width (adam_ntk.dual_readout).
-KERNEL_OPTIMISERS = ("sgd", "momentum", "adam_star")
+KERNEL_OPTIMISERS = ("sgd", "momentum", "adam_star", "adam_star_layer")
 
 
 class ConfigError(InputError):

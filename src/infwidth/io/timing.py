@@ -10,7 +10,6 @@ import pandas as pd
 
 from infwidth.io.atomic import atomic_file
 
-
 CELL_RULES = ("target", "theory", "language", "study")
 """Rules whose jobs are the cells of experiments."""
 

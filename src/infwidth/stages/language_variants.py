@@ -13,7 +13,7 @@ from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.io.study_plan import NO_MLP
 from infwidth.networks.language_training import Updater
-from infwidth.networks.transformer import Transformer, TrainedReadout
+from infwidth.networks.transformer import TrainedReadout, Transformer
 from infwidth.numerics.seeds import derive_seed
 
 # how a study names it → how adam_ntk does
@@ -36,9 +36,9 @@ def make_variant(
 ) -> tuple[Transformer, list[Updater]]:
     """Return a transformer and what moves it; variants of one seed differ in their MLP blocks alone.
 
-    The readouts M of the blocks are moved by ``optimiser``, everything else by Adam. ``unfrozen_adam`` moves the blocks'
-    first layer too: its weights ω/√d, as any other, by Adam at ``backbone_rate``. The other variants leave ω where that
-    one starts.
+    The readouts M of the blocks are moved by ``optimiser``, everything else by Adam. ``unfrozen_adam`` moves the first
+    layer of the blocks too: its weights ω/√d, as any other, by Adam at ``backbone_rate``. The other variants leave ω
+    where that one starts.
 
     Args:
         optimiser: ``"unfrozen_adam"``, ``"frozen_adam"``, ``"no_mlp"`` or a name of ``adam_ntk.adam_star.OPTIMISERS``.
