@@ -200,6 +200,17 @@ class TestRecording:
         assert together.steps == apart.steps == 3
         assert together(x).shape == (9, 2, E)
 
+    def test_several_backward_passes_are_one_step(self):
+        block, expected, x = dual(), dual(), draw(5, D)
+        y = block(x)
+        y.sum().backward(retain_graph=True)
+        y[0].sum().backward()
+        z = expected(x)
+        (z.sum() + z[0].sum()).backward()
+        for one in (block, expected):
+            one.step()
+        torch.testing.assert_close(block(x), expected(x))
+
     def test_only_what_was_trained_on_is_recorded(self):
         block = dual()
         x = draw(5, D).requires_grad_()

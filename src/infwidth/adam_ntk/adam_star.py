@@ -90,10 +90,10 @@ class AdamStar(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of readouts with settings of its own; raises InputError as the constructor does."""
+        check_options(self.defaults | param_group)
         super().add_param_group(param_group)
-        group = self.param_groups[-1]
-        check_options(group)
-        if any(weight.ndim == 0 for weight in group["params"]):
+        if any(weight.ndim == 0 for weight in self.param_groups[-1]["params"]):
+            del self.param_groups[-1]
             raise InputError("params hold a single number: expected readouts (…, H), whose last dimension is the width")
 
     @torch.no_grad()

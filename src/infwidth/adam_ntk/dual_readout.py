@@ -221,6 +221,7 @@ def _options(name: str, *, lr: float, betas: Any, eps: float, weight_decay: floa
     options |= {} if betas is None else {"betas": betas}
     options |= {} if weight_decay is None else {"weight_decay": weight_decay}
     check_options(options)
+    del options["lr"]  # the block's own, which may change
     if options["adaptive"] and options["sharing"] == "none":
         raise InputError(
             f"optimizer = {name!r}: it divides each feature by a second moment of its own and so has no kernel limit; "

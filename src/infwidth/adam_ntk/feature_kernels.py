@@ -83,12 +83,12 @@ def _check_matrices(x: Tensor, other: Tensor) -> None:
 
 @dataclass(frozen=True)
 class _Formula:
-    """Θ = ρ(a) ρ(b) F(s) with s = d r(a) r(b) k.
+    """Θ = ρ(a) ρ(b) F(s) with s = r(a) r(b) k.
 
     Attributes:
-        scale: a ↦ r √d.
+        scale: a ↦ r.
         size: a ↦ ρ.
-        gain: a ↦ ρ r √d, given apart because it has a limit at a = 0.
+        gain: a ↦ ρ r, given apart because it has a limit at a = 0.
         radial: a ↦ p, the part of ∂Θ/∂a = p(a) ρ(b) U(s) that depends on a.
         value: s ↦ F; may write over s.
         slopes: s ↦ F' and U; may write over s. U is None where it vanishes.
@@ -169,7 +169,7 @@ class _Side:
         self.size = formula.size(self.a)
 
     def gradient(self, pulled: Tensor, radial: Tensor | None) -> Tensor:
-        """Put together the gradient in x, from Σ_j W ρ F' r x'_j, (n, d [+ 1]), and Σ_j W ρ U, (n,)."""
+        """Put together the gradient in x, from Σ_j W ρ F' r x'_j/√d, (n, d [+ 1]), and Σ_j W ρ U, (n,)."""
         found = pulled * (self.formula.gain(self.a) / math.sqrt(self.dimension))
         if radial is not None:
             found += self.x * (self.formula.radial(self.a) * radial[:, None] * (2 / self.dimension))
@@ -191,21 +191,18 @@ class _Kernel(Function):
         formula = _KERNELS[ctx.activation]
         left, right = (_Side(x, formula, ctx.bias) for x in ctx.saved_tensors)
         slope, radial = formula.slopes(left.scaled @ right.scaled.T)
-        found = []
-        for needed, side, far, turn in zip(
-            ctx.needs_input_grad, (left, right), (right, left), (lambda t: t, lambda t: t.T), strict=False
-        ):
-            if not needed:
-                found.append(None)
-                continue
-            weighted = turn(weight) * far.size.T
-            found.append(
-                side.gradient(
-                    (weighted * turn(slope)) @ far.scaled,
-                    None if radial is None else (weighted * turn(radial)).sum(1),
-                )
-            )
+        found: list[Tensor | None] = [None, None]
+        if ctx.needs_input_grad[0]:
+            found[0] = _pull(left, right, weight, slope, radial)
+        if ctx.needs_input_grad[1]:
+            found[1] = _pull(right, left, weight.T, slope.T, None if radial is None else radial.T)
         return *found, None, None
+
+
+def _pull(side: _Side, far: _Side, weight: Tensor, slope: Tensor, radial: Tensor | None) -> Tensor:
+    """Gradient in one side's inputs of Σ W Θ; entries are (its inputs, the far side's)."""
+    weighted = weight * far.size.T
+    return side.gradient((weighted * slope) @ far.scaled, None if radial is None else (weighted * radial).sum(1))
 
 
 class _Product(Function):

@@ -55,7 +55,7 @@ class FrozenReadout(nn.Module):
         self.readout = nn.Parameter(torch.zeros(out_features, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (…, E) of inputs (…, d)."""
+        """Return outputs (…, E) of inputs (…, d); raises InputError for inputs of another size."""
         if x.shape[-1] != self.in_features:
             raise InputError(f"x has {x.shape[-1]} features: expected {self.in_features}, the block's in_features")
         shown = self.activation.value(preactivations(x, self.hidden))
