@@ -11,6 +11,7 @@ from infwidth.analysis.claim_statistics import (
     largest_step,
     power_law,
     relative_change,
+    trend_of_change,
 )
 from infwidth.analysis.claims import Claim, Verdict, as_markdown, as_text, judge, load_claims
 from infwidth.analysis.seeds import confidence_interval, jackknife, mean_over_seeds, relative_difference
@@ -175,6 +176,10 @@ def test_power_laws_and_largest_changes_over_an_axis():
     both_ways = pd.concat([rows, others])
     found = largest_change(both_ways, "test_loss", "width", {"optimiser": "adam"}, {"optimiser": "sgd"})
     assert found == pytest.approx(0.2)
+    others = rows.assign(optimiser="adam", value=rows["value"] * (1 + 0.1 * np.log10(rows["width"])))
+    both_ways = pd.concat([rows, others])
+    found = trend_of_change(both_ways, "test_loss", "width", {"optimiser": "adam"}, {"optimiser": "sgd"})
+    assert found == pytest.approx(0.1)
     with pytest.raises(InputError, match="share no width"):
         largest_change(both_ways, "test_loss", "width", {"optimiser": "adam", "width": 64}, {**where, "width": 256})
 

@@ -38,11 +38,22 @@ def largest_change(
     table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
 ) -> float:
     """Largest absolute relative change from ``versus`` to ``at`` over the values of the axis ``along`` both have."""
-    level, base = (_along(table, metric, along, where) for where in (at, versus))
-    both = level.index.intersection(base.index)
-    if both.empty:
+    change = _changes(table, metric, along, at, versus)
+    if change.empty:
         raise InputError(f"{_spelt(at)} and {_spelt(versus)} share no {along}: expected at least one; add one")
-    return float(((level[both] - base[both]) / base[both]).abs().max())
+    return float(change.abs().max())
+
+
+def trend_of_change(
+    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
+) -> float:
+    """Slope of the relative change from ``versus`` to ``at`` against log10 of the axis ``along``, by least squares."""
+    change = _changes(table, metric, along, at, versus)
+    if len(change) < 2:
+        raise InputError(
+            f"{_spelt(at)} and {_spelt(versus)} share {len(change)} {along}: expected at least two; add one"
+        )
+    return float(np.polyfit(np.log10(change.index.to_numpy(dtype=float)), change.to_numpy(), 1)[0])
 
 
 def power_law(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> float:
@@ -144,6 +155,7 @@ _ALL = (
     relative_change,
     largest_step,
     largest_change,
+    trend_of_change,
     power_law,
     effect_ratio,
     change_of_effect,
@@ -167,6 +179,15 @@ def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any
     if rows.empty:
         raise InputError(f"no rows for {_spelt(where)}; run the experiment at these settings")
     return at_last_time(rows).groupby(along)["value"].mean().sort_index()
+
+
+def _changes(
+    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
+) -> pd.Series:
+    """Relative change from ``versus`` to ``at`` at each value of an axis that both have."""
+    level, base = (_along(table, metric, along, where) for where in (at, versus))
+    both = level.index.intersection(base.index)
+    return (level[both] - base[both]) / base[both]
 
 
 def _curve(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> np.ndarray:
