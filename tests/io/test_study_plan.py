@@ -1,6 +1,8 @@
 """The cells of ADAM* studies: what a job depends on, and what it doesn't."""
 
 import copy
+import importlib
+import inspect
 import json
 import math
 
@@ -90,3 +92,16 @@ def test_names_and_figures(schema, small_config):
         resolve_config({"preset": "mine"}, schema)
     config = resolve_config(small_config | {"adam_ntk": CONFIG["adam_ntk"], "only": "lang"}, schema)
     assert (Plan(config).experiments, Plan(config).studies) == ([], ["lang"])
+
+
+@pytest.mark.parametrize("kind", ["limit", "expectation", "selection", "support", "architecture"])
+def test_the_schemas_defaults_are_the_studys(schema, kind):
+    settings = resolve_config({"preset": "mine", "adam_ntk": {"s": {"study": {kind: {}}}}}, schema)
+    found = settings["adam_ntk"]["s"]["study"][kind]
+    run = importlib.import_module(f"infwidth.adam_ntk.{kind}_study").run
+    expected = {
+        name: list(value.default) if isinstance(value.default, tuple) else value.default
+        for name, value in inspect.signature(run).parameters.items()
+        if name not in ("seed", "dataset_path", "progress")
+    }
+    assert found == expected

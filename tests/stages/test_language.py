@@ -18,7 +18,7 @@ from infwidth.stages import language, text
 from infwidth.stages.language_variants import make_variant
 
 SHAPE = {"vocabulary": 11, "context": 8, "model_width": 12, "layers": 2, "heads": 2, "activation": "relu"}
-RATES = {"learning_rate": 0.1, "backbone_rate": 0.003}
+RATES = {"learning_rate": 0.1, "backbone_rate": 0.003, "beta2": 0.999}
 
 
 def variant(optimiser, width=16, seed=3, **changes):
@@ -33,6 +33,7 @@ def params(optimiser="frozen_adam", width=16, rates=(0.1, 1.0), **changes):
         "sweep_steps": 12,
         "warmup": 4,
         "backbone_rate": 0.003,
+        "beta2": 0.99,
         "precision": "float32",
     }
     return {

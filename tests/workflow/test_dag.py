@@ -41,8 +41,26 @@ CONFIG = {
             "theory": False,
         },
     },
-    "figures": {"linear_delta": "bayes", "linear_dynamics": "flow", "cifar_delta": "images"},
-}
+    "text": {"dataset": "cpython", "max_bytes": 20000},
+    "adam_ntk": {
+        "limit": {
+            "seeds": 1,
+            "study": {
+                "limit": {"samples": 20, "test_samples": 10, "steps": 2, "widths": [4, 8], "feature_draws": 1,
+                          "optimisers": ["sgd"]},
+            },
+        },
+        "lang": {
+            "seeds": 1,
+            "study": {
+                "language": {"context": 8, "batch": 2, "layers": 1, "model_width": 8, "heads": 1, "width": [4],
+                             "learning_rates": {"adam_star": [0.1, 1], "sgd": [1, 10]}, "steps": 4, "sweep_steps": 2},
+            },
+        },
+    },
+    "figures": {"linear_delta": "bayes", "linear_dynamics": "flow", "cifar_delta": "images", "adamstar_width": "lang",
+                "adamstar_limit": "limit"},
+}  # fmt: skip
 
 
 # the job below every experiment's verdicts
@@ -116,7 +134,7 @@ def test_everything_is_made_and_a_second_run_does_nothing(project):
     for figure in CONFIG["figures"]:
         assert all((results / f"figures/{figure}.{kind}").stat().st_size > 0 for kind in ("pdf", "png", "csv"))
     verdicts = json.loads((results / "claims.json").read_text())
-    assert {verdict["experiment"] for verdict in verdicts} <= set(CONFIG["experiments"])
+    assert {verdict["experiment"] for verdict in verdicts} <= {*CONFIG["experiments"], *CONFIG["adam_ntk"]}
     assert json.loads((results / "tables/flow.manifest.json").read_text())["facts"]["rows"] > 0
     assert list((results / "logs/target/bayes").glob("*.log"))
     assert project.planned() == set()
@@ -144,11 +162,39 @@ def test_the_sampler_reruns_its_networks_and_no_theory(project, edited):
     assert project.planned() == {"source/bayes", "target/bayes"} | below
 
 
+def test_a_study_reruns_alone(project, edited):
+    edited("src/infwidth/adam_ntk/limit_study.py", lambda text: text + "\n# edited\n")
+    assert project.planned() == {"study/limit", "collect/limit", "figure/adamstar_limit", "judge/limit"} | CLAIMS
+
+
+def test_the_transformer_reruns_language_studies_alone(project, edited):
+    edited("src/infwidth/networks/transformer.py", lambda text: text + "\n# edited\n")
+    below = {"collect/lang", "figure/adamstar_width", "judge/lang"} | CLAIMS
+    assert project.planned() == {"language/lang"} | below
+
+
+def test_an_optimiser_more_trains_no_other(project, edited):
+    def add(text):
+        config = json.loads(json.dumps(CONFIG))
+        config["adam_ntk"]["lang"]["study"]["language"]["learning_rates"]["momentum"] = [1, 3]
+        return yaml.safe_dump(config)
+
+    edited("config/config.yaml", add)
+    done = project.snakemake("--dry-run", "--quiet", "host")
+    assert re.findall(r"benchmarks/language/lang/(\S+)\.tsv", done.stdout) == ["momentum,width=4"]
+
+
+def test_missing_text_is_found_before_any_job(project):
+    done = project.snakemake(*CONFIGURED, 'text={"path": "nowhere.txt"}')
+    assert done.returncode != 0
+    assert "nowhere.txt: no such file" in done.stdout + done.stderr
+
+
 def test_image_code_leaves_linear_cells_alone(project, edited):
     edited("src/infwidth/tasks/image_tasks.py", lambda text: text + "\n# edited\n")
     planned = project.planned()
     assert {"pool/images", "data/images"} <= planned
-    assert {job.split("/")[-1] for job in planned} == {"images", "cifar_delta", "claims"}
+    assert {job.split("/")[-1] for job in planned} == {"images", "cifar_delta", "claims"}  # no study of digits
 
 
 def test_one_coupling_reruns_target_and_theory_of_its_experiment(project, edited):

@@ -18,6 +18,11 @@ _WORKS = {
         "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository (1998)",
         "the digits images",
     ),
+    "C4": (
+        "C. Raffel et al., Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, "
+        "JMLR 21 (2020)",
+        "the C4 text",
+    ),
     "infwidth": ("infwidth; see CITATION.cff", "this package"),
 }
 
@@ -30,5 +35,5 @@ def citations(papers: Iterable[str], datasets: Iterable[str]) -> list[str]:
         datasets: entries of the tables' ``dataset`` column.
     """
     used = [paper for paper in ("T", "S") if paper in set(papers)]
-    used += [name for name in ("CIFAR-10", "digits") if any(str(dataset).startswith(name) for dataset in datasets)]
+    used += [name for name in ("CIFAR-10", "digits", "C4") if any(str(dataset).startswith(name) for dataset in datasets)]
     return [f"{work} – for {purpose}" for work, purpose in (_WORKS[name] for name in [*used, "infwidth"])]

@@ -97,7 +97,9 @@ def _train(
     """Train one transformer."""
     s = p["settings"]
     torch.set_default_dtype(getattr(torch, s["precision"]))
-    shape = {key: s[key] for key in ("context", "model_width", "layers", "heads", "activation", "backbone_rate")}
+    shape = {
+        key: s[key] for key in ("context", "model_width", "layers", "heads", "activation", "backbone_rate", "beta2")
+    }
     width = math.inf if p["width"] == "inf" else p["width"]
     model, optimisers = make_variant(
         p["optimiser"], width, vocabulary=task.vocabulary, learning_rate=rate, seed=seed, **shape

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from infwidth.adam_ntk.adam_star import make_optimiser
+from infwidth.adam_ntk.adam_star import find_options, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.io.study_plan import NO_MLP
@@ -32,6 +32,7 @@ def make_variant(
     activation: str,
     learning_rate: float,
     backbone_rate: float,
+    beta2: float,
     seed: int,
 ) -> tuple[Transformer, list[Updater]]:
     """Return a transformer and what moves it; variants of one seed differ in their MLP blocks alone.
@@ -51,19 +52,23 @@ def make_variant(
         activation: of the blocks.
         learning_rate: of the readouts, on functional gradients.
         backbone_rate: of everything else.
+        beta2: decay of second moments, of the readouts and of everything else.
         seed: that all weights derive from.
     """
     readout = _READOUT_OPTIMISER.get(optimiser, optimiser)
 
+    def betas() -> tuple[float, float]:
+        return find_options(readout).get("betas", (0.9, beta2))[0], beta2
+
     def block(layer: int) -> nn.Module | None:
-        common = {"activation": activation, "bias": True}
-        drawn = {"width": width, "seed": derive_seed(seed, "block", layer)}
         if optimiser == NO_MLP:
             return None
         if width == math.inf:
-            return DualReadout(model_width, model_width, optimizer=readout, lr=learning_rate, **common)
+            return DualReadout(model_width, model_width, activation=activation, optimizer=readout, lr=learning_rate,
+                               betas=betas())  # fmt: skip
         make: Callable[..., nn.Module] = TrainedReadout if optimiser == "unfrozen_adam" else FrozenReadout
-        return make(model_width, model_width, **drawn, **common)
+        drawn = derive_seed(seed, "block", layer)
+        return make(model_width, model_width, width=width, activation=activation, seed=drawn)
 
     shape = {"width": model_width, "layers": layers, "heads": heads}
     model = Transformer(vocabulary, context, **shape, make_mlp=block, seed=derive_seed(seed, "backbone"))
@@ -72,9 +77,9 @@ def make_variant(
     if optimiser == "unfrozen_adam":
         # ω is 1/√d's times the ordinary weight, and Adam's steps know no scale
         groups.append({"params": [one.hidden for one in blocks], "lr": backbone_rate * math.sqrt(model_width)})
-    movers: list[Updater] = [torch.optim.Adam(groups)]
+    movers: list[Updater] = [torch.optim.Adam(groups, betas=(0.9, beta2))]
     if width == math.inf:
         return model, [*movers, *blocks]
     if blocks:
-        movers.append(make_optimiser(readout, [one.readout for one in blocks], lr=learning_rate))
+        movers.append(make_optimiser(readout, [one.readout for one in blocks], lr=learning_rate, betas=betas()))
     return model, movers
