@@ -36,8 +36,8 @@ def test_langevin_agrees_with_the_saddle_point():
     networks = langevin.run(
         task,
         inverse_temperature=20.0,
-        width=1000,
-        seeds=range(8),
+        width=800,
+        seeds=range(6),
         burn_in_time=40.0,
         sampling_time=200.0,
         dtype=torch.float32,

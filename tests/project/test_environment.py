@@ -1,6 +1,8 @@
 """environment.yml installs what pyproject.toml names, so that versions live in one place."""
 
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,7 +14,7 @@ import yaml
 
 
 def test_environment_installs_the_project_with_pip(root, tmp_path):
-    """Install into an environment exactly what the pip section names, and start the result.
+    """Install a copy of the project into an environment exactly as the pip section says, and start the result.
 
     The environment borrows the packages of this one, so that only the project and what is missing are installed:
     `make install` installs all of them, from the same two files.
@@ -26,25 +28,25 @@ def test_environment_installs_the_project_with_pip(root, tmp_path):
     required = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
     assert f"python{required}" in conda
 
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    arguments = [word for line in pip["pip"] for word in shlex.split(line)]
-    python = tmp_path / "venv/bin/python"
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv")}))
+    project, made = tmp_path / "project", tmp_path / "venv"
+    shutil.copytree(root / "src", project / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
+        shutil.copy(root / name, project)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", made], check=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(made)}))
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    checked = (
-        "import infwidth, importlib.metadata as m; "
-        "print(infwidth.__file__, m.version('torch').split('+')[0], m.distribution('infwidth').locate_file(''))"
-    )
-    answer = subprocess.run([python, "-c", checked], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    expected = [root / "src/infwidth/__init__.py", version("torch").split("+")[0], packages]
-    assert answer.split() == [str(part) for part in expected]
+    arguments = [word for line in pip["pip"] for word in shlex.split(line)]
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}  # it would come first
+
+    def run(*command: str | Path) -> str:
+        done = subprocess.run(command, cwd=project, env=clean, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(sys.executable, "-m", "pip", "--python", made / "bin/python", "install", "--quiet", *arguments)
+    checked = "import infwidth, importlib.metadata as m; print(infwidth.__file__, m.version('torch').split('+')[0])"
+    answer = run(made / "bin/python", "-c", checked)
+    assert answer.split() == [str(project / "src/infwidth/__init__.py"), version("torch").split("+")[0]]
 
 
 def test_constraints_hold_exact_versions_of_every_dependency(root):

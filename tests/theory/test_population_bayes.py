@@ -59,7 +59,7 @@ def agree(value, error, expected, slack):
     [("erf", (0, 1, 10), (0.0515, 0.0386, 0.0554)), ("relu", (0, 1, 10, 100), (0.2052, 0.1552, 0.1287, 0.1140))],
 )
 def test_reference_losses(activation, couplings, expected):
-    s = solve(linear_task(), activation=activation, elastic_coupling=couplings, particles=4096)
+    s = solve(linear_task(), activation=activation, elastic_coupling=couplings, particles=4096, evidence=False)
     assert s.status == (Status.CONVERGED,) * len(couplings)
     for loss, error, goal in zip(s.test_loss, s.stderr["test_loss"], expected, strict=True):
         assert error < 0.05 * goal
@@ -75,7 +75,7 @@ def test_transfer_from_a_line_to_a_cubic():
     u = [x @ b / np.sqrt(dimension) for x in inputs]
     labels = [u[0], *((v**3 - 3 * v) / math.sqrt(6) for v in u[1:])]
     task = TransferTask(*(array for pair in zip(inputs, labels, strict=True) for array in pair))
-    s = solve(task, elastic_coupling=[1, 100], particles=4096)
+    s = solve(task, elastic_coupling=[1, 100], particles=4096, evidence=False)
     for loss, error, goal in zip(s.test_loss, s.stderr["test_loss"], (1.197, 0.945), strict=True):
         assert agree(loss, error, goal, 0.01)
 
