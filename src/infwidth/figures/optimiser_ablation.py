@@ -7,6 +7,7 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.over_width import log_values, looks
@@ -62,6 +63,7 @@ def _draw_levels(axes: Axes, points: pd.DataFrame) -> None:
             capsize=2.5,
         )
     axes.set_yticks(range(len(lines)), [line[0] for line in reversed(lines)], fontsize="small")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="x", alpha=0.3)
 
 
