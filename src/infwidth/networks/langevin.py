@@ -11,14 +11,17 @@ from torch import Tensor
 
 from infwidth.networks.posterior import PosteriorBatch
 from infwidth.networks.posterior_moments import MomentCollector, Moments, PosteriorSamples
+from infwidth.networks.posterior_span import OutsideSpan, coordinates
 from infwidth.networks.sampling import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCEPTANCE, sample
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
+from infwidth.networks.subspace import training_span
 from infwidth.networks.two_layer import (
     Progress,
     SourceNetworks,
     TargetPoint,
     check_seeds,
     data_batch,
+    draw,
     origin_weights,
     part_of,
     per_chunk,
@@ -89,10 +92,10 @@ def sample_source(
     outcomes, chunks = [], per_chunk(len(seeds), width, max(x.shape[1:]), x)
     for number, chunk in enumerate(chunks):
         rows = slice(chunk.start, chunk.stop)
-        constant = x.new_ones(len(chunk))
+        constant, spans = x.new_ones(len(chunk)), [training_span(one) for one in x[rows]]
         posterior = PosteriorBatch(
             mean=None,
-            inputs=x[rows] / x.shape[-1] ** 0.5,
+            inputs=coordinates(spans, x[rows] / x.shape[-1] ** 0.5),
             labels=y[rows],
             strength=constant * source_strength,
             inverse_temperature=constant * inverse_temperature,
@@ -114,7 +117,10 @@ def sample_source(
             safety=safety,
             progress=part_of(progress, number, len(chunks)),
         )
-        hidden[rows], readout[rows] = outcome.hidden, outcome.readout
+        readout[rows] = outcome.readout
+        for k, span, found in zip(chunk, spans, outcome.hidden, strict=True):
+            prior = found if span.basis is None else draw(hidden.shape[1:], seeds[k], "outside the source's span", x)
+            hidden[k] = span.replace(prior * prior_precision**-0.5, found, 1.0)
         outcomes.append(outcome)
     status = tuple(status for outcome in outcomes for status in outcome.status)
     return SourceNetworks(hidden, readout, status, np.concatenate([outcome.steps for outcome in outcomes]))
@@ -195,17 +201,27 @@ def sample_target(
         pull = torch.where(torch.isfinite(precision), coupling / precision, 1.0)
         anchors = [origin_weights(source, b, seeds[b], points[g].origin) for b, g in pairs]
         body = [b for b, _ in pairs]
+        spans = [training_span(x[b]) for b in body]
+        means = torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)])
+        tests = x_test[body] / dimension**0.5
         posterior = PosteriorBatch(
-            mean=torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)]),
-            inputs=x[body] / dimension**0.5,
+            mean=coordinates(spans, means),
+            inputs=coordinates(spans, x[body] / dimension**0.5),
             labels=y[body],
             strength=x.new_tensor([points[g].target_strength for _, g in pairs]),
             inverse_temperature=torch.full_like(precision, inverse_temperature),
             readout_precision=torch.full_like(precision, prior_precision),
             hidden_precision=precision,
         )
-        tests = [x_test[b] / dimension**0.5 for b in body]
         strengths = [points[g].target_strength for _, g in pairs]
+        outside = [
+            OutsideSpan(span, mean, test, float(one), seeds[b])
+            for span, mean, test, one, b in zip(spans, means, tests, precision, body, strict=True)
+        ]
+        shown_tests = list(coordinates(spans, tests))
+        collector = MomentCollector(
+            moments, chunk.start, posterior.inputs, shown_tests, outside, strengths, phi, show, shown
+        )
         outcomes.append(
             sample(
                 posterior,
@@ -216,7 +232,7 @@ def sample_target(
                 burn_in_time=burn_in_time,
                 sampling_time=sampling_time,
                 samples=samples,
-                collector=MomentCollector(moments, chunk.start, posterior.inputs, tests, strengths, phi, show, shown),
+                collector=collector,
                 sampler=sampler,
                 target_acceptance=target_acceptance,
                 safety=safety,

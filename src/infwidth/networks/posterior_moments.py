@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from infwidth.networks.posterior_span import OutsideSpan
 from infwidth.networks.sampling import ChainOutcome
 from infwidth.networks.two_layer import feature_kernel, predict
 from infwidth.numerics.activations import Activation
@@ -84,12 +85,16 @@ class Moments:
 
 @dataclass(frozen=True)
 class MomentCollector:
-    """Adds the samples of one chunk of chains to the moments, and shows those whose numbers are ``shown``."""
+    """Adds the samples of one chunk of chains to the moments, and shows those whose numbers are ``shown``.
+
+    Inputs and tests are in the coordinates of the weights that are sampled; ``outside`` draws the rest.
+    """
 
     moments: Moments
     offset: int
     inputs: Tensor
     tests: list[Tensor]
+    outside: list[OutsideSpan]
     strengths: list[float]
     activation: Activation
     observe: Callable[[int, Tensor], None] | None = None
@@ -102,7 +107,8 @@ class MomentCollector:
     def add(self, chain: int, number: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
         """Take one sample of a chain."""
         row, moments = self.offset + chain, self.moments
-        f = predict(readout, hidden, self.tests[chain], self.strengths[chain], self.activation).cpu().numpy()
+        offset = self.outside[chain].sample()
+        f = predict(readout, hidden, self.tests[chain], self.strengths[chain], self.activation, offset).cpu().numpy()
         moments.count[row] += 1
         moments.test[row] += f
         moments.square[row] += f**2
