@@ -54,25 +54,25 @@ class TestClassifiers:
 
 def test_digits_are_learned_and_unfrozen_features_are_best():
     found = table(samples=500, validation_samples=200, test_samples=300, width=128, batch=32, steps=80,
-                  optimisers=["unfrozen", "adam", "adam_star", "sgd"])  # fmt: skip
+                  optimisers=["unfrozen_adam", "frozen_adam", "adam_star", "sgd"])  # fmt: skip
     errors = select(found, metric="test_error")
     assert (errors["value"] < 0.2).all()
     losses = select(found, metric="test_loss").set_index(["condition", "kind", "optimiser"])["value"]
     for architecture in ("mlp", "cnn"):
         own = losses[architecture]["network"]
-        assert own.idxmin() == "unfrozen"
-        assert own["adam_star"] < 1.5 * own["adam"]
+        assert own.idxmin() == "unfrozen_adam"
+        assert own["adam_star"] < 1.5 * own["frozen_adam"]
         # the infinite width is a model of its own, not a copy
         assert losses[architecture]["theory"]["adam_star"] == pytest.approx(own["adam_star"], rel=0.5)
 
 
 def test_the_rate_of_least_validation_loss_is_chosen():
     found = table(rates=[0.1, 1.0, 1e4], optimisers=["sgd", "adam_star"], learning_rates={"sgd": 3.0, "adam_star": 1.0})
-    assert len(select(found, metric="validation_loss")) == 2 * 2 * 3
+    assert len(select(found, metric="sweep_loss")) == 2 * 2 * 3
     for (_, optimiser), rows in select(found, kind="network").groupby(["condition", "optimiser"]):
-        sweep = select(rows, metric="validation_loss").dropna(subset=["value"])
+        sweep = select(rows, metric="sweep_loss").dropna(subset=["value"])
         best = sweep.loc[sweep["value"].idxmin(), "learning_rate"]
-        final = rows[rows["metric"] != "validation_loss"]
+        final = rows[rows["metric"] != "sweep_loss"]
         assert set(final["metric"]) == {"test_loss", "test_error"}
         assert set(final["learning_rate"]) == {best}
         limit = select(found, kind="theory", optimiser=optimiser)
@@ -82,16 +82,16 @@ def test_the_rate_of_least_validation_loss_is_chosen():
 
 def test_rates_share_their_start_and_order():
     first, second = table(optimisers=["sgd"]), table(optimisers=["momentum", "sgd"], rates=[1.0])
-    at = {"optimiser": "sgd", "learning_rate": 15.0, "metric": "validation_loss"}
+    at = {"optimiser": "sgd", "learning_rate": 15.0, "metric": "sweep_loss"}
     assert select(first, **at)["value"].tolist() == select(second, **at)["value"].tolist()
     assert table(optimisers=["sgd"], infinite=False)["kind"].unique().tolist() == ["network"]
 
 
 def test_diverged_trainings_are_rows_and_never_chosen():
     found = table(optimisers=["adam_star"], rates=[1e38, 1.0])
-    sweep = select(found, metric="validation_loss")
+    sweep = select(found, metric="sweep_loss")
     assert set(sweep.loc[sweep["learning_rate"] > 1e38, "status"]) == {"diverged"}
-    assert set(found.loc[found["metric"] != "validation_loss", "learning_rate"]) == {1.5}
+    assert set(found.loc[found["metric"] != "sweep_loss", "learning_rate"]) == {1.5}
     lost = table(optimisers=["adam_star"], rates=[1e38])
     assert set(lost["status"]) == {"diverged"}
     assert lost["value"].isna().all()
@@ -101,7 +101,7 @@ def test_diverged_trainings_are_rows_and_never_chosen():
     ("changes", "match"),
     [
         ({"architectures": ["rnn"]}, r"architectures\[0\] = 'rnn'"),
-        ({"optimisers": ["unfrozn"]}, "did you mean 'unfrozen'"),
+        ({"optimisers": ["unfrozn"]}, "did you mean 'unfrozen_adam'"),
         ({"width": 0}, "width = 0"),
         ({"rates": []}, r"rates = \[\]: expected a list of factors"),
         ({"rates": [0.0]}, r"rates\[0\] = 0.0: expected a number > 0"),

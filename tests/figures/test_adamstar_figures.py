@@ -85,9 +85,9 @@ def support():
 
 
 def ablation():
-    names = ["unfrozen", "adam", "adam_star", "momentum"]
+    names = ["unfrozen_adam", "frozen_adam", "adam_star", "momentum"]
     sweep = of(lambda point: 1 + point["learning_rate"], condition=["mlp", "cnn"], optimiser=names, width=[256.0],
-               learning_rate=[0.1, 1.0], metric=["validation_loss"])  # fmt: skip
+               learning_rate=[0.1, 1.0], metric=["sweep_loss"])  # fmt: skip
     final = list(rows(**of(lambda point: 0.5, condition=["mlp", "cnn"], optimiser=names, width=[256.0],
                            metric=["test_loss", "test_error"])))  # fmt: skip
     # seeds that chose different rates are averaged all the same

@@ -34,6 +34,7 @@ def params(optimiser="frozen_adam", width=16, rates=(0.1, 1.0), **changes):
         "warmup": 4,
         "backbone_rate": 0.003,
         "beta2": 0.99,
+        "final_windows": 2048,
         "precision": "float32",
     }
     return {

@@ -35,10 +35,10 @@ from infwidth.adam_ntk.study_images import ImageSample, draw_images
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.seeds import derive_seed
 
-UNFROZEN = "unfrozen"
+UNFROZEN, FROZEN = "unfrozen_adam", "frozen_adam"
 LEARNING_RATES = {
     UNFROZEN: 0.15,
-    "adam": 1.5,
+    FROZEN: 1.5,
     "adam_star": 1.5,
     "rmsprop_star": 1.0,
     "adamw_star": 1.5,
@@ -88,7 +88,7 @@ def run(
         validation_samples: others, by whose loss the learning rate is chosen.
         test_samples: test images; None takes all.
         architectures: "mlp" or "cnn", the table's condition.
-        optimisers: names in ``OPTIMISERS``, or "unfrozen": torch's Adam on readout and features.
+        optimisers: names in ``OPTIMISERS``; "frozen_adam", Adam; or "unfrozen_adam", torch's on readout and features.
         learning_rates: optimiser → rate in the middle of those tried.
         rates: factors on it that are tried, the same for all.
         weight_decay: λ of ``adamw_star``, decoupled: M shrinks by the learning rate times it at each step.
@@ -100,14 +100,14 @@ def run(
         progress: called with the fraction done.
 
     Returns:
-        Rows with metric ``validation_loss`` at every learning rate, and ``test_loss`` and ``test_error`` at the one
-        chosen. Diverged trainings have that status and value NaN.
+        Rows with metric ``sweep_loss``, on the validation images, at every learning rate, and ``test_loss`` and
+        ``test_error`` at the one chosen. Diverged trainings have that status and value NaN.
 
     Raises:
         InputError: a setting is out of range or unknown, or there are too few images.
     """
     architectures = check_names("architectures", architectures, ARCHITECTURES)
-    names = check_names("optimisers", optimisers, [UNFROZEN, *OPTIMISERS])
+    names = check_names("optimisers", optimisers, [UNFROZEN, FROZEN, *OPTIMISERS])
     middle = {name: rate_of(learning_rates, name) for name in names}
     factors = _factors(rates)
     check_number("backbone_rate", backbone_rate, minimum=0.0)
@@ -137,7 +137,7 @@ def run(
             best[name] = min(found, key=lambda rate, found=found: _order(found[rate].validation_loss))
             which = shared | finite | {"optimiser": name}
             rows += [
-                which | {"learning_rate": rate, "metric": "validation_loss"} | measured(outcome.validation_loss)
+                which | {"learning_rate": rate, "metric": "sweep_loss"} | measured(outcome.validation_loss)
                 for rate, outcome in found.items()
             ]
             rows += _final(which, best[name], found[best[name]])
@@ -216,4 +216,4 @@ class _Runner:
             yield torch.optim.Adam(model.block.parameters(), lr=rate)
         else:
             decay = {"weight_decay": self.weight_decay} if name == "adamw_star" else {}
-            yield make_optimiser(name, model.block.parameters(), rate, **decay)
+            yield make_optimiser("adam" if name == FROZEN else name, model.block.parameters(), rate, **decay)

@@ -35,5 +35,7 @@ def citations(papers: Iterable[str], datasets: Iterable[str]) -> list[str]:
         datasets: entries of the tables' ``dataset`` column.
     """
     used = [paper for paper in ("T", "S") if paper in set(papers)]
-    used += [name for name in ("CIFAR-10", "digits", "C4") if any(str(dataset).startswith(name) for dataset in datasets)]
+    used += [
+        name for name in ("CIFAR-10", "digits", "C4") if any(str(dataset).startswith(name) for dataset in datasets)
+    ]
     return [f"{work} – for {purpose}" for work, purpose in (_WORKS[name] for name in [*used, "infwidth"])]

@@ -14,8 +14,6 @@ from infwidth.figures.over_width import log_values, looks
 from infwidth.figures.style import new_figure
 from infwidth.io.tables import select
 
-# as language models' figures call them
-FULL_NAMES = {"unfrozen": "unfrozen_adam", "adam": "frozen_adam"}
 LABELS = {"test_loss": "test loss", "test_error": "test error"}
 
 
@@ -28,10 +26,9 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    table = table.assign(optimiser=table["optimiser"].replace(FULL_NAMES))
     # seeds may choose different rates, and are averaged all the same
     finals = table[table["metric"].isin(LABELS)].assign(learning_rate=math.nan)
-    points = mean_over_seeds(pd.concat([finals, select(table, metric="validation_loss")]))
+    points = mean_over_seeds(pd.concat([finals, select(table, metric="sweep_loss")]))
     pairs = list(points.groupby(["dataset", "condition"]).groups)
     figure, grid = new_figure(len(LABELS) + 1, len(pairs))
     for (dataset, condition), panels in zip(pairs, grid.T, strict=True):
@@ -40,7 +37,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
             _draw_levels(axes, select(chosen, metric=metric))
             axes.set_xlabel(label)
         panels[0].set_title(f"{dataset}, {condition.upper()}")
-        _draw_tuning(panels[-1], select(chosen, metric="validation_loss"))
+        _draw_tuning(panels[-1], select(chosen, metric="sweep_loss"))
     handles, labels = grid[-1, 0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside right lower")
     return figure, points

@@ -26,7 +26,7 @@ SHOWN_STUDIES = {
     "feature_selection": ["selection"],
     "expectation": ["expectation"],
     "omega_support": ["support"],
-    "optimiser_ablation": ["architecture", "language"],
+    "optimiser_ablation": ["architecture"],
 }
 # Ways to train a readout that have a limit at infinite width (adam_ntk.dual_readout).
 KERNEL_OPTIMISERS = ("sgd", "momentum", "adam_star", "adam_star_layer")

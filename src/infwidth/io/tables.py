@@ -19,12 +19,13 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "condition": (
         str,
         "`transfer`, or a control: `scratch` (fresh weights), `random_anchor` (random weights); `source`: the source "
-        "itself, on its own samples",
+        "itself, on its own samples; of ADAM* studies what else is varied: `transformer`, the loss, the support of ω, the "
+        "architecture, `fixed` or `trained` coefficients, `frozen` or `trained` features",
     ),
     "overlap": (float, "α, cosine between source and target teacher; empty for images"),
     "n_source": (float, "P1, source samples"),
     "n_target": (float, "P2, target samples"),
-    "width": (float, "N, neurons of the source network; `inf` for theory"),
+    "width": (float, "N, neurons of the source network, or H, of ADAM* studies; `inf` for theory"),
     "source_strength": (float, "γ̄, feature-learning strength on the source"),
     "target_strength": (float, "γ, feature-learning strength on the target"),
     "elastic_coupling": (float, "δ, coupling of the hidden weights to the source's; empty from scratch"),
@@ -41,7 +42,9 @@ COLUMNS: dict[str, tuple[type, str]] = {
         "`train_loss`, `test_loss`, `test_error`; of a posterior also `sampled_test_loss` (one network), "
         "`leave_one_out` (its mean squared error) and `log_evidence_density` (a neuron); with `representation`, under "
         "the flow at the first and last time: `kernel_alignment`, `centred_kernel_alignment`, `preactivation_std`, "
-        "`preactivation_variance`, `preactivation_fourth_moment`, `preactivation_excess_kurtosis`",
+        "`preactivation_variance`, `preactivation_fourth_moment`, `preactivation_excess_kurtosis`; of ADAM* studies also "
+        "`sweep_loss` (at each learning rate tried), `validation_loss`, `distance_to_dual`, `bias`, `squared_bias`, "
+        "`bias_in_stderr`, `aligned_mass`, `aligned_norm`, `uniform_mass`, `readout_norm`, `least_loss`",
     ),
     "value": (float, "the number"),
     "stderr": (float, "its Monte-Carlo standard error over network seeds; 0 where nothing is sampled"),

@@ -67,7 +67,7 @@ class TrainingHistory:
         steps: steps done at each point of the curve, (K,).
         train_loss: mean loss of the batches since the point before, (K,), in nats per token.
         validation_loss: over at most ``CURVE_WINDOWS`` windows, (K,).
-        validation: over at most ``FINAL_WINDOWS`` windows, after the last step.
+        validation: over at most ``final_windows`` windows, after the last step.
         test: likewise.
         status: converged (all steps were done) or diverged.
         diverged_at: the step, counted from 0, whose batch had a loss that wasn't finite; ``steps`` where only the
@@ -149,6 +149,7 @@ def train(
     seed: int,
     evaluate_every: int,
     warmup: int = 50,
+    final_windows: int = FINAL_WINDOWS,
     checkpoint: Checkpoint | None = None,
     progress: Progress = None,
     device: str = "cpu",
@@ -169,6 +170,7 @@ def train(
         seed: whole number ≥ 0 that the batches derive from, and nothing else does.
         evaluate_every: steps ≥ 1 between points of the curve; the last step adds one.
         warmup: steps ≥ 0.
+        final_windows: windows ≥ 2, at most, of the final validation and test losses.
         checkpoint: where the state is kept, written at points of the curve when it is due, and at the end; the caller
             discards it once the outcome is stored.
         progress: called after each step with the fraction done, 0 … 1.
@@ -185,6 +187,7 @@ def train(
     check_count("batch", batch)
     check_count("evaluate_every", evaluate_every)
     check_count("warmup", warmup, minimum=0)
+    check_count("final_windows", final_windows, minimum=2)
     check_count("seed", seed, minimum=0)
     task.check_context(context)
     _check_model(model, task, context)
@@ -224,7 +227,7 @@ def train(
             progress(done / steps)
 
     validation, test = (
-        evaluate(model, part, windows=FINAL_WINDOWS, batch=batch, context=context, device=device)
+        evaluate(model, part, windows=final_windows, batch=batch, context=context, device=device)
         for part in (task.validation, task.test)
     )
     finite = math.isfinite(validation.loss) and math.isfinite(test.loss)

@@ -114,6 +114,7 @@ def _train(
         seed=derive_seed(seed, "batches"),
         evaluate_every=max(1, steps // 10),
         warmup=s["warmup"],
+        final_windows=s["final_windows"],
         **options,
     )
 
