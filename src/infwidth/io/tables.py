@@ -19,7 +19,7 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "condition": (
         str,
         "`transfer`, or a control: `scratch` (fresh weights), `random_anchor` (random weights); `source`: the source "
-        "itself, on its own samples; of ADAM* studies what else is varied: `transformer`, the loss, the support of ω, the "
+        "itself, on its own samples; of ADAM* studies what else is varied: `transformer`, a loss, the support of ω, an "
         "architecture, `fixed` or `trained` coefficients, `frozen` or `trained` features",
     ),
     "overlap": (float, "α, cosine between source and target teacher; empty for images"),
@@ -42,7 +42,7 @@ COLUMNS: dict[str, tuple[type, str]] = {
         "`train_loss`, `test_loss`, `test_error`; of a posterior also `sampled_test_loss` (one network), "
         "`leave_one_out` (its mean squared error) and `log_evidence_density` (a neuron); with `representation`, under "
         "the flow at the first and last time: `kernel_alignment`, `centred_kernel_alignment`, `preactivation_std`, "
-        "`preactivation_variance`, `preactivation_fourth_moment`, `preactivation_excess_kurtosis`; of ADAM* studies also "
+        "`preactivation_variance`, `preactivation_fourth_moment`, `preactivation_excess_kurtosis`; of ADAM* studies "
         "`sweep_loss` (at each learning rate tried), `validation_loss`, `distance_to_dual`, `bias`, `squared_bias`, "
         "`bias_in_stderr`, `aligned_mass`, `aligned_norm`, `uniform_mass`, `readout_norm`, `least_loss`",
     ),
