@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,7 +45,6 @@ BLOCKS = 16
 def run(
     *,
     seed: int,
-    dataset_path: str | Path | None = None,
     dimensions: Sequence[int] = (10, 20),
     samples: int = 1000,
     test_samples: int = 1000,
@@ -65,7 +63,6 @@ def run(
 
     Args:
         seed: whole number ≥ 0 that inputs, the neuron and the features derive from.
-        dataset_path: unused; every study takes one.
         dimensions: input dimensions d ≥ 2.
         samples: training inputs.
         test_samples: others.

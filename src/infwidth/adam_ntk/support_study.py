@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,7 +49,6 @@ LEARNING_RATES = {"adam_star": 1.0}
 def run(
     *,
     seed: int,
-    dataset_path: str | Path | None = None,
     dimension: int = 10,
     samples: int = 1000,
     test_samples: int = 1000,
@@ -68,7 +66,6 @@ def run(
 
     Args:
         seed: whole number ≥ 0 that inputs and features derive from.
-        dataset_path: unused; every study takes one.
         dimension: d ≥ 2.
         samples: training inputs.
         test_samples: others.
