@@ -90,6 +90,8 @@ def solve_population(
     def stream(*purpose: int | float | str) -> torch.Generator:
         return torch.Generator(device).manual_seed(derive_seed(seed, *map(str, purpose)))
 
+    if progress is not None:
+        progress(0.0)
     source = None
     points = []
     for index, coupling in enumerate(couplings):

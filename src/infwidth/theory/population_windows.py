@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from infwidth.theory.population_particles import Layer, Population
-from infwidth.theory.population_saddle import measure
 
 BLOCKS = 16
 CHUNK = 500
@@ -24,7 +23,7 @@ class Windows:
         fits: f̂ = Φg/λ_w on the training points in the first and second half of the sweeps, (2, B, P).
         tests: the same on the test points, over all sweeps, (B, Pt).
         kernels: Φ on the training points, (B, P, P).
-        hessian: H of eq. (5a), (P, P).
+        hessians: H of eq. (5a), (B, P, P).
         cross_kernel: Φ(x, X), (Pt, P).
         cross_hessian: H between test and training points, (Pt, P).
         shift: change of Φ with g from its value here to each block's own solution, (B, P, P).
@@ -34,7 +33,7 @@ class Windows:
     fits: Tensor
     tests: Tensor
     kernels: Tensor
-    hessian: Tensor
+    hessians: Tensor
     cross_kernel: Tensor
     cross_hessian: Tensor
     shift: Tensor
@@ -88,8 +87,7 @@ def observe_windows(
     zeros = labels.new_zeros
     fits, kernels = zeros(2, blocks, size), zeros(blocks, size, size)
     found, cross, bent = zeros(blocks, points), zeros(points, size), zeros(points, size)
-    hessian = zeros(size, size)
-    scales = {"readout_precision": readout_precision, "strength": strength}
+    covariances = zeros(blocks, size, size)
     factor = (strength / readout_precision) ** 2
     for sweep in range(sweeps):
         advance(sweep)
@@ -99,12 +97,10 @@ def observe_windows(
         block_kernels = (grouped.transpose(1, 2) @ grouped / grouped.shape[1]).double()
         kernels += block_kernels / sweeps
         fits[2 * sweep // sweeps] += block_kernels @ dual / (readout_precision * (sweeps / 2))
-        if frozen:
-            hessian += block_kernels.mean(0) / (readout_precision * sweeps)
-        else:
-            hessian += measure(population, features, dual, **scales).hessian / sweeps
+        scored = features * score[:, None]
+        if not frozen:
+            covariances += _covariance(scored.view(blocks, -1, size), r).double() / sweeps
         if sweep % 2:
-            scored = features * score[:, None]
             means = scored.view(-1, r, size).mean(1)
             for start in range(0, points, CHUNK):
                 part = slice(start, start + CHUNK)
@@ -120,10 +116,11 @@ def observe_windows(
                     covariance = (outside.T @ scored / count - between) * (r / (r - 1))
                     bent[part] += factor * covariance / (sweeps // 2)
     shift = zeros(blocks, size, size)
+    hessians = kernels / readout_precision + factor * covariances
     if not frozen:
         eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
         errors = labels - dual / inverse_temperature - fits.mean(0)
-        moves = torch.linalg.solve(hessian + eye, errors.T).T.to(features.dtype)
+        moves = torch.linalg.solve(hessians.mean(0) + eye, errors.T).T.to(features.dtype)
         change = (features.view(blocks, -1, size) @ moves[:, :, None])[..., 0]
         old = score.view(blocks, -1)
         gain = 0.5 * layer.rate * ((old + change).square() - old.square())
@@ -132,4 +129,13 @@ def observe_windows(
         grouped = features.view(blocks, -1, size)
         shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
     bent += cross / readout_precision
-    return Windows(fits, found, kernels, hessian, cross, bent, shift.double(), zeros(blocks, size))
+    return Windows(fits, found, kernels, hessians, cross, bent, shift.double(), zeros(blocks, size))
+
+
+def _covariance(scored: Tensor, replicas: int) -> Tensor:
+    """Covariance of s φ, (B, n, P), within groups of ``replicas`` neighbours, or within a block that is one group's."""
+    blocks, count, size = scored.shape
+    inside = min(replicas, count)
+    groups = scored.view(blocks, -1, inside, size).mean(2)
+    between = groups.mT @ groups / groups.shape[1]
+    return (scored.mT @ scored / count - between) * (inside / (inside - 1))
