@@ -161,6 +161,7 @@ def cite(results: str) -> None:
 @click.option("--target-strength", type=float, help="γ, that on the target; 5/√D by default")
 @click.option("--inverse-temperature", type=float, default=10.0, show_default=True, help="β; 1/β is a ridge")
 @click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, without 100 from 250 samples on")
+@click.option("--particles", type=int, help="of the theory; by default as many as the samples need")
 @click.option("--seed", type=int, default=0, show_default=True, help="of the theory's particles and of subsets")
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
 def advise(source: str, target: str, couplings: str | None, output: str, **settings: object) -> None:
@@ -168,6 +169,8 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
 
     SOURCE and TARGET are .npz files with keys x (samples first) and y (two classes, or numbers).
     """
+    from contextlib import ExitStack
+
     from tqdm import tqdm
 
     from infwidth.analysis.advice import advise as predict
@@ -180,15 +183,25 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
     data = own_data(source, target)
-    with tqdm(total=1.0, desc="theory", bar_format="{desc}: {percentage:3.0f} %, {remaining} left") as bar:
-
-        def show(fraction: float) -> None:
-            bar.n = fraction
-            bar.refresh()
-
-        found = predict(data, couplings=values, progress=show, **settings)
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:  # before minutes of work for it
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--output = {output}: can't be made ({error.strerror}); expected a folder's path; choose another"
+        ) from None
+    bar = None
+
+    def show(fraction: float) -> None:
+        nonlocal bar
+        if bar is None:  # only now are the arguments known to be good, and an error would stand alone
+            look = "{desc}: {percentage:3.0f} %, {remaining} left"
+            bar = ending.enter_context(tqdm(total=1.0, desc="theory", bar_format=look))
+        bar.n = fraction
+        bar.refresh()
+
+    with ExitStack() as ending:
+        found = predict(data, couplings=values, progress=show, **settings)
     figure = draw(found.table, found.smaller, found.recommended, data.label, len(data.y_target))
     save_figure(figure, found.table, {kind: folder / f"advice.{kind}" for kind in ("pdf", "png", "csv")})
     percent = {column: found.table[column].map("{:+.1%}".format) for column in ("gain", "gain_stderr")}

@@ -95,6 +95,12 @@ X, Y = np.random.default_rng(0).standard_normal((10, 2, 3)), np.arange(10) % 2
         ({"x": np.zeros((3000, 2)), "y": np.arange(3000) % 2}, ["3000", "2000"]),
         ({"x": X[:2], "y": Y[:2]}, ["at least 4"]),
         ({"x": X[:, :, :2], "y": Y}, ["6 numbers", "4"]),
+        ({"x": np.full_like(X, 0.1), "y": Y}, ["all samples are equal"]),
+        ({"x": 255 * X, "y": Y}, ["3e+02 times", "good.npz", "same units"]),
+        ({"x": X / 255, "y": Y}, ["0.004 times", "same units"]),
+        ({"x": X + 100, "y": Y}, ["1e+02 times", "same units"]),
+        ({"x": 1e200 * X, "y": Y}, ["e+200"]),
+        ({"x": X[:0], "y": Y[:0]}, ["shape (0, 2, 3)"]),
     ],
 )
 def test_bad_files_end_in_one_line(tmp_path, arrays, words):

@@ -76,6 +76,9 @@ def test_advice(recommended):
     lines = figure.axes[1].get_lines()
     if recommended == 10:
         np.testing.assert_allclose(lines[0].get_xydata(), [[10, 10], [40, 20]])
+    else:  # against δ, where it was found
+        assert lines[0].get_ydata().tolist() == [20]
+        assert "δ" in figure.axes[1].get_xlabel()
     assert any(text.get_text() == "unmixed" for text in figure.axes[0].texts)
     assert any(text.get_text() == "recommended" for text in figure.axes[0].texts) == (recommended is not None)
     plt.close(figure)

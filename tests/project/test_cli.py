@@ -1,5 +1,7 @@
 """What a person types."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -57,3 +59,44 @@ def test_package_names_resolve_lazily_and_unknown_ones_name_the_choices():
     assert callable(infwidth.tasks.linear)
     with pytest.raises(AttributeError, match="it has TransferTask, hermite, images, linear"):
         infwidth.tasks.lineal  # noqa: B018
+
+
+@pytest.fixture
+def two_sets(tmp_path, monkeypatch):
+    """A source and a target of one linear rule, in a folder that is the working one."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((140, 4, 5))
+    y = x.reshape(len(x), -1) @ rng.standard_normal(20)
+    np.savez("a.npz", x=x[:100], y=y[:100] > 0)
+    np.savez("b.npz", x=x[100:], y=y[100:])
+    return tmp_path
+
+
+def test_advise_prints_a_table_and_a_sentence_and_draws(two_sets):
+    done = invoke("advise", "a.npz", "b.npz", "--activation", "linear", "--output", "made/here")
+    assert done.exit_code == 0, done.output
+    assert "Tie the target to the source with δ =" in done.output
+    assert "100 %" in done.output
+    table = pd.read_csv(two_sets / "made/here/advice.csv")
+    assert list(table["elastic_coupling"]) == [0, 1, 10, 100, np.inf]
+    assert all((two_sets / f"made/here/advice.{kind}").stat().st_size > 5000 for kind in ("pdf", "png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.npz", "none.npz"], "none.npz: no such file"),
+        (["a.npz", "b.npz", "--couplings", "1,x"], "--couplings = '1,x': expected numbers"),
+        (["a.npz", "b.npz", "--couplings", "-1"], "elastic_coupling = -1"),
+        (["a.npz", "b.npz", "--activation", "tanh"], "activation = 'tanh': expected one of"),
+        (["a.npz", "b.npz", "--particles", "3"], "particles = 3: expected a whole number ≥ 128"),
+        (["a.npz", "b.npz", "--source-strength", "0"], "source_strength = 0"),
+        (["a.npz", "b.npz", "--output", "a.npz"], "--output = a.npz: can't be made (File exists)"),
+    ],
+)
+def test_bad_calls_of_advise_end_in_one_line(two_sets, arguments, words):
+    done = invoke("advise", *arguments)
+    assert done.exit_code == 1
+    assert words in done.output
+    assert len(done.output.splitlines()) == 1

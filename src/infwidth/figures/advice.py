@@ -1,4 +1,7 @@
-"""What `infwidth advise` found: predicted target loss against δ, and the gain over training from scratch."""
+"""What `infwidth advise` found: predicted target loss against δ, and the gain over training from scratch.
+
+The gain is shown against the number of target samples, or against δ where there is no δ > 0 to recommend.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from infwidth.figures.style import coupling_axis, new_figure
+from infwidth.figures.style import coupling_axis, coupling_name, new_figure
 from infwidth.numerics.status import Status
 
 
@@ -37,13 +40,18 @@ def draw(table: pd.DataFrame, smaller: pd.DataFrame, recommended: float | None, 
         left.annotate("recommended", (positions[recommended], 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
                       textcoords="offset points", va="top", color=red, fontsize="small")  # fmt: skip
     gains = _gains(table, smaller, recommended, size)
-    right.errorbar(gains["n_target"], 100 * gains["gain"], 100 * gains["gain_stderr"], marker="o", color=red, capsize=3)
-    right.axhline(0, color="0.3", linewidth=1)
-    right.set(xlabel="target samples", ylabel="gain over training from scratch, %")
-    if gains.empty:
-        right.annotate("no recommendation", (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", color="0.5")
+    right.set(ylabel="gain over training from scratch, %")
+    look = {"marker": "o", "color": red, "capsize": 3}
+    if gains.empty:  # what there is to see is whether any δ differs from scratch
+        places = coupling_axis(right, table["elastic_coupling"])
+        shown = good[good["elastic_coupling"] > 0]
+        x = shown["elastic_coupling"].map(places)
+        right.errorbar(x, 100 * shown["gain"], 100 * shown["gain_stderr"], **look)
+        right.set_title("no recommendation" if recommended is None else "from scratch")
     else:
-        right.set_xticks(gains["n_target"])
+        right.errorbar(gains["n_target"], 100 * gains["gain"], 100 * gains["gain_stderr"], **look)
+        right.set(xlabel="target samples", xticks=gains["n_target"], title=f"at δ = {coupling_name(recommended)}")
+    right.axhline(0, color="0.3", linewidth=1, zorder=0)
     return figure
 
 

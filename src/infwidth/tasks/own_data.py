@@ -14,6 +14,10 @@ LARGEST = 2000
 """Samples of one file beyond which the theory would take hours."""
 MANY_LABELS = 20
 """Different whole-number labels above which they are taken for a regression's."""
+LARGEST_RATIO = 30.0
+"""How much larger or smaller than the source's the target's inputs may be: pixels of 0 … 255 beside 0 … 1 are 255."""
+LARGEST_ENTRY = 1e100
+"""Inputs beyond it could overflow when they are squared."""
 _EXPECTED = "expected an .npz with keys x (samples first) and y (one label a sample)"
 
 
@@ -48,7 +52,8 @@ def own_data(source: str | Path, target: str | Path) -> OwnData:
 
     Raises:
         InputError: a file is missing, damaged, no .npz, lacks a key or holds pickled objects; x or y has a wrong
-            shape or kind, NaN, one class only, several classes or too many samples; the dimensions differ.
+            shape or kind, NaN, one class only, several classes or too many samples; all inputs of a file are equal;
+            the two files' dimensions or units differ.
     """
     sets = [_read(path) for path in (source, target)]
     (x_source, y_source), (x_target, y_target) = sets
@@ -58,9 +63,15 @@ def own_data(source: str | Path, target: str | Path) -> OwnData:
             "dimensions; resize or pad one"
         )
     centre = x_source.mean(0)
-    scale = np.sqrt(np.square(x_source - centre).mean())
-    if not scale > 0:
-        raise InputError(f"{source}, x: all samples are equal: expected different ones; check how it was written")
+    scale = _rms(x_source - centre)
+    # The target may lie elsewhere, but its spread and its distance from the source have to be of the source's size.
+    ratios = [_rms(x_target - middle) / scale for middle in (x_target.mean(0), centre)]
+    unequal = [ratio for ratio in ratios if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO]
+    if unequal:
+        raise InputError(
+            f"{target}, x: its values are about {unequal[0]:.1g} times those of {source}; expected the same units; "
+            "scale both alike"
+        )
     label = " → ".join(Path(path).stem for path in (source, target))
     return OwnData((x_source - centre) / scale, y_source, (x_target - centre) / scale, y_target, label)
 
@@ -85,7 +96,15 @@ def _read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     bad = x.size - np.count_nonzero(np.isfinite(x))
     if bad:
         raise InputError(f"{path}, x: holds {bad} NaN or infinite entries; expected finite numbers; drop those samples")
+    if np.abs(x).max() > LARGEST_ENTRY:
+        raise InputError(f"{path}, x: holds {np.abs(x).max():.0e}; expected entries up to {LARGEST_ENTRY:g}; scale x")
+    if (x == x[0]).all():
+        raise InputError(f"{path}, x: all samples are equal; expected different ones; check how it was written")
     return x, _labels(path, y)
+
+
+def _rms(x: np.ndarray) -> float:
+    return float(np.sqrt(np.square(x).mean()))
 
 
 def _labels(path: str | Path, y: np.ndarray) -> np.ndarray:
