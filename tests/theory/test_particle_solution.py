@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from scipy.special import erf
 
 from infwidth.networks import gradient_flow
 from infwidth.numerics.status import Status, UnconvergedError
@@ -204,6 +205,26 @@ def test_lazy_limit(decay):
     exact = lazy_course(frozen.kernel, tangent, task.y_target, s.times, readout_decay=decay, hidden_decay=decay)
     fit = np.mean((exact - task.y_target) ** 2, -1)
     np.testing.assert_allclose(s.train_loss, fit, rtol=2e-3)
+
+
+@pytest.mark.parametrize(("activation", "strength"), [("relu", 1e-3), ("erf", 1e-3), ("relu", 0.03), ("erf", 0.03)])
+def test_a_tied_lazy_network_ends_at_ridge_regression_on_frozen_features(activation, strength):
+    """γ → 0 at δ > 0, t → ∞: the features end at φ((δ/L) h̄), wherever they started; errors fall with γ."""
+    settings = {"activation": activation, "elastic_coupling": 3.0, "particles": 64, "replicas": 1, "rtol": 1e-4}
+    late = solve(target_strength=strength, target_times=[400.0], **settings)
+    fields = []
+    solve(target_times=[0.0], observe=lambda _, g, t, h: fields.append(h) if t == 0 else None, **settings)
+    (anchor,) = (h.numpy() for h in fields)
+    frozen = np.maximum(3 / 3.05 * anchor, 0) if activation == "relu" else erf(3 / 3.05 * anchor)
+    kernel = frozen.T @ frozen / len(frozen)
+    y = small_task().y_target
+    fit = kernel @ np.linalg.solve(kernel + 0.05 * np.eye(len(y)), y)
+    allowed = 1e-3 if strength < 0.01 else 0.03
+    assert np.linalg.norm(late.kernel - kernel) < allowed * np.linalg.norm(kernel)
+    assert late.train_loss[0] == pytest.approx(np.mean((fit - y) ** 2), rel=5 * allowed)
+    # The features it left are something else.
+    started = np.maximum(anchor, 0) if activation == "relu" else erf(anchor)
+    assert np.linalg.norm(started.T @ started / len(anchor) - kernel) > 5e-3 * np.linalg.norm(kernel)
 
 
 def particles_at_start(task):
