@@ -129,6 +129,7 @@ def without_tilt(table, plan):
         for seed, derived in job["seeds"].items():
             task = linear(**job["task"], seed=derived)
             where = {"kind": "theory", "overlap": job["task"]["overlap"], "seed": seed}
+            where |= {"metric": ["train_loss", "test_loss"]}
             for index, row in select(table, **where).iterrows():
                 changed.loc[index, "value"] = untilted_losses(task, experiment, row["elastic_coupling"])[row["metric"]]
     return changed

@@ -184,6 +184,12 @@ def test_power_laws_and_largest_changes_over_an_axis():
         largest_change(both_ways, "test_loss", "width", {"optimiser": "adam", "width": 64}, {**where, "width": 256})
 
 
+def test_no_converged_seed_is_not_tested():
+    found = judge(claim(), table([1.0, 0.5]).assign(status="unmixed"))
+    assert found.verdict == "not tested"
+    assert "no data set whose solvers all converged" in found.note
+
+
 def test_a_rate_that_diverged_in_a_sweep_fails_no_seed():
     rows = table([1.0, 0.5, 0.4])
     sweep = rows.assign(metric="sweep_loss", value=np.inf, status="diverged")

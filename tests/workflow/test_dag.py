@@ -46,8 +46,8 @@ CONFIG = {
         "limit": {
             "seeds": 1,
             "study": {
-                "limit": {"samples": 20, "test_samples": 10, "steps": 2, "widths": [4, 8], "feature_draws": 1,
-                          "optimisers": ["sgd"]},
+                "limit": {"samples": 20, "test_samples": 10, "batch": 10, "steps": 2, "widths": [4, 8],
+                          "feature_draws": 1, "optimisers": ["sgd"]},
             },
         },
         "lang": {

@@ -106,8 +106,11 @@ def judge(claim: Claim, table: pd.DataFrame) -> Verdict:
     low, high = claim.expect.get("above", -float("inf")), claim.expect.get("below", float("inf"))
     expected = " and ".join(f"{side} {bound:g}" for side, bound in claim.expect.items())
     told = {key: getattr(claim, key) for key in ("id", "paper", "statement", "figure", "experiment")}
+    kept = table[~table["seed"].isin(failed)]
     try:
-        value, stderr, seeds = jackknife(statistic, table[~table["seed"].isin(failed)])
+        if kept.empty:
+            raise InputError("no data set whose solvers all converged: expected one; see the status column for which")
+        value, stderr, seeds = jackknife(statistic, kept)
     except InputError as error:
         return Verdict(
             **told,
