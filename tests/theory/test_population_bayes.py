@@ -1,4 +1,5 @@
 import math
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +8,11 @@ import torch
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.tasks.image_tasks import images
 from infwidth.tasks.linear_tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory import bayes
+from infwidth.theory import bayes, population_solution
+from infwidth.theory.population_answer import Certificate
 from infwidth.theory.population_solution import solve_population
 
 SETTINGS = {
@@ -215,6 +218,41 @@ def test_condensing_neurons_give_a_status_and_no_number():
     assert np.isnan(loose.test_loss)
     assert np.isnan(loose.prediction).all()
     assert loose.domain_margin < 0.1
+
+
+@pytest.mark.skipif("INFWIDTH_TEST_IMAGES" not in os.environ, reason="INFWIDTH_TEST_IMAGES names no images")
+def test_particles_that_lag_behind_are_given_more_time():
+    """CIFAR-10 with rich erf neurons: after the usual schedule the particles drift, after the careful one not."""
+    task = images(
+        source_classes=(0, 1), target_classes=(8, 9), n_source=100, n_target=50, n_test=20, dataset="cifar10",
+        path=os.environ["INFWIDTH_TEST_IMAGES"], seed=0,
+    )  # fmt: skip
+    s = solve(task, elastic_coupling=0.0, inverse_temperature=10.0, particles=4096, evidence=False)
+    assert s.status is Status.CONVERGED
+    assert s.iterations > 120  # of both schedules
+    assert s.residual < 0.06
+
+
+@pytest.mark.parametrize("holds", ["neither", "target"])
+def test_what_does_not_settle_with_care_is_unmixed(holds, monkeypatch):
+    task, schedules, descend = small_task(), [], population_solution.descend
+
+    def spy(*args, **kwargs):
+        schedules.append({key: kwargs[key] for key in kwargs if key in population_solution.CAREFUL})
+        return descend(*args, **kwargs)
+
+    def judge(windows, dual, labels, **_):
+        return Certificate(1.0, 1.0, closed=holds == "target" and len(labels) == len(task.y_target))
+
+    monkeypatch.setattr(population_solution, "descend", spy)
+    monkeypatch.setattr(Certificate, "of", judge)
+    s = solve(task, elastic_coupling=2.0, particles=512, strict=False, evidence=False)
+    assert s.status is Status.UNMIXED
+    assert np.isfinite(s.test_loss)
+    careful = population_solution.CAREFUL
+    assert schedules == [{}, careful, {}] + [careful] * (holds == "neither")
+    alone = solve(task, elastic_coupling=0.0, particles=512, strict=False, evidence=False)
+    assert (alone.status is Status.CONVERGED) == (holds == "target")
 
 
 def test_leave_one_out_of_the_closed_form_is_that_of_refits():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,38 @@ PERTURBATION = 0.25
 with δ; at .2 (erf, He1 → He3, δ = 100) the test loss is within its standard error, .6 %, of that with 8 times less."""
 DISAGREEMENT = 0.1
 """Largest relative distance of the two predictors, beyond three times its standard error."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Whether the averages at fixed g are those of the saddle point, in free energies per neuron.
+
+    Attributes:
+        gap: ½γ² rᵀ(H + I/β)⁻¹r of what the averages leave, r = y − g/β − f̂.
+        floor: what Monte-Carlo noise makes of it.
+        closed: whether it is no larger than either allows, and neither is its drift over the sweeps.
+    """
+
+    gap: float
+    floor: float
+    closed: bool
+
+    @classmethod
+    def of(
+        cls, windows: Windows, dual: Tensor, labels: Tensor, *, strength: float, inverse_temperature: float
+    ) -> Certificate:
+        """Judge the averages at g; they are of one draw of W̄, and so are the solution and what it leaves."""
+        hessian = windows.hessians.mean(0)
+        inverse = torch.linalg.inv(hessian + torch.eye(len(labels)).to(hessian) / inverse_temperature)
+
+        def energy(change: Tensor) -> float:
+            return 0.5 * strength**2 * float((change @ inverse * change).sum())
+
+        left = labels - dual / inverse_temperature - windows.fits.mean(0)
+        blocks = len(left)
+        gap, floor = energy(left.mean(0)), energy(left - left.mean(0)) / ((blocks - 1) * blocks)
+        drift = energy((windows.fits[1] - windows.fits[0]).mean(0))
+        return cls(gap, floor, max(gap, drift / 4) <= max(GAP, GAP_OVER_NOISE * floor))
 
 
 def answer(
@@ -80,22 +113,16 @@ def answer(
     left = left_blocks.mean(0)
     left_out, left_error = loss(left_blocks, left, torch.zeros_like(left))
 
-    def energy(change: Tensor) -> float:
-        return 0.5 * strength**2 * float((change @ inverse * change).sum())
-
-    # g solves the saddle at one draw of W̄, so that draw's own averages say whether it was reached.
     mean_error = raw.mean(0)
-    gap = energy(mean_error)
-    floor = energy(raw - mean_error) / ((blocks - 1) * blocks)
-    drift_gap = energy((windows.fits[1] - windows.fits[0]).mean(0))
     own = windows.kernels.mean(0) / readout_precision
     smooth = windows.cross_kernel @ torch.linalg.solve(own + ridge, labels) / readout_precision
     scale = float(prediction.norm()) or 1.0
     distance = float((smooth - prediction).norm()) / scale
     noise = float(stderr(predictions).norm()) / scale
-    closed = max(gap, drift_gap / 4) <= max(GAP, GAP_OVER_NOISE * floor)
+    certificate = Certificate.of(windows, dual, labels, strength=strength, inverse_temperature=inverse_temperature)
     agreed = distance <= DISAGREEMENT + 3 * noise
-    small = energy(windows.correction.mean(0)) <= PERTURBATION
+    correction = windows.correction.mean(0)
+    small = 0.5 * strength**2 * float(correction @ inverse @ correction) <= PERTURBATION
     finite = bool(torch.isfinite(prediction).all())
     return {
         "prediction": prediction.cpu().numpy(),
@@ -106,7 +133,7 @@ def answer(
         "leave_one_out": left_out,
         "left_out_residual": left.cpu().numpy(),
         "residual": float(mean_error.norm() / (labels.norm() or 1.0)),
-        "status": Status.CONVERGED if closed and agreed and small and finite else Status.UNMIXED,
+        "status": Status.CONVERGED if certificate.closed and agreed and small and finite else Status.UNMIXED,
         "stderr": {
             "prediction": stderr(predictions).cpu().numpy(),
             "train_loss": train_error,
@@ -115,8 +142,8 @@ def answer(
             "leave_one_out": left_error,
             "residual": float(stderr(raw).norm() / (labels.norm() or 1.0)),
             # Free energies a neuron, and the distance of the two predictors: what the status is decided by.
-            "gap": gap,
-            "gap_noise": floor,
+            "gap": certificate.gap,
+            "gap_noise": certificate.floor,
             "disagreement": distance,
         },
     }

@@ -83,6 +83,7 @@ def descend(
     readout_precision: float = 1.0,
     max_iterations: int = 300,
     trust: float = TRUST,
+    moves: int = 1,
     trace: Callable[[float, Tensor], None] | None = None,
 ) -> Saddle:
     """Raise the labels from 0 to y, follow the maximiser g of S, then average it.
@@ -99,6 +100,7 @@ def descend(
         readout_precision: λ_w.
         max_iterations: steps allowed the homotopy.
         trust: κ, the largest divergence of a step; at least 2P/S is allowed.
+        moves: of the particles after each step.
         trace: called as trace(τ, g) after every step of the homotopy.
 
     Returns:
@@ -156,7 +158,8 @@ def descend(
         dual = moved
         if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):
             population.resample()
-        population.move(layer, dual)
+        for _ in range(moves):
+            population.move(layer, dual)
         features = population.features(layer)
         if trace is not None:
             trace(tau, dual)
