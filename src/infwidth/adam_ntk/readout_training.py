@@ -118,7 +118,8 @@ def train_readout(
     kept = {}
     for step, rows in enumerate(batches, start=1):
         moved.zero_grad()
-        y = features[..., rows, :] @ readout.mT / width
+        # this side of the transpose the gradient is a product of rows with g, several times as fast as gᵀ with columns
+        y = (readout @ features[..., rows, :].mT).mT / width
         training_loss(y, target[rows], loss).sum().backward()
         moved.step()
         if step in keep:

@@ -20,6 +20,9 @@ from infwidth.stages.language_variants import make_variant
 from infwidth.stages.network_batch import resolve_device
 from infwidth.tasks.text import PARTS, TextTask
 
+CURVE_POINTS, SWEEP_POINTS = 10, 2
+"""How often a training's validation loss is measured and its state may be kept; of the sweep only the last counts."""
+
 
 @stage
 def main(job: Job) -> None:
@@ -44,11 +47,11 @@ def main(job: Job) -> None:
     }
     folder = job.outputs["table"].parents[2] / "checkpoints" / p["experiment"] / p["cell"]
 
-    def trained(name: str, seed: int, rate: float, steps: int) -> TrainingHistory:
+    def trained(name: str, seed: int, rate: float, steps: int, points: int) -> TrainingHistory:
         nonlocal done
         checkpoint = Checkpoint(folder / f"{name}.pt", key | {"training": name})
-        history = _train(p, task, seed=seed, rate=rate, steps=steps, device=device, checkpoint=checkpoint,
-                         progress=lambda fraction: show((done + fraction * steps) / total))  # fmt: skip
+        history = _train(p, task, seed=seed, rate=rate, steps=steps, points=points, device=device,
+                         checkpoint=checkpoint, progress=lambda part: show((done + part * steps) / total))  # fmt: skip
         done += steps
         return history
 
@@ -64,7 +67,7 @@ def main(job: Job) -> None:
     chosen = rates[0] if rates else math.nan
     if sweep:
         steps = settings["sweep_steps"]
-        swept = {rate: trained(f"sweep-{rate:g}", p["sweep_seed"], rate, steps) for rate in rates}
+        swept = {rate: trained(f"sweep-{rate:g}", p["sweep_seed"], rate, steps, SWEEP_POINTS) for rate in rates}
         chosen = min(swept, key=lambda rate: swept[rate].validation.loss)
         for rate, history in swept.items():
             # the sweep has a seed of its own; it stands with every seed, so that leaving one out keeps it
@@ -72,7 +75,7 @@ def main(job: Job) -> None:
                 columns = common | {"seed": int(seed), "learning_rate": rate}
                 rows.append(columns | _final(history, steps, "sweep_loss", history.validation))
     for seed, root in p["seeds"].items():
-        history = trained(f"seed-{seed}", root, chosen, settings["steps"])
+        history = trained(f"seed-{seed}", root, chosen, settings["steps"], CURVE_POINTS)
         columns = common | {"seed": int(seed), "learning_rate": chosen}
         for step, loss in zip(history.steps[:-1].tolist(), history.validation_loss[:-1].tolist(), strict=True):
             rows.append(
@@ -92,7 +95,7 @@ def main(job: Job) -> None:
 
 
 def _train(
-    p: Mapping[str, Any], task: TextTask, *, seed: int, rate: float, steps: int, **options: Any
+    p: Mapping[str, Any], task: TextTask, *, seed: int, rate: float, steps: int, points: int, **options: Any
 ) -> TrainingHistory:
     """Train one transformer."""
     s = p["settings"]
@@ -112,7 +115,7 @@ def _train(
         context=s["context"],
         optimisers=optimisers,
         seed=derive_seed(seed, "batches"),
-        evaluate_every=max(1, steps // 10),
+        evaluate_every=max(1, steps // points),
         warmup=s["warmup"],
         final_windows=s["final_windows"],
         **options,

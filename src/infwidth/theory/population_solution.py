@@ -199,22 +199,9 @@ def _solve_target(
     iterations = 0
     for schedule in ({}, CAREFUL):
         if frozen:
-            population = Population(chain.draw(), inputs.new_zeros(1, 1), 1, generator)
-            kernel = 0.0
-            for _ in range(SWEEPS):
-                features = layer.features(chain.draw())
-                kernel = kernel + (features.T @ features).double() / (SWEEPS * count)
-            noisy = kernel / precision + torch.eye(len(labels)).to(labels) / beta
-            saddle = Saddle(torch.linalg.solve(noisy, labels), kernel / precision, 1.0, 1, Status.CONVERGED)
+            population, saddle = _frozen(chain, layer, labels, beta, precision, count, generator)
         else:
-            if source is None:
-                centre, replicas, total = inputs.new_zeros(1, inputs.shape[1]), count, count
-            else:
-                replicas, total = 8 if coupling < STIFF * precision else 2, 2 * count
-                # Every k-th particle, so that blocks of groups come from blocks of the source.
-                anchors = chain.draw()[:: count * replicas // total].clone()
-                centre = pull * anchors.repeat_interleave(replicas, 0)
-            population = Population.prior(centre, total, replicas, stiffness, generator)
+            population, anchors = _prior(chain, inputs, count, coupling, precision, generator)
             saddle = descend(layer, population, labels, max_iterations=max_iterations, **scales, **schedule)
         iterations += saddle.iterations
         if saddle.status is not Status.CONVERGED:
@@ -272,6 +259,29 @@ def _solve_target(
         "weights": None,
         "log_evidence_density": value,
     }
+
+
+def _frozen(chain, layer, labels, beta, precision, count, generator) -> tuple[Population, Saddle]:
+    """δ = ∞: the source's own particles, and ridge regression on their kernel."""
+    population = Population(chain.draw(), layer.inputs.new_zeros(1, 1), 1, generator)
+    kernel = 0.0
+    for _ in range(SWEEPS):
+        features = layer.features(chain.draw())
+        kernel = kernel + (features.T @ features).double() / (SWEEPS * count)
+    noisy = kernel / precision + torch.eye(len(labels)).to(labels) / beta
+    return population, Saddle(torch.linalg.solve(noisy, labels), kernel / precision, 1.0, 1, Status.CONVERGED)
+
+
+def _prior(chain, inputs, count, coupling, precision, generator) -> tuple[Population, Tensor | None]:
+    """Particles before they see the target, around draws W̄ of the source where there is one; and these draws."""
+    stiffness = precision + coupling
+    if chain is None:
+        return Population.prior(inputs.new_zeros(1, inputs.shape[1]), count, count, stiffness, generator), None
+    replicas, total = 8 if coupling < STIFF * precision else 2, 2 * count
+    # Every k-th particle, so that blocks of groups come from blocks of the source.
+    anchors = chain.draw()[:: count * replicas // total].clone()
+    centre = coupling / stiffness * anchors.repeat_interleave(replicas, 0)
+    return Population.prior(centre, total, replicas, stiffness, generator), anchors
 
 
 def _failed(saddle: Saddle, size: int, points: int) -> dict:
