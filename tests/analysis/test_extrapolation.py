@@ -66,4 +66,6 @@ def test_change_of_effect_and_share_of_change():
     values = {t: select(table, kind="theory", time=t)["value"].mean() for t in (0, 10)}
     flat = [first[1], first[1]]
     assert change_of_effect(table, "test_loss", first, flat) == pytest.approx(values[10] / values[0] - 1)
-    assert share_of_change(table, "test_loss", first[0], first[0], first[1]) == 1
+    assert share_of_change(table, "test_loss", first[0], first[0], first[1], rises=False) == 1
+    with pytest.raises(InputError, match="expected a change upwards"):
+        share_of_change(table, "test_loss", first[0], first[0], first[1], rises=True)

@@ -87,11 +87,24 @@ def change_of_effect(
 
 
 def share_of_change(
-    table: pd.DataFrame, metric: str, part: Mapping[str, Any], whole: Mapping[str, Any], base: Mapping[str, Any]
+    table: pd.DataFrame,
+    metric: str,
+    part: Mapping[str, Any],
+    whole: Mapping[str, Any],
+    base: Mapping[str, Any],
+    rises: bool,
 ) -> float:
-    """(mean at ``part`` − mean at ``base``) / (mean at ``whole`` − mean at ``base``)."""
+    """(mean at ``part`` − mean at ``base``) / (mean at ``whole`` − mean at ``base``), where the whole change is upwards
+    if it ``rises`` and else downwards: there is no share of a change that isn't there.
+    """
     level = _level(table, metric, base)
-    return (_level(table, metric, part) - level) / (_level(table, metric, whole) - level)
+    change = _level(table, metric, whole) - level
+    if (change > 0) != rises:
+        raise InputError(
+            f"{metric} changes by {change:.3g} from {_spelt(base)} to {_spelt(whole)}: expected a change "
+            f"{'upwards' if rises else 'downwards'} to take a share of; the claim has no object here"
+        )
+    return (_level(table, metric, part) - level) / change
 
 
 def disagreement(
