@@ -54,6 +54,20 @@ def test_a_new_width_or_optimiser_changes_no_other_job(schema):
         assert before.parameters("lang", cell) == after.parameters("lang", cell)
 
 
+def test_seeds_of_a_study_of_single_blocks_share_a_job_and_keep_their_roots(schema):
+    def plan(per_job):
+        study = {"seeds": 5, "seeds_per_job": per_job, "study": {"limit": {}}}
+        return StudyPlan(resolve_config({"preset": "mine", "adam_ntk": {"s": study}}, schema))
+
+    def roots(plan):
+        return {seed: root for cell in plan.cells("s") for seed, root in plan.parameters("s", cell)["seeds"].items()}
+
+    alone, grouped = plan(1), plan(2)
+    assert grouped.cells("s") == ["seeds=0-1", "seeds=2-3", "seeds=4-4"]
+    assert roots(alone) == roots(grouped)
+    assert len(set(roots(alone).values())) == len(alone.cells("s")) == 5
+
+
 def test_seeds_differ_by_purpose_and_all_variants_share_them(schema):
     plan = StudyPlan(resolved(schema))
     one, other = (plan.parameters("lang", cell) for cell in ("frozen_adam,width=8", "adam_star,width=8"))

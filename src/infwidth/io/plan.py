@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from infwidth.io.config import selected
-from infwidth.io.study_plan import StudyPlan
+from infwidth.io.study_plan import StudyPlan, seed_groups
 from infwidth.numerics.seeds import derive_seed
 
 Cell = dict[str, Any]
@@ -198,13 +198,12 @@ class Plan:
 
     def _cells(self, experiment: str, axes: Mapping[str, list[Any]]) -> dict[str, Cell]:
         settings = self._experiment(experiment)
-        total, size = settings["data_seeds"], settings["seeds_per_job"]
-        groups = [list(range(first, min(first + size, total))) for first in range(0, total, size)]
+        groups = seed_groups(settings["data_seeds"], settings["seeds_per_job"])
         cells = {}
-        for *values, seeds in product(*axes.values(), groups):
+        for *values, group in product(*axes.values(), groups):
             cell = dict(zip(axes, values, strict=True))
             spelt = [f"{axis}={value:.12g}" for axis, value in cell.items()]
-            cells[",".join([*spelt, f"seeds={seeds[0]}-{seeds[-1]}"])] = {**cell, "seeds": seeds}
+            cells[",".join([*spelt, group])] = {**cell, "seeds": groups[group]}
         return cells
 
     def _networks(self, experiment: str, cell: Cell, purpose: str) -> dict[str, Any]:

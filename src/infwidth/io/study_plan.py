@@ -1,7 +1,7 @@
 """From a configuration to the jobs of ADAM* studies: their cells and parameters, as plan.py has them of transfer.
 
 A language study has a cell for each way to train the blocks' readouts at each width, so that adding one trains nothing
-else; any other study has a cell for each seed.
+else; any other study has a cell for each group of seeds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,12 @@ from infwidth.numerics.seeds import derive_seed
 
 NO_MLP = "no_mlp"
 """The control without MLP blocks, whose "learning rate" is the number of nothing: it has one cell and no sweep."""
+
+
+def seed_groups(total: int, size: int) -> dict[str, list[int]]:
+    """Return the seeds 0 … total − 1 in groups of at most ``size``, by the groups' names: ``seeds=0-7``, …."""
+    groups = [list(range(first, min(first + size, total))) for first in range(0, total, size)]
+    return {f"seeds={group[0]}-{group[-1]}": group for group in groups}
 
 
 class StudyPlan:
@@ -34,15 +40,15 @@ class StudyPlan:
     def cells(self, study: str) -> list[str]:
         """Names of the study's jobs."""
         if self.kind(study) != "language":
-            return [f"seed={seed}" for seed in range(self.config["adam_ntk"][study]["seeds"])]
+            return list(self._seed_cells(study))
         return list(self._language_cells(study))
 
     def parameters(self, study: str, cell: str) -> dict[str, Any]:
         """Parameters of one job."""
         common = {"experiment": study, "cell": cell, "study": self.kind(study), "settings": self._settings(study)}
         if self.kind(study) != "language":
-            seed = int(cell.removeprefix("seed="))
-            return common | {"seed": seed, "root": self._seed(study, seed, "study")}
+            seeds = self._seed_cells(study)[cell]
+            return common | {"seeds": {seed: self._seed(study, seed, "study") for seed in seeds}}
         (optimiser, width), settings = self._language_cells(study)[cell], dict(self._settings(study))
         rates = settings.pop("learning_rates")
         for key in ("width", "tokenizer", "vocabulary", "optimisers"):
@@ -69,6 +75,9 @@ class StudyPlan:
         if settings.get("dataset") == "images":  # those the transfer experiments learn
             settings |= {"dataset": self.config["images"]["dataset"], "dataset_path": self.config["images"]["path"]}
         return settings
+
+    def _seed_cells(self, study: str) -> dict[str, list[int]]:
+        return seed_groups(*(self.config["adam_ntk"][study][key] for key in ("seeds", "seeds_per_job")))
 
     def _language_cells(self, study: str) -> dict[str, tuple[str, float | None]]:
         settings = self._settings(study)

@@ -77,7 +77,7 @@ def make_variant(
     if optimiser == "unfrozen_adam":
         # ω is 1/√d's times the ordinary weight, and Adam's steps know no scale
         groups.append({"params": [one.hidden for one in blocks], "lr": backbone_rate * math.sqrt(model_width)})
-    movers: list[Updater] = [torch.optim.Adam(groups, betas=(0.9, beta2))]
+    movers: list[Updater] = [torch.optim.Adam(groups, betas=(0.9, beta2), fused=True)]
     if width == math.inf:
         return model, [*movers, *blocks]
     if blocks:

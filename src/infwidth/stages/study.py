@@ -1,4 +1,4 @@
-"""Stage: run one ADAM* study of single blocks for one seed."""
+"""Stage: run one ADAM* study of single blocks for some seeds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ def main(job: Job) -> None:
     p = job.params
     # imported by name, so that the workflow can let a cell depend on its own study alone
     study = importlib.import_module(f"infwidth.adam_ntk.{p['study']}_study")
-    rows = study.run(seed=p["root"], **p["settings"], progress=job.progress())
-    table = make_table({"experiment": p["experiment"], "seed": p["seed"], **row} for row in rows)
+    show, rows = job.progress(), []
+    for done, (seed, root) in enumerate(p["seeds"].items()):
+        found = study.run(seed=root, **p["settings"], progress=lambda part, d=done: show((d + part) / len(p["seeds"])))
+        rows += [{"experiment": p["experiment"], "seed": int(seed), **row} for row in found]
+    table = make_table(rows)
     write_table(job.outputs["table"], table)
     job.facts |= {"rows": len(table), "status": table["status"].value_counts().to_dict()}
 
