@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference
 from infwidth.figures.optimiser_looks import name_optimisers, optimiser_colours
-from infwidth.figures.style import draw_curve, log_ticks, new_figure, side_by_side
+from infwidth.figures.style import draw_curve, log_ticks, new_figure, plain_numbers, side_by_side
 from infwidth.io.study_plan import NO_MLP
 from infwidth.io.tables import select
 
@@ -64,6 +64,7 @@ def chosen_rates(rows: pd.DataFrame, experiment: str) -> dict[tuple[str, float],
 def _draw_sweep(axes, sweeps: pd.DataFrame, chosen: dict[tuple[str, float], float], palette: dict[str, tuple]) -> None:
     width = sweeps["width"].max()
     axes.set(xlabel="learning rate / the chosen one", ylabel="loss of the sweep, nats", xscale="log")
+    plain_numbers(axes.xaxis, (1, 3))
     for name, curve in sweeps[sweeps["width"] == width].groupby("optimiser"):
         curve = curve.sort_values("learning_rate")
         x = curve["learning_rate"] / chosen.get((name, width), 1.0)

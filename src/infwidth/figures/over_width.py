@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from infwidth.analysis.seeds import at_last_time, jackknife, mean_over_seeds
 from infwidth.figures.optimiser_looks import OPTIMISER_NAMES, optimiser_colours
+from infwidth.figures.style import plain_numbers
 
 UNKNOWN = (0.35, 0.35, 0.35)
 
@@ -65,9 +65,7 @@ def width_axis(axes: Axes, widths: Iterable[float]) -> None:
 def log_values(axes: Axes) -> None:
     """Make y logarithmic, with plain numbers at its ticks, three a decade."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    plain_numbers(axes.yaxis, (1, 2, 5))
 
 
 def fitted_power(

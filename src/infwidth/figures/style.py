@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from infwidth.io.atomic import atomic_file
 
@@ -152,6 +154,13 @@ def log_ticks(axes: Axes, values: Sequence[float]) -> dict[float, float]:
     positions = {float(value): float(np.log10(value)) for value in sorted(set(values))}
     axes.set_xticks(list(positions.values()), [f"{value:g}" for value in positions])
     return positions
+
+
+def plain_numbers(axis: Axis, a_decade: Sequence[float]) -> None:
+    """Give a logarithmic axis plain numbers at its ticks, those times a power of ten, and at no others."""
+    axis.set_major_locator(LogLocator(subs=a_decade))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def side_by_side(values: Sequence[float], step: float = 0.07) -> dict[float, float]:
