@@ -29,7 +29,7 @@ from torch import nn
 from infwidth.adam_ntk.adam_star import AdamStar
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
-from infwidth.networks.transformer import TrainedReadout
+from infwidth.networks.transformer.model import TrainedReadout
 
 READOUTS = ((64, 64), (64, 256), (64, 1024), (64, 4096), (256, 1024), (256, 4096), (256, 16384))
 BLOCKS = ((64, 256), (64, 1024), (64, 4096), (256, 1024), (256, 4096))

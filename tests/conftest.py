@@ -17,7 +17,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="module")
 def schema(root) -> dict:
-    from infwidth.io.config import load_schema
+    from infwidth.plan.config import load_schema
 
     return load_schema(root / "workflow/schemas/config.schema.yaml")
 

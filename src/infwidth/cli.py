@@ -34,8 +34,8 @@ def main() -> None:
 @click.argument("config", default="config/config.yaml")
 def check(config: str) -> None:
     """Validate a configuration file, one line an error."""
-    from infwidth.io.config import load_config
-    from infwidth.io.plan import Plan
+    from infwidth.plan.config import load_config
+    from infwidth.plan.transfer import Plan
 
     plan = Plan(load_config(config))
     click.echo(f"{config} is valid: {plan.describe()}; results go to {plan.results}/")
@@ -44,8 +44,8 @@ def check(config: str) -> None:
 @main.command()
 def keys() -> None:
     """Print the table of configuration keys that config/README.md holds."""
-    from infwidth.io.config import load_schema
-    from infwidth.io.config_keys import key_table
+    from infwidth.plan.config import load_schema
+    from infwidth.plan.config_keys import key_table
 
     click.echo(key_table(load_schema()))
 
@@ -54,7 +54,7 @@ def keys() -> None:
 @click.argument("arguments", nargs=-1)
 def plan(arguments: tuple[str, ...]) -> None:
     """Show what a run would do, how many jobs and the expected minutes; ARGUMENTS go to Snakemake."""
-    from infwidth.io.timing import announcement
+    from infwidth.plan.timing import announcement
 
     command = ["snakemake", "--dry-run", "--quiet", "host", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -90,7 +90,7 @@ def claims(results: str, only: str) -> None:
 @click.option("--skip", multiple=True, help="an experiment to leave out; may be repeated")
 def compare(results: str, reference: str, skip: tuple[str, ...]) -> None:
     """Compare the tables of a run with a reference; fail on drift."""
-    from infwidth.analysis.reference import compare as differences
+    from infwidth.plan.reference import compare as differences
 
     lines = list(differences(Path(results), Path(reference), skip))
     for line in lines[:50]:
@@ -110,7 +110,7 @@ def compare(results: str, reference: str, skip: tuple[str, ...]) -> None:
 @click.option("--only", default="", help="experiments whose name begins so; the rest of the reference stays")
 def reference(results: str, reference: str, only: str) -> None:
     """Replace a reference by a run, on purpose."""
-    from infwidth.analysis.reference import make_reference
+    from infwidth.plan.reference import make_reference
 
     files = make_reference(Path(results), Path(reference), only)
     click.echo(f"{reference}: {len(files)} files, {sum(path.stat().st_size for path in files) // 1024} kB; commit them")
@@ -122,8 +122,8 @@ def reference(results: str, reference: str, only: str) -> None:
 @click.option("--config", default="config/config.yaml", help="the preset's file, which says what each figure shows")
 def figures(reference: str, to: str, config: str) -> None:
     """Redraw the figures from a reference's tables, solving nothing."""
-    from infwidth.figures.drawing import draw_figure
-    from infwidth.io.config import load_config
+    from infwidth.figures.draw import draw_figure
+    from infwidth.plan.config import load_config
 
     missing = []
     for figure, experiments in load_config(config)["figures"].items():
@@ -177,9 +177,9 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
 
     from tqdm import tqdm
 
-    from infwidth.analysis.advice import advise as predict
+    from infwidth.applied.advice import advise as predict
     from infwidth.figures.advice import draw
-    from infwidth.figures.style import save_figure
+    from infwidth.figures.parts.style import save_figure
     from infwidth.tasks.own_data import own_data
 
     try:

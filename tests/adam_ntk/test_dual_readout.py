@@ -16,8 +16,8 @@ from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.feature_kernels import feature_kernel
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.io.checkpoints import Checkpoint
-from infwidth.networks.language_training import train
-from infwidth.networks.transformer import Transformer
+from infwidth.networks.transformer.model import Transformer
+from infwidth.networks.transformer.training import train
 from infwidth.numerics.checks import InputError
 from infwidth.tasks.text import TextTask
 

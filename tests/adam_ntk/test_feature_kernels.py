@@ -8,7 +8,7 @@ import torch
 from infwidth.adam_ntk import feature_kernels
 from infwidth.adam_ntk.feature_kernels import feature_kernel, kernel_product
 from infwidth.adam_ntk.random_features import draw_hidden, features
-from infwidth.networks.transformer import TrainedReadout
+from infwidth.networks.transformer.model import TrainedReadout
 from infwidth.numerics.checks import InputError
 
 every_kernel = pytest.mark.parametrize(

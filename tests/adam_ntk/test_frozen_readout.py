@@ -6,7 +6,7 @@ from torch import nn
 
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.adam_ntk.random_features import features
-from infwidth.networks.transformer import TrainedReadout
+from infwidth.networks.transformer.model import TrainedReadout
 from infwidth.numerics.checks import InputError
 
 

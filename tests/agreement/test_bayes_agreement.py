@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from infwidth.networks import langevin
-from infwidth.networks.two_layer import TargetPoint
+from infwidth.networks.two_layer.ensemble import TargetPoint
 from infwidth.tasks import linear
 from infwidth.theory import bayes
 

@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from infwidth.analysis.claims import NOT_REPRODUCED, REPRODUCED, judge, load_claims
-from infwidth.io.config import load_config
-from infwidth.io.plan import Plan
 from infwidth.io.tables import read_table, select
 from infwidth.networks import gradient_flow, langevin
-from infwidth.networks.two_layer import TargetPoint
+from infwidth.networks.two_layer.ensemble import TargetPoint
 from infwidth.numerics.seeds import generator
+from infwidth.plan.config import load_config
+from infwidth.plan.transfer import Plan
 from infwidth.tasks.linear_tasks import linear
 from infwidth.theory import bayes, flow
-from infwidth.theory.linear_bayes import solve_posterior
-from infwidth.theory.linear_moments import Moments, integrate_moments
+from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.posterior import solve_posterior
 
 COUPLINGS = (0.0, 1.0, 10.0, 100.0)
 FLOW = {"activation": "linear", "source_strength": 0.6, "target_strength": 0.6, "weight_decay": 0.02}

@@ -8,7 +8,7 @@ import torch
 
 from infwidth.analysis.representation import represent
 from infwidth.networks import gradient_flow
-from infwidth.networks.two_layer import TargetPoint
+from infwidth.networks.two_layer.ensemble import TargetPoint
 from infwidth.numerics.activations import get_activation
 from infwidth.tasks import hermite
 from infwidth.theory import flow

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from infwidth.figures import adamstar_limit, expectation, feature_selection, omega_support, optimiser_ablation
-from infwidth.figures.over_width import fitted_power, looks
-from infwidth.figures.style import save_figure
+from infwidth.figures.parts.over_width import fitted_power, looks
+from infwidth.figures.parts.style import save_figure
 from infwidth.io.tables import make_table, select
 
 WIDTHS = (64.0, 256.0, 1024.0)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from infwidth.figures import advice, bayes_delta, bayes_densities, bayes_hermite, delta_choice
-from infwidth.figures.style import save_figure
+from infwidth.figures.parts.style import save_figure
 from infwidth.io.tables import make_table
 
 COUPLINGS = (0.0, 10.0, math.inf)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infwidth.figures import cifar_alignment, cifar_gain, cifar_kernels, cifar_preactivations
-from infwidth.figures.style import save_figure
+from infwidth.figures.parts.style import save_figure
 from infwidth.io.tables import make_table
 
 METRICS = ("test_loss", "kernel_alignment", "centred_kernel_alignment", "preactivation_std",

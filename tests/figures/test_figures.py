@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from infwidth.figures import cifar_delta, hermite_delta, hermite_dynamics, linear_delta, linear_dynamics
-from infwidth.figures.style import coupling_axis, save_figure
+from infwidth.figures.parts.style import coupling_axis, save_figure
 from infwidth.io.tables import make_table
 
 COUPLINGS = (0.0, 1.0, 10.0, np.inf)

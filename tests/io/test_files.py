@@ -12,8 +12,8 @@ import pytest
 from infwidth.io.atomic import atomic_file, read_arrays, write_arrays
 from infwidth.io.closure import import_closure
 from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_table
-from infwidth.io.timing import expected_seconds, read_seconds, recorded_seconds, write_seconds
 from infwidth.numerics.checks import InputError
+from infwidth.plan.timing import expected_seconds, read_seconds, recorded_seconds, write_seconds
 
 
 def row(**changes):
@@ -83,14 +83,14 @@ def test_closure_follows_imports_and_nothing_else(root, monkeypatch):
     assert not any(path.startswith("src/infwidth/networks/") for path in theory)
     assert not any(path.startswith("src/infwidth/theory/") for path in target)
     assert {"src/infwidth/__init__.py", "src/infwidth/networks/__init__.py"} <= target
-    assert not any("/io/plan.py" in path or "/io/config.py" in path for path in theory | target)
+    assert not any("/plan/" in path for path in theory | target)
     data = import_closure("stages.data", "tasks.linear_tasks")
     assert "src/infwidth/tasks/image_tasks.py" not in data
     assert all((root / path).is_file() for path in theory | target)
 
 
 @pytest.mark.parametrize(
-    "module", ["io.plan", "stages.theory", "theory.bayes", "theory.flow", "tasks.linear_tasks", "cli"]
+    "module", ["plan.transfer", "stages.theory", "theory.bayes", "theory.flow", "tasks.linear_tasks", "cli"]
 )
 def test_what_needs_no_torch_imports_none(module):
     code = f"import sys, infwidth.{module}; sys.exit('torch' in sys.modules)"

@@ -7,10 +7,11 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 from scipy.special import erf
 
-from infwidth.networks import exponential_flow, gradient_flow
+from infwidth.networks import gradient_flow
 from infwidth.networks.gradient_flow import train_source, train_target
-from infwidth.networks.subspace import TrainingSpan
-from infwidth.networks.two_layer import SourceNetworks, TargetPoint, origin_weights
+from infwidth.networks.two_layer import exponential_flow
+from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, origin_weights
+from infwidth.networks.two_layer.span import TrainingSpan
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
@@ -246,7 +247,7 @@ def test_training_in_the_span_of_few_inputs_is_exact(monkeypatch):
         return source.hidden, train_target(source, x, y, x_test, points=points, times=[0.0, 0.7, 2.0], **common)
 
     hidden, reduced = both()
-    for module in ("gradient_flow", "starts"):
+    for module in ("gradient_flow", "two_layer.starts"):
         monkeypatch.setattr(f"infwidth.networks.{module}.training_span", lambda _: TrainingSpan(None))
     full_hidden, full = both()
     np.testing.assert_allclose(hidden, full_hidden, atol=1e-10)

@@ -6,11 +6,13 @@ import torch
 from scipy.linalg import solve_discrete_lyapunov
 from scipy.signal import lfilter
 
-from infwidth.networks import chain_state, langevin, sampling
-from infwidth.networks.chain_diagnostics import autocorrelation_time, drift, effective_samples
+from infwidth.networks import langevin
 from infwidth.networks.langevin import sample_source, sample_target
-from infwidth.networks.posterior import PosteriorBatch
-from infwidth.networks.two_layer import SourceNetworks, TargetPoint
+from infwidth.networks.sampling import run as sampling
+from infwidth.networks.sampling import state as chain_state
+from infwidth.networks.sampling.diagnostics import autocorrelation_time, drift, effective_samples
+from infwidth.networks.sampling.posterior import PosteriorBatch
+from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError

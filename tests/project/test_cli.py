@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from infwidth.cli import main
-from infwidth.io.config import load_config
+from infwidth.plan.config import load_config
 
 
 def invoke(*arguments):

@@ -10,7 +10,7 @@ from infwidth.io.tables import make_table, read_table, write_table
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.stages import collect
-from infwidth.stages.job import stage
+from infwidth.stages.parts.job import stage
 
 
 def command(body):

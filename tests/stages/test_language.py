@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from infwidth.io.atomic import write_arrays
 from infwidth.io.tables import read_table, select
 from infwidth.stages import language, text
-from infwidth.stages.language_variants import make_variant
+from infwidth.studies.language import make_variant
 
 SHAPE = {"vocabulary": 11, "context": 8, "model_width": 12, "layers": 2, "heads": 2, "activation": "relu"}
 RATES = {"learning_rate": 0.1, "backbone_rate": 0.003, "beta2": 0.999}

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from infwidth.io.atomic import read_arrays, write_arrays
-from infwidth.io.config import resolve_config
-from infwidth.io.plan import Plan, as_argument
 from infwidth.io.tables import read_table, select
+from infwidth.plan.config import resolve_config
+from infwidth.plan.transfer import Plan, as_argument
 from infwidth.stages import data, source, target
-from infwidth.stages.network_batch import over_replicas, repeated
+from infwidth.stages.parts.batch import over_replicas, repeated
 
 
 def run(stage, params, inputs, outputs):

@@ -5,7 +5,7 @@ from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import bayes
-from infwidth.theory.linear_bayes import ridge_prediction, solve_posterior
+from infwidth.theory.linear.posterior import ridge_prediction, solve_posterior
 
 SETTINGS = {
     "activation": "linear",

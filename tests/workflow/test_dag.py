@@ -163,12 +163,12 @@ def test_the_sampler_reruns_its_networks_and_no_theory(project, edited):
 
 
 def test_a_study_reruns_alone(project, edited):
-    edited("src/infwidth/adam_ntk/limit_study.py", lambda text: text + "\n# edited\n")
+    edited("src/infwidth/studies/limit.py", lambda text: text + "\n# edited\n")
     assert project.planned() == {"study/limit", "collect/limit", "figure/adamstar_limit", "judge/limit"} | CLAIMS
 
 
 def test_the_transformer_reruns_language_studies_alone(project, edited):
-    edited("src/infwidth/networks/transformer.py", lambda text: text + "\n# edited\n")
+    edited("src/infwidth/networks/transformer/model.py", lambda text: text + "\n# edited\n")
     below = {"collect/lang", "figure/adamstar_width", "judge/lang"} | CLAIMS
     assert project.planned() == {"language/lang"} | below
 

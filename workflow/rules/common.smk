@@ -7,10 +7,10 @@ from snakemake.exceptions import WorkflowError
 
 try:
     from infwidth.io.closure import import_closure
-    from infwidth.io.config import load_schema, resolve_config
-    from infwidth.io.plan import Plan, as_argument
-    from infwidth.io.study_plan import StudyPlan
-    from infwidth.io.timing import announcement
+    from infwidth.plan.config import load_schema, resolve_config
+    from infwidth.plan.transfer import Plan, as_argument
+    from infwidth.plan.studies import StudyPlan
+    from infwidth.plan.timing import announcement
     from infwidth.numerics.checks import InputError
     from infwidth.tasks.image_sources import check_image_file
     from infwidth.tasks.text_sources import check_text_file
@@ -100,7 +100,7 @@ def shown_source_data(experiment, cell):
 
 
 def study_module(study):
-    return f"adam_ntk.{STUDIES.kind(study)}_study"
+    return f"studies.{STUDIES.kind(study)}"
 
 
 def study_images(study):

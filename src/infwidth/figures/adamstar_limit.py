@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.over_width import draw_over_width, fitted_power, last_times, log_values, looks, width_axis
-from infwidth.figures.style import new_figure
+from infwidth.figures.parts.over_width import draw_over_width, fitted_power, last_times, log_values, looks, width_axis
+from infwidth.figures.parts.style import new_figure
 from infwidth.io.tables import select
 
 LOSS_NAMES = {"squared": "squared error", "cross_entropy": "cross-entropy"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from infwidth.adam_ntk.variants import NO_MLP
 from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference
-from infwidth.figures.optimiser_looks import name_optimisers, optimiser_colours
-from infwidth.figures.style import draw_curve, log_ticks, new_figure, plain_numbers, side_by_side
-from infwidth.io.study_plan import NO_MLP
+from infwidth.figures.parts.optimiser_looks import name_optimisers, optimiser_colours
+from infwidth.figures.parts.style import draw_curve, log_ticks, new_figure, plain_numbers, side_by_side
 from infwidth.io.tables import select
 
 BASE = "adam_star"

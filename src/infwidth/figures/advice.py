@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from infwidth.figures.style import coupling_axis, coupling_name, new_figure
+from infwidth.figures.parts.style import coupling_axis, coupling_name, new_figure
 from infwidth.numerics.status import Status
 
 
@@ -18,7 +18,7 @@ def draw(table: pd.DataFrame, smaller: pd.DataFrame, recommended: float | None, 
     """Return the figure; couplings without an answer are left out and named.
 
     Args:
-        table: see ``Advice.table`` of infwidth.analysis.advice.
+        table: see ``Advice.table`` of infwidth.applied.advice.
         smaller: see ``Advice.smaller``.
         recommended: δ, or None.
         label: the data's name.

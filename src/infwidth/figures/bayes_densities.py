@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.style import colours, coupling_axis, coupling_name, draw_curve, name_looks, new_figure
+from infwidth.figures.parts.style import colours, coupling_axis, coupling_name, draw_curve, name_looks, new_figure
 from infwidth.io.tables import select
 
 READS_ARRAYS = True

@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import at_last_time, mean_over_seeds
-from infwidth.figures.style import across, colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
+from infwidth.figures.parts.style import (
+    across,
+    colours,
+    coupling_axis,
+    draw_curve,
+    name_looks,
+    new_figure,
+    side_by_side,
+)
 from infwidth.io.tables import select
 
 METRICS = {"kernel_alignment": "kernel–task alignment", "centred_kernel_alignment": "centred alignment"}

@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference
-from infwidth.figures.style import across, colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
+from infwidth.figures.parts.style import (
+    across,
+    colours,
+    coupling_axis,
+    draw_curve,
+    name_looks,
+    new_figure,
+    side_by_side,
+)
 from infwidth.io.tables import select
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference
-from infwidth.figures.style import (
+from infwidth.figures.parts.style import (
     colours,
     coupling_name,
     draw_curve,

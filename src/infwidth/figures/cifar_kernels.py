@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.figures.style import coupling_name, new_figure
+from infwidth.figures.parts.style import coupling_name, new_figure
 from infwidth.io.tables import select
 
 READS_ARRAYS = True

@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.style import colours, coupling_name, draw_curve, log_ticks, name_looks, new_figure, side_by_side
+from infwidth.figures.parts.style import (
+    colours,
+    coupling_name,
+    draw_curve,
+    log_ticks,
+    name_looks,
+    new_figure,
+    side_by_side,
+)
 from infwidth.io.tables import select
 
 READS_ARRAYS = True

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from infwidth.analysis.coupling_choice import CRITERIA, choices
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.style import colours, coupling_axis, draw_curve, new_figure
+from infwidth.figures.parts.style import colours, coupling_axis, draw_curve, new_figure
 from infwidth.io.tables import select
 
 NAMES = {"leave_one_out": "leave-one-out", "log_evidence_density": "evidence"}

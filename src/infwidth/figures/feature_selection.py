@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.over_width import draw_over_width, looks, width_axis
-from infwidth.figures.style import new_figure
+from infwidth.figures.parts.over_width import draw_over_width, looks, width_axis
+from infwidth.figures.parts.style import new_figure
 from infwidth.io.tables import select
 
 LABELS = {"aligned_mass": "mean cos² to the target,\nby the power carried", "test_loss": "test loss"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.figures.delta_panels import draw_delta
+from infwidth.figures.parts.over_coupling import draw_delta
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

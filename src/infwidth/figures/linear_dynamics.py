@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.figures.dynamics import draw_dynamics
+from infwidth.figures.parts.over_time import draw_dynamics
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import at_last_time, mean_over_seeds, widest
-from infwidth.figures.over_width import draw_over_width, log_values, looks, width_axis
-from infwidth.figures.style import new_figure
+from infwidth.figures.parts.over_width import draw_over_width, log_values, looks, width_axis
+from infwidth.figures.parts.style import new_figure
 from infwidth.io.tables import select
 
 SUPPORT_NAMES = {

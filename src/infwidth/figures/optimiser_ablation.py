@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.over_width import log_values, looks
-from infwidth.figures.style import new_figure
+from infwidth.figures.parts.over_width import log_values, looks
+from infwidth.figures.parts.style import new_figure
 from infwidth.io.tables import select
 
 LABELS = {"test_loss": "test loss", "test_error": "test error"}

@@ -9,11 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.networks.exponential_flow import DEFAULT_SAFETY, FlowBatch, FlowOutcome, decay_factor, integrate
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
-from infwidth.networks.starts import Starts, target_batch
-from infwidth.networks.subspace import training_span
-from infwidth.networks.two_layer import (
+from infwidth.networks.two_layer.ensemble import (
     Progress,
     SourceNetworks,
     TargetPoint,
@@ -26,6 +23,9 @@ from infwidth.networks.two_layer import (
     predict,
     target_data,
 )
+from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, FlowBatch, FlowOutcome, decay_factor, integrate
+from infwidth.networks.two_layer.span import training_span
+from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status

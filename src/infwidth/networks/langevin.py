@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.networks.posterior import PosteriorBatch
-from infwidth.networks.posterior_moments import MomentCollector, Moments, PosteriorSamples
-from infwidth.networks.posterior_span import OutsideSpan, coordinates
-from infwidth.networks.sampling import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCEPTANCE, sample
+from infwidth.networks.sampling.moments import MomentCollector, Moments, PosteriorSamples
+from infwidth.networks.sampling.posterior import PosteriorBatch
+from infwidth.networks.sampling.run import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCEPTANCE, sample
+from infwidth.networks.sampling.span import OutsideSpan, coordinates
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
-from infwidth.networks.subspace import training_span
-from infwidth.networks.two_layer import (
+from infwidth.networks.two_layer.ensemble import (
     Progress,
     SourceNetworks,
     TargetPoint,
@@ -27,6 +26,7 @@ from infwidth.networks.two_layer import (
     per_chunk,
     target_data,
 )
+from infwidth.networks.two_layer.span import training_span
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import check_choice, check_count, check_number
 from infwidth.tasks.transfer_task import TransferTask

@@ -6,7 +6,7 @@ import json
 
 from infwidth.analysis.claims import Verdict, as_markdown
 from infwidth.io.atomic import atomic_file, write_json
-from infwidth.stages.job import Job, stage
+from infwidth.stages.parts.job import Job, stage
 
 
 @stage

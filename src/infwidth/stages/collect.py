@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from infwidth.io.arrays import join_entries
 from infwidth.io.atomic import read_arrays, write_arrays
-from infwidth.io.entries import join_entries
 from infwidth.io.tables import read_table, write_table
-from infwidth.stages.job import Job, stage
+from infwidth.stages.parts.job import Job, stage
 
 
 @stage

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from infwidth.io.atomic import write_arrays
-from infwidth.stages.job import Job, stage
+from infwidth.stages.parts.job import Job, stage
 
 # The source half of a task does not depend on its target's arguments, so any will do where it alone is wanted.
 _ANY_TARGET = {

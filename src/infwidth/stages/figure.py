@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from infwidth.figures.drawing import draw_figure
-from infwidth.stages.job import Job, stage
+from infwidth.figures.draw import draw_figure
+from infwidth.stages.parts.job import Job, stage
 
 
 @stage

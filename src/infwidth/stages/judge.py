@@ -5,7 +5,7 @@ from __future__ import annotations
 from infwidth.analysis.claims import judge, load_claims
 from infwidth.io.atomic import write_json
 from infwidth.io.tables import read_table
-from infwidth.stages.job import Job, stage
+from infwidth.stages.parts.job import Job, stage
 
 
 @stage

@@ -13,11 +13,11 @@ from infwidth.io.atomic import read_arrays
 from infwidth.io.checkpoints import Checkpoint, digest_files
 from infwidth.io.closure import import_closure
 from infwidth.io.tables import make_table, write_table
-from infwidth.networks.language_training import TrainingHistory, train
+from infwidth.networks.transformer.training import TrainingHistory, train
 from infwidth.numerics.seeds import derive_seed
-from infwidth.stages.job import Job, stage
-from infwidth.stages.language_variants import make_variant
-from infwidth.stages.network_batch import resolve_device
+from infwidth.stages.parts.batch import resolve_device
+from infwidth.stages.parts.job import Job, stage
+from infwidth.studies.language import make_variant
 from infwidth.tasks.text import PARTS, TextTask
 
 CURVE_POINTS, SWEEP_POINTS = 10, 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from infwidth.io.atomic import write_arrays
-from infwidth.stages.job import Job, stage
+from infwidth.stages.parts.job import Job, stage
 from infwidth.tasks.image_sources import load_images
 from infwidth.tasks.image_tasks import check_pool
 

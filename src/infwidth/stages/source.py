@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from infwidth.io.atomic import read_arrays
 from infwidth.numerics.status import Status, UnconvergedError
-from infwidth.stages.job import Job, stage
-from infwidth.stages.network_batch import batch_options, repeated, save_source, trainer
+from infwidth.stages.parts.batch import batch_options, repeated, save_source, trainer
+from infwidth.stages.parts.job import Job, stage
 
 
 @stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from infwidth.io.tables import make_table, write_table
-from infwidth.stages.job import Job, stage
+from infwidth.stages.parts.job import Job, stage
 
 
 @stage
@@ -13,7 +13,7 @@ def main(job: Job) -> None:
     """Write the study's rows of the table."""
     p = job.params
     # imported by name, so that the workflow can let a cell depend on its own study alone
-    study = importlib.import_module(f"infwidth.adam_ntk.{p['study']}_study")
+    study = importlib.import_module(f"infwidth.studies.{p['study']}")
     show, rows = job.progress(), []
     for done, (seed, root) in enumerate(p["seeds"].items()):
         found = study.run(seed=root, **p["settings"], progress=lambda part, d=done: show((d + part) / len(p["seeds"])))

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from infwidth.analysis.observables import classification_error, expected_squared_error, mean_squared_error
 from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.io.tables import make_table, write_table
-from infwidth.networks.two_layer import TargetPoint
+from infwidth.networks.two_layer.ensemble import TargetPoint
+from infwidth.numerics.losses import classification_error, expected_squared_error, mean_squared_error
 from infwidth.numerics.status import Status, worst
-from infwidth.stages.job import Job, stage
-from infwidth.stages.network_batch import batch_options, load_source, over_replicas, repeated, trainer
-from infwidth.stages.points import SOURCE_COLUMNS, lines_of, rows_over_time
-from infwidth.stages.recorder import Recorder
+from infwidth.stages.parts.batch import batch_options, load_source, over_replicas, repeated, trainer
+from infwidth.stages.parts.job import Job, stage
+from infwidth.stages.parts.lines import SOURCE_COLUMNS, lines_of, rows_over_time
+from infwidth.stages.parts.recorder import Recorder
 
 
 @stage

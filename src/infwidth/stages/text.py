@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infwidth.io.atomic import write_arrays
-from infwidth.stages.job import Job, stage
+from infwidth.stages.parts.job import Job, stage
 from infwidth.tasks.text import PARTS, text_task
 
 

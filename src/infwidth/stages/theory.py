@@ -9,12 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from infwidth.analysis.observables import classification_error
 from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.io.tables import make_table, write_table
+from infwidth.numerics.losses import classification_error
 from infwidth.numerics.status import Status
-from infwidth.stages.job import Job, stage
-from infwidth.stages.points import SOURCE_COLUMNS, lines_of, rows_over_time
+from infwidth.stages.parts.job import Job, stage
+from infwidth.stages.parts.lines import SOURCE_COLUMNS, lines_of, rows_over_time
 from infwidth.tasks.transfer_task import TransferTask
 
 
@@ -29,7 +29,7 @@ def main(job: Job) -> None:
     recorder = None
     if p["representation"]:
         # imported here: it reads torch, which the linear theory does without
-        from infwidth.stages.recorder import Recorder
+        from infwidth.stages.parts.recorder import Recorder
 
         recorder = Recorder(p["activation"], p["settings"].get("target_times", [math.nan]))
     for index, seed in enumerate(target["seeds"]):

@@ -11,9 +11,9 @@ import numpy as np
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.arguments import Designs, check_activation, check_couplings, mean_squared_error
-from infwidth.theory.concave_dual import Design, Potential
-from infwidth.theory.linear_bayes import LinearPosterior, ridge_prediction, solve_posterior
+from infwidth.theory.linear.concave_dual import Design, Potential
+from infwidth.theory.linear.posterior import LinearPosterior, ridge_prediction, solve_posterior
+from infwidth.theory.problem import Designs, check_activation, check_couplings, mean_squared_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,7 +140,7 @@ def solve(
     default = 100 if activation == "linear" else 300
     max_iterations = check_count("max_iterations", default if max_iterations is None else max_iterations)
     if activation != "linear":
-        from infwidth.theory.population_solution import solve_population  # torch takes a second to import
+        from infwidth.theory.posterior.solve import solve_population  # torch takes a second to import
 
         points = solve_population(
             task,

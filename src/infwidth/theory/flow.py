@@ -11,8 +11,8 @@ import numpy as np
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.arguments import Designs, check_activation, check_couplings, check_times, mean_squared_error
-from infwidth.theory.linear_flow import Course, Training, source_moment, target_course
+from infwidth.theory.linear.course import Course, Training, source_moment, target_course
+from infwidth.theory.problem import Designs, check_activation, check_couplings, check_times, mean_squared_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -152,7 +152,7 @@ def solve(
         for name, value in (("source_strength", source_strength), ("target_strength", target_strength))
     ]
     if activation != "linear":
-        from infwidth.theory.particle_solution import solve_particles  # torch takes a second to import
+        from infwidth.theory.dynamics.solve import solve_particles  # torch takes a second to import
 
         for name, time in (("source_time", source_end), ("target_times", times[-1])):
             if np.isinf(time):

@@ -1,0 +1,1 @@
+"""The theory on a user's own data."""

@@ -1,0 +1,1 @@
+"""Two-layer networks sampled from their posterior."""

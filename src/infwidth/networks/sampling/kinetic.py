@@ -1,0 +1,94 @@
+"""Kinetic (underdamped) Langevin dynamics: friction between the half rotations of docs/theory.md §1's posteriors.
+
+Friction is an exact Ornstein–Uhlenbeck step between two half rotations: the order that leaves Gaussian positions
+nearly unbiased. Overdamped Euler–Langevin moves by √step and must resolve the stiffest likelihood mode, 1/λ_max ~
+10⁻³ per step against 1/√λ_max here, with a bias of first order.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from infwidth.networks.sampling.records import Records, Schedule
+from infwidth.networks.sampling.state import Chains
+
+STRIDE = 4
+"""Steps between friction refreshes and monitor readings; noise costs as much as a step."""
+PROBE_INTERVAL = 8
+"""Steps between refreshes of the curvature during burn-in."""
+SETTLING = 64
+"""First steps, in which the curvature grows fast and is refreshed every time."""
+EXPLOSION = 10.0
+"""Rise of the energy, over its start plus the thermostat's share, that counts as an explosion."""
+
+
+def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
+    """Run chains to the end of their schedule, filling their rows of the records; return those that exploded.
+
+    The step follows the curvature during burn-in and is fixed afterwards.
+    """
+    collector, burn_in_time, rounding = schedule.collector, schedule.burn_in_time, 1e-9
+    like, lost = state.curvature, []
+    collected, elapsed = torch.zeros_like(state.chains), torch.zeros_like(like)
+    h = state.step(schedule.safety)
+    ceiling = EXPLOSION * (1 + state.energy())
+    state.kick(h / 2)
+    for iteration in itertools.count(1):
+        stir, probing = iteration % STRIDE == 0, iteration % PROBE_INTERVAL == 0 or iteration <= SETTLING
+        burning = elapsed < burn_in_time
+        state.drift(h, stir)
+        state.evaluate(probing)
+        state.kick(h)
+        if burning.any():
+            state.cool(burning)
+        elapsed = elapsed + h
+        if probing:
+            h = torch.where(burning, state.step(schedule.safety), h)
+        spacing = schedule.sampling_time / schedule.samples
+        due = ~burning & (elapsed - burn_in_time >= (collected + 1) * spacing - rounding)
+        if collector is not None and due.any():
+            w, weights = state.posterior.weights(state.v, state.z)
+            for k in due.nonzero()[:, 0].tolist():
+                collector.add(int(state.chains[k]), int(collected[k]), w[k], weights[k], state.forces.output[k])
+        collected = collected + due.long()
+        ended = elapsed >= schedule.duration - rounding
+        if stir:
+            records.read(state, ~burning)
+            exploded = ~(state.energy() <= ceiling)  # NaN explodes too
+            ended |= exploded
+            lost += state.chains[exploded].tolist()
+            if schedule.progress is not None:
+                left = float((1 - elapsed / schedule.duration).clamp(min=0).sum())
+                schedule.progress(1.0 - left / len(records.steps))
+        if ended.any():
+            records.end(state, ended, iteration)
+            keep = (~ended).nonzero()[:, 0]
+            if not len(keep):
+                break
+            state.select(keep)
+            collected, elapsed, h, ceiling = collected[keep], elapsed[keep], h[keep], ceiling[keep]
+    records.lose(lost)
+    return torch.tensor(lost, dtype=torch.long, device=like.device)
+
+
+def settle(state: Chains, duration: float, safety: float) -> Tensor:
+    """Let chains fall from their prior into the posterior for a time; return which exploded, a mask (K,)."""
+    elapsed, h = torch.zeros_like(state.curvature), state.step(safety)
+    ceiling = EXPLOSION * (1 + state.energy())
+    everyone = torch.ones_like(h, dtype=torch.bool)
+    state.kick(h / 2)
+    for iteration in itertools.count(1):
+        probing = iteration % PROBE_INTERVAL == 0 or iteration <= SETTLING
+        state.drift(h, iteration % STRIDE == 0)
+        state.evaluate(probing)
+        state.kick(h)
+        state.cool(everyone)
+        elapsed = elapsed + h
+        if probing:
+            h = state.step(safety)
+        h = torch.where(elapsed < duration, h, 0.0)  # those that have arrived wait
+        if not h.any():
+            return ~(state.energy() <= ceiling)

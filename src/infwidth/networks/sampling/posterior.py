@@ -1,0 +1,47 @@
+"""Posteriors of two-layer networks in whitened coordinates z = √L (W − m), v = √λ_w w (docs/theory.md §1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infwidth.networks.two_layer.ensemble import Batch, Response, respond
+from infwidth.numerics.activations import Activation
+
+
+@dataclass(frozen=True)
+class PosteriorBatch(Batch):
+    """K posteriors ∝ exp(−½βγ²N Σ(f−y)² − ½λ_w|w|² − ½L|W − m|²).
+
+    Attributes:
+        mean: m, (K, N, D), or None where it is 0.
+        inputs: x/√D, (K, P, D).
+        labels: y, (K, P).
+        strength: γ, (K,).
+        inverse_temperature: β, (K,).
+        readout_precision: λ_w, (K,).
+        hidden_precision: L = λ_W + δ, (K,); inf freezes W at m.
+    """
+
+    mean: Tensor | None
+    inputs: Tensor
+    labels: Tensor
+    strength: Tensor
+    inverse_temperature: Tensor
+    readout_precision: Tensor
+    hidden_precision: Tensor
+
+    def weights(self, v: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return w (K, N) and W (K, N, D) from whitened coordinates."""
+        scale = self.hidden_precision.rsqrt()[:, None, None]
+        hidden = z * scale if self.mean is None else torch.addcmul(self.mean, z, scale)
+        return v * self.readout_precision.rsqrt()[:, None], hidden
+
+    def evaluate(self, v: Tensor, z: Tensor, activation: Activation, vector: Tensor | None = None) -> Response:
+        """Return outputs and forces; the probe is the likelihood's whitened Gauss–Newton matrix times vector."""
+        w, hidden = self.weights(v, z)
+        scales = (self.inverse_temperature / self.readout_precision, self.inverse_temperature / self.hidden_precision)
+        probe = None if vector is None else (vector, *scales)
+        return respond(w, hidden, self.inputs, self.labels, self.strength, activation, probe)

@@ -1,0 +1,87 @@
+"""What a run of chains is asked for and what it leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infwidth.networks.sampling.state import Chains
+from infwidth.networks.two_layer.ensemble import Progress
+
+MONITORS = 4
+
+
+class Collector(Protocol):
+    """Takes the samples of every chain."""
+
+    def reset(self, chain: int) -> None:
+        """Forget what ``chain`` gave: it restarts."""
+
+    def add(self, chain: int, number: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
+        """Take the sample of that number: w (N,), W (N, D), f on the training inputs (P,)."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long chains run.
+
+    Attributes:
+        burn_in_time: time discarded, > 0, in units where the prior's oscillators have frequency 1.
+        sampling_time: time sampled, > 0, likewise.
+        samples: samples handed to the collector, as evenly spaced over ``sampling_time`` as the sampler can.
+        safety: step as a fraction of the stability limit; of HMC, where its adaptation starts.
+        target_acceptance: share of HMC's trajectories to accept.
+        collector: takes the samples.
+        progress: called with the fraction of time done, 0 … 1.
+    """
+
+    burn_in_time: float
+    sampling_time: float
+    samples: int
+    safety: float
+    target_acceptance: float
+    collector: Collector | None
+    progress: Progress
+
+    @property
+    def duration(self) -> float:
+        """Burn-in and sampling together."""
+        return self.burn_in_time + self.sampling_time
+
+
+class Records:
+    """What K chains leave: final weights, steps taken, readings of the monitors, acceptance."""
+
+    def __init__(self, total: int, shape: tuple[int, int], like: Tensor):
+        self.readout = like.new_full((total, shape[0]), torch.nan)
+        self.hidden = like.new_full((total, *shape), torch.nan)
+        self.steps, self.acceptance = np.zeros(total, dtype=int), np.full(total, np.nan)
+        self.readings: list[list[np.ndarray]] = [[] for _ in range(total)]
+
+    def reset(self, chain: int) -> None:
+        """Forget a chain: it restarts."""
+        self.readings[chain] = []
+
+    def read(self, state: Chains, chosen: Tensor) -> None:
+        """Read the monitors of the chosen rows of the state, a mask."""
+        values = state.monitors().cpu().numpy().astype(np.float64)
+        for row in chosen.nonzero()[:, 0].tolist():
+            self.readings[int(state.chains[row])].append(values[row])
+
+    def series(self, chain: int) -> np.ndarray:
+        """A chain's readings, (n, MONITORS)."""
+        return np.array(self.readings[chain]).reshape(-1, MONITORS)
+
+    def end(self, state: Chains, ended: Tensor, steps: int) -> None:
+        """Keep the weights of the rows that ended, a mask."""
+        rows = state.chains[ended]
+        self.readout[rows], self.hidden[rows] = state.posterior.select(ended).weights(state.v[ended], state.z[ended])
+        self.steps[rows.cpu().numpy()] = steps
+
+    def lose(self, chains: list[int]) -> None:
+        """Chains that exploded have no weights."""
+        self.readout[chains] = self.hidden[chains] = torch.nan

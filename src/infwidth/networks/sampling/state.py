@@ -1,0 +1,149 @@
+"""Chains of posterior sampling: their state in whitened coordinates, and the moves that samplers put together.
+
+In whitened coordinates z = √L (W − m), m = δW̄/L, and v = √λ_w w the prior is a standard normal, so with unit
+masses its part of the motion is a rotation by the time elapsed, exact at any step and any δ. Only the likelihood
+is split off, as kicks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from infwidth.networks.sampling.posterior import PosteriorBatch
+from infwidth.networks.two_layer.ensemble import Response, draw, probe_vector
+from infwidth.numerics.activations import Activation
+from infwidth.numerics.seeds import derive_seed
+
+FRICTION = 1.0
+"""Friction per unit of time: the prior's oscillators have frequency 1, and relax fastest near it."""
+HOT = 1.5
+"""Kinetic energy, in units of its equilibrium value, above which burning-in chains are cooled to it."""
+
+
+def rotate(position: Tensor, momentum: Tensor, angle: Tensor) -> None:
+    """Move unit oscillators exactly by a time ``angle`` (broadcast), in place."""
+    cosine, sine = angle.cos(), angle.sin()
+    turned = position * sine
+    position.mul_(cosine).addcmul_(momentum, sine)
+    momentum.mul_(cosine).sub_(turned)
+
+
+class Noise:
+    """Standard normals per seed: chains of one seed share them, so that points differ by less than chains do."""
+
+    def __init__(self, seeds: Sequence[int], purpose: str, like: Tensor):
+        unique = {seed: number for number, seed in enumerate(dict.fromkeys(seeds))}
+        self.like, self.purpose, self.unique = like, purpose, list(unique)
+        self.body = torch.tensor([unique[seed] for seed in seeds], device=like.device)
+        self.generators = [
+            torch.Generator(like.device).manual_seed(derive_seed(seed, f"{purpose} noise")) for seed in unique
+        ]
+
+    def normals(self, shape: tuple[int, ...], chains: Tensor) -> Tensor:
+        """Return fresh normals for the chains of those indices, (len(chains), *shape)."""
+        # Drawn in single precision: twice as fast, and only the last digits of the noise differ.
+        device = self.like.device
+        drawn = [torch.randn(shape, generator=g, device=device, dtype=torch.float32) for g in self.generators]
+        return torch.stack(drawn).to(self.like.dtype)[self.body[chains]]
+
+    def own(self, chain: int) -> torch.Generator:
+        """A random stream for one chain alone; chains of one seed get equal ones."""
+        seed = self.unique[int(self.body[chain])]
+        return torch.Generator(self.like.device).manual_seed(derive_seed(seed, f"{self.purpose} trajectories"))
+
+    def initial(self, shape: tuple[int, ...], what: str) -> Tensor:
+        """Return the normals that chains start from, (K, *shape)."""
+        return torch.stack([draw(shape, seed, f"{self.purpose} {what}", self.like) for seed in self.unique])[self.body]
+
+
+class Chains:
+    """State of the chains still running, and the moves of kinetic Langevin dynamics on it."""
+
+    def __init__(self, posterior: PosteriorBatch, width: int, noise: Noise, chains: Tensor, activation: Activation):
+        self.posterior, self.activation, self.noise = posterior, activation, noise
+        self.chains = chains  # rows of the whole batch
+        shape = (width, posterior.inputs.shape[-1])
+        self.v, self.pv = (noise.initial(shape[:1], what)[chains] for what in ("readout", "readout momentum"))
+        self.z, self.pz = (noise.initial(shape, what)[chains] for what in ("hidden", "hidden momentum"))
+        self.vector = probe_vector(posterior.inputs).contiguous()
+        for _ in range(12):
+            self.evaluate(probing=True)
+        self.since = torch.zeros_like(posterior.strength)  # time since the last friction
+
+    def evaluate(self, probing: bool) -> None:
+        """Refresh forces and, if ``probing``, the estimate of λ_max."""
+        self.forces = self.posterior.evaluate(self.v, self.z, self.activation, self.vector if probing else None)
+        if probing:
+            self.curvature = torch.linalg.vector_norm(self.forces.probe, dim=1)
+            self.vector = self.forces.probe / self.curvature[:, None].clamp(min=torch.finfo(self.v.dtype).tiny)
+
+    def step(self, safety: float) -> Tensor:
+        """Return safety × the stability limit 2/√(1 + λ_max), at most a radian of the prior's rotation, (K,)."""
+        return (2 * safety * (1 + self.curvature).rsqrt()).clamp(max=1.0)
+
+    def kick(self, step: Tensor) -> None:
+        """Add step × the likelihood's force to the momenta."""
+        posterior = self.posterior
+        push = step * posterior.inverse_temperature * posterior.strength
+        self.pv.addcmul_((push * posterior.readout_precision.rsqrt())[:, None], self.forces.readout_force)
+        self.pz.addcmul_((push * posterior.hidden_precision.rsqrt())[:, None, None], self.forces.hidden_force)
+
+    def turn(self, step: Tensor) -> None:
+        """Move along the prior for a time ``step``."""
+        rotate(self.v, self.pv, step[:, None])
+        rotate(self.z, self.pz, step[:, None, None])
+
+    def drift(self, step: Tensor, stir: bool) -> None:
+        """Move along the prior for a time ``step``, with the friction due since the last in the middle."""
+        self.since = self.since + step
+        if not stir:
+            self.turn(step)
+            return
+        self.turn(step / 2)
+        keep, noise = torch.exp(-FRICTION * self.since), (-torch.expm1(-2 * FRICTION * self.since)).sqrt()
+        for momentum in (self.pv, self.pz):
+            form = (-1, *[1] * (momentum.ndim - 1))
+            fresh = self.noise.normals(tuple(momentum.shape[1:]), self.chains)
+            momentum.mul_(keep.view(form)).addcmul_(fresh, noise.view(form))
+        self.since = torch.zeros_like(self.since)
+        self.turn(step / 2)
+
+    def cool(self, chosen: Tensor) -> None:
+        """Scale back the momenta of chosen chains hotter than HOT: falling into the posterior heats them."""
+        _, width, dimension = self.z.shape
+        heat = (self.pv.square().sum(1) + self.pz.square().sum((1, 2))) / (width * (dimension + 1))
+        factor = torch.where(chosen & (heat > HOT), heat.rsqrt(), 1.0)
+        self.pv.mul_(factor[:, None])
+        self.pz.mul_(factor[:, None, None])
+
+    def energy(self) -> Tensor:
+        """Return the total energy per degree of freedom, in units of ½, (K,)."""
+        posterior, (_, width, dimension) = self.posterior, self.z.shape
+        fit = (self.forces.output - posterior.labels).square().sum(1)
+        fit = fit * posterior.inverse_temperature * posterior.strength**2 * width
+        rest = sum(part.square().flatten(1).sum(1) for part in (self.v, self.z, self.pv, self.pz))
+        return (fit + rest) / (width * (dimension + 1))
+
+    def exact_energy(self) -> Tensor:
+        """Return the Hamiltonian, summed in double precision, (K,)."""
+        posterior, width = self.posterior, self.z.shape[1]
+        fit = (self.forces.output.double() - posterior.labels).square().sum(1)
+        fit = fit * posterior.inverse_temperature * posterior.strength**2 * width
+        rest = sum(part.square().flatten(1).sum(1, dtype=torch.float64) for part in (self.v, self.z, self.pv, self.pz))
+        return 0.5 * (fit + rest)
+
+    def monitors(self) -> Tensor:
+        """Return the scalars by which mixing is judged: training loss, fit, |v|² and |z|² a coordinate, (K, 4)."""
+        output, labels = self.forces.output, self.posterior.labels
+        loss, fit = (output - labels).square().mean(1), (output * labels).mean(1)
+        return torch.stack([loss, fit, self.v.square().mean(1), self.z.square().mean((1, 2))], 1)
+
+    def select(self, keep: Tensor) -> None:
+        """Go on with the chains of those indices alone."""
+        self.posterior = self.posterior.select(keep)
+        self.forces = Response(*(value if value is None else value[keep] for value in self.forces))
+        for name in ("chains", "v", "pv", "z", "pz", "vector", "curvature", "since"):
+            setattr(self, name, getattr(self, name)[keep])

@@ -1,0 +1,1 @@
+"""Decoder-only transformers with exchangeable MLP readouts, and their training."""

@@ -1,0 +1,1 @@
+"""From a configuration to jobs: the validated configuration, cells, times, references."""

@@ -1,0 +1,89 @@
+"""From a configuration to the jobs of ADAM* studies: their cells and parameters, as plan.py has them of transfer.
+
+A language study has a cell for each way to train the blocks' readouts at each width, so that adding one trains nothing
+else; any other study has a cell for each group of seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NO_MLP
+from infwidth.numerics.seeds import derive_seed
+
+
+def seed_groups(total: int, size: int) -> dict[str, list[int]]:
+    """Return the seeds 0 … total − 1 in groups of at most ``size``, by the groups' names: ``seeds=0-7``, …."""
+    groups = [list(range(first, min(first + size, total))) for first in range(0, total, size)]
+    return {f"seeds={group[0]}-{group[-1]}": group for group in groups}
+
+
+class StudyPlan:
+    """The cells of the ADAM* studies of a resolved configuration.
+
+    Args:
+        config: what :func:`infwidth.plan.config.resolve_config` returns.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.config = config
+
+    def kind(self, study: str) -> str:
+        """What is studied: ``language``, ``limit``, …: a key of the schema's ``study``."""
+        return next(iter(self.config["adam_ntk"][study]["study"]))
+
+    def cells(self, study: str) -> list[str]:
+        """Names of the study's jobs."""
+        if self.kind(study) != "language":
+            return list(self._seed_cells(study))
+        return list(self._language_cells(study))
+
+    def parameters(self, study: str, cell: str) -> dict[str, Any]:
+        """Parameters of one job."""
+        common = {"experiment": study, "cell": cell, "study": self.kind(study), "settings": self._settings(study)}
+        if self.kind(study) != "language":
+            seeds = self._seed_cells(study)[cell]
+            return common | {"seeds": {seed: self._seed(study, seed, "study") for seed in seeds}}
+        (optimiser, width), settings = self._language_cells(study)[cell], dict(self._settings(study))
+        rates = settings.pop("learning_rates")
+        for key in ("width", "tokenizer", "vocabulary", "optimisers"):
+            settings.pop(key, None)
+        seeds = range(self.config["adam_ntk"][study]["seeds"])
+        return common | {
+            "settings": settings,
+            "optimiser": optimiser,
+            "width": "inf" if width == math.inf else width,  # JSON has no infinity
+            "learning_rates": rates.get(optimiser, []),
+            "seeds": {seed: self._seed(study, seed, "model") for seed in seeds},
+            "sweep_seed": self._seed(study, "sweep", "model"),
+            "device": self.config["device"],
+        }
+
+    def text_parameters(self, study: str) -> dict[str, Any]:
+        """Parameters of the job that reads a language study's text and splits it into tokens."""
+        settings = self._settings(study)
+        keys = ("tokenizer", "vocabulary", "context")
+        return {"experiment": study, **self.config["text"], **{key: settings[key] for key in keys}}
+
+    def _settings(self, study: str) -> dict[str, Any]:
+        settings = dict(self.config["adam_ntk"][study]["study"][self.kind(study)])
+        if settings.get("dataset") == "images":  # those the transfer experiments learn
+            settings |= {"dataset": self.config["images"]["dataset"], "dataset_path": self.config["images"]["path"]}
+        return settings
+
+    def _seed_cells(self, study: str) -> dict[str, list[int]]:
+        return seed_groups(*(self.config["adam_ntk"][study][key] for key in ("seeds", "seeds_per_job")))
+
+    def _language_cells(self, study: str) -> dict[str, tuple[str, float | None]]:
+        settings = self._settings(study)
+        cells: dict[str, tuple[str, float | None]] = {NO_MLP: (NO_MLP, None)} if settings["no_mlp"] else {}
+        for optimiser in settings["learning_rates"]:
+            for width in settings["width"]:
+                if width < math.inf or optimiser in KERNEL_OPTIMISERS:  # the others have no infinite width
+                    cells[f"{optimiser},width={width:.12g}"] = optimiser, width
+        return cells
+
+    def _seed(self, study: str, seed: int | str, purpose: str) -> int:
+        return derive_seed(self.config["seed"], study, seed, purpose)

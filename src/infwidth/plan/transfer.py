@@ -1,0 +1,239 @@
+"""From a configuration to cells: which jobs a study consists of, their files and their parameters.
+
+A cell is one point of an experiment's outer axes; its name spells out their values, so adding a value to a list
+renames nothing. Inner axes (δ, γ, controls, seeds of a group) are batched inside a job. Each job's parameters
+hold what it needs and nothing else: a changed key re-runs just the jobs whose parameters hold it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+from infwidth.numerics.seeds import derive_seed
+from infwidth.plan.config import selected
+from infwidth.plan.studies import StudyPlan, seed_groups
+
+Cell = dict[str, Any]
+
+
+class Plan:
+    """The cells of a resolved configuration.
+
+    Args:
+        config: what :func:`infwidth.plan.config.resolve_config` returns.
+
+    Attributes:
+        results: folder of all results; `results` for the default preset, else `results/<preset>`.
+        experiments: names of the transfer experiments that run.
+        studies: names of the ADAM* studies that run.
+        figures: figure → its experiments, for the figures all of whose experiments run.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.config = config
+        self.results = "results" if config["preset"] == "default" else f"results/{config['preset']}"
+        self.experiments = selected(config, "experiments")
+        self.studies = selected(config, "adam_ntk")
+        running = {*self.experiments, *self.studies}
+        self.figures = {f: es for f, es in config["figures"].items() if set(es) <= running}
+
+    def family(self, experiment: str) -> str:
+        """What the experiment learns: ``linear``, ``hermite`` or ``images``."""
+        return next(iter(self._experiment(experiment)["task"]))
+
+    def training(self, experiment: str) -> str:
+        """How it learns: ``bayes`` or ``flow``."""
+        return next(iter(self._experiment(experiment)["training"]))
+
+    def source_data_cells(self, experiment: str) -> dict[str, Cell]:
+        """Name → cell of each source data set: n_source and a group of seeds."""
+        return self._cells(experiment, {"n_source": self._task(experiment)["n_source"]})
+
+    def target_data_cells(self, experiment: str) -> dict[str, Cell]:
+        """Name → cell of each target data set."""
+        task = self._task(experiment)
+        axes = {"n_source": task["n_source"], "n_target": task["n_target"]}
+        if "overlap" in task:
+            axes["overlap"] = task["overlap"]
+        return self._cells(experiment, axes)
+
+    def source_cells(self, experiment: str) -> dict[str, Cell]:
+        """Name → cell of each batch of source networks; depends on source axes only. Empty where no width is named."""
+        settings = self._experiment(experiment)
+        axes = {"n_source": self._task(experiment)["n_source"]}
+        return self._cells(experiment, axes | {key: settings[key] for key in ("width", "source_strength")})
+
+    def network_cells(self, experiment: str) -> dict[str, Cell]:
+        """Name → cell of each batch of target networks: source axes and target axes."""
+        settings = self._experiment(experiment)
+        axes = self._target_axes(experiment)
+        return self._cells(experiment, axes | {key: settings[key] for key in ("width", "source_strength")})
+
+    def theory_cells(self, experiment: str) -> dict[str, Cell]:
+        """Name → cell of each theory solve; the theory knows no width. Empty where it is switched off."""
+        settings = self._experiment(experiment)
+        if not settings["theory"]:
+            return {}
+        return self._cells(experiment, self._target_axes(experiment) | {"source_strength": settings["source_strength"]})
+
+    def shows_representation(self, experiment: str) -> bool:
+        """Whether kernels and preactivations are recorded."""
+        return self._experiment(experiment)["representation"]
+
+    def project(self, cell: Cell, cells: Mapping[str, Cell]) -> str:
+        """Name of the cell among ``cells`` that ``cell`` builds on: the one that agrees on all axes they share."""
+        for name, other in cells.items():
+            if all(cell[axis] == value for axis, value in other.items()):
+                return name
+        raise KeyError(f"no cell among {list(cells)} agrees with {cell}")
+
+    def pool_parameters(self, experiment: str) -> dict[str, Any]:
+        """Parameters of the job that checks the images and keeps the classes and sizes the experiment needs."""
+        task = self._task(experiment)
+        return {
+            **self._label(experiment, "images"),
+            **self.config["images"],
+            "source_classes": task["source_classes"],
+            "target_classes": task["target_classes"],
+            "n_source": max(task["n_source"]),
+            "n_target": max(task["n_target"]),
+            "n_test": task["n_test"],
+        }
+
+    def data_parameters(self, experiment: str, cell_name: str, part: str) -> dict[str, Any]:
+        """Parameters of a data job; ``part`` is ``source`` or ``target``."""
+        cells = self.source_data_cells(experiment) if part == "source" else self.target_data_cells(experiment)
+        cell = cells[cell_name]
+        task = {**self._task(experiment), **{axis: value for axis, value in cell.items() if axis != "seeds"}}
+        if part == "source":  # nothing of the target may enter: every target shares this file
+            task = {key: value for key, value in task.items() if key not in _TARGET_KEYS}
+        return {
+            **self._label(experiment, cell_name),
+            "part": part,
+            "family": self.family(experiment),
+            "task": task,
+            "seeds": {seed: derive_seed(self.config["seed"], experiment, seed, "data") for seed in cell["seeds"]},
+        }
+
+    def source_parameters(self, experiment: str, cell_name: str) -> dict[str, Any]:
+        """Parameters of a job that trains or samples source networks."""
+        cell = self.source_cells(experiment)[cell_name]
+        settings = self._experiment(experiment)
+        training = settings["training"][self.training(experiment)]
+        if self.training(experiment) == "flow":
+            decay = training["source_weight_decay"]
+            training = {
+                "weight_decay": training["weight_decay"] if decay is None else decay,
+                "time": training["source_time"],
+            }
+        else:
+            training = {key: value for key, value in training.items() if key in _SOURCE_SAMPLING}
+        return {
+            **self._label(experiment, cell_name),
+            **self._networks(experiment, cell, "source"),
+            "activation": settings["activation"],
+            "source_strength": cell["source_strength"],
+            "width": cell["width"],
+            "settings": training,
+        }
+
+    def network_parameters(self, experiment: str, cell_name: str) -> dict[str, Any]:
+        """Parameters of a job that trains or samples target networks."""
+        cell = self.network_cells(experiment)[cell_name]
+        settings = self._experiment(experiment)
+        training = settings["training"][self.training(experiment)]
+        if self.training(experiment) == "flow":
+            training = {"weight_decay": training["weight_decay"], "times": training["target_times"]}
+        else:
+            training = {key: value for key, value in training.items() if key != "particles"}
+        return {
+            **self._label(experiment, cell_name),
+            **self._networks(experiment, cell, "target"),
+            **self._inner_axes(experiment),
+            "activation": settings["activation"],
+            "representation": settings["representation"],
+            "settings": training,
+            "axes": _without_seeds(cell),
+        }
+
+    def theory_parameters(self, experiment: str, cell_name: str) -> dict[str, Any]:
+        """Parameters of a job that solves the theory."""
+        cell = self.theory_cells(experiment)[cell_name]
+        settings = self._experiment(experiment)
+        training = dict(settings["training"][self.training(experiment)])
+        for key in ("sampler", "burn_in_time", "sampling_time"):  # the sampler's, not the theory's
+            training.pop(key, None)
+        if settings["activation"] == "linear":  # solved without particles
+            training = {key: value for key, value in training.items() if key not in ("particles", "replicas")}
+        return {
+            **self._label(experiment, cell_name),
+            **self._inner_axes(experiment),
+            "training": self.training(experiment),
+            "activation": settings["activation"],
+            "representation": settings["representation"],
+            "settings": training,
+            "axes": _without_seeds(cell),
+            "particle_seeds": {s: derive_seed(self.config["seed"], experiment, s, "theory") for s in cell["seeds"]},
+        }
+
+    def describe(self) -> str:
+        """One line: experiments and cells."""
+        cells = sum(len(self.network_cells(e)) or len(self.theory_cells(e)) for e in self.experiments)
+        cells += sum(len(StudyPlan(self.config).cells(study)) for study in self.studies)
+        names = [*self.experiments, *self.studies]
+        return f"{len(names)} experiments ({', '.join(names)}), {cells} cells"
+
+    def _experiment(self, experiment: str) -> Mapping[str, Any]:
+        return self.config["experiments"][experiment]
+
+    def _task(self, experiment: str) -> Mapping[str, Any]:
+        return self._experiment(experiment)["task"][self.family(experiment)]
+
+    def _target_axes(self, experiment: str) -> dict[str, list[Any]]:
+        task = self._task(experiment)
+        return {key: task[key] for key in ("n_source", "n_target", "overlap") if key in task}
+
+    def _cells(self, experiment: str, axes: Mapping[str, list[Any]]) -> dict[str, Cell]:
+        settings = self._experiment(experiment)
+        groups = seed_groups(settings["data_seeds"], settings["seeds_per_job"])
+        cells = {}
+        for *values, group in product(*axes.values(), groups):
+            cell = dict(zip(axes, values, strict=True))
+            spelt = [f"{axis}={value:.12g}" for axis, value in cell.items()]
+            cells[",".join([*spelt, group])] = {**cell, "seeds": groups[group]}
+        return cells
+
+    def _networks(self, experiment: str, cell: Cell, purpose: str) -> dict[str, Any]:
+        """How the networks of a job are made: device, precision and the seed of each, data sets outermost."""
+        settings = self._experiment(experiment)
+        root, replicas = self.config["seed"], range(settings["network_seeds"])
+        seeds = {s: [derive_seed(root, experiment, s, purpose, replica) for replica in replicas] for s in cell["seeds"]}
+        return {
+            "training": self.training(experiment),
+            "network_seeds": seeds,
+            "device": self.config["device"],
+            "precision": settings["precision"],
+        }
+
+    def _inner_axes(self, experiment: str) -> dict[str, Any]:
+        settings = self._experiment(experiment)
+        return {key: settings[key] for key in ("target_strength", "elastic_coupling", "controls")}
+
+    def _label(self, experiment: str, cell_name: str) -> dict[str, str]:
+        return {"experiment": experiment, "cell": cell_name}
+
+
+_SOURCE_SAMPLING = ("inverse_temperature", "prior_precision", "sampler", "burn_in_time")
+_TARGET_KEYS = ("overlap", "target_degree", "n_target", "n_test", "target_noise")
+
+
+def _without_seeds(cell: Cell) -> dict[str, Any]:
+    return {axis: value for axis, value in cell.items() if axis != "seeds"}
+
+
+def as_argument(parameters: Mapping[str, Any]) -> str:
+    """Parameters as the one line of JSON that a stage takes on its command line."""
+    return json.dumps(parameters, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,92 @@
+"""How a stage hands data sets and seeds to the networks: data sets outermost, network seeds innermost."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from infwidth.io.atomic import read_arrays, write_arrays
+from infwidth.networks.two_layer.ensemble import SourceNetworks
+from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import Status
+
+# training → module, and its functions for source and target; imported by name, so that the workflow can let a
+# cell depend on its own trainer alone
+_TRAINERS = {
+    "flow": ("infwidth.networks.gradient_flow", {"source": "train_source", "target": "train_target"}),
+    "bayes": ("infwidth.networks.langevin", {"source": "sample_source", "target": "sample_target"}),
+}
+
+
+def trainer(training: str, part: str) -> Callable[..., Any]:
+    """The function that trains or samples the source or target networks."""
+    module, functions = _TRAINERS[training]
+    return getattr(importlib.import_module(module), functions[part])
+
+
+def resolve_device(name: str) -> str:
+    """``auto`` is a CUDA device where there is one, else the CPU.
+
+    Raises:
+        InputError: a CUDA device is asked for and there is none.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device = {name!r}: expected a CUDA device, found none; set device: auto or cpu")
+    return name
+
+
+def batch_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Seeds, one for each network of the batch, dtype and device."""
+    return {
+        "seeds": [seed for seeds in params["network_seeds"].values() for seed in seeds],
+        "dtype": getattr(torch, params["precision"]),
+        "device": resolve_device(params["device"]),
+    }
+
+
+def save_source(path: Path, networks: SourceNetworks) -> None:
+    """Write source networks as an .npz."""
+    arrays = {"hidden": networks.hidden.cpu().numpy(), "readout": networks.readout.cpu().numpy()}
+    statuses = np.array([status.value for status in networks.status])
+    write_arrays(path, arrays | {"status": statuses, "steps": np.asarray(networks.steps)})
+
+
+def load_source(path: Path) -> SourceNetworks:
+    """Read what :func:`save_source` wrote, onto the CPU."""
+    saved = read_arrays(path)
+    return SourceNetworks(
+        hidden=torch.from_numpy(saved["hidden"]),
+        readout=torch.from_numpy(saved["readout"]),
+        status=tuple(Status(text) for text in saved["status"].tolist()),
+        steps=saved["steps"],
+    )
+
+
+def replicas(params: Mapping[str, Any]) -> int:
+    """Networks a data set."""
+    return len(next(iter(params["network_seeds"].values())))
+
+
+def repeated(params: Mapping[str, Any], *arrays: np.ndarray) -> list[np.ndarray]:
+    """Repeat arrays (data sets, …) to (networks, …): each data set once for every network seed."""
+    return [np.repeat(array, replicas(params), axis=0) for array in arrays]
+
+
+def over_replicas(params: Mapping[str, Any], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard error over a data set's networks; (networks, …) → two arrays (data sets, …).
+
+    One network a data set has no standard error: nan.
+    """
+    count = replicas(params)
+    grouped = values.reshape(-1, count, *values.shape[1:])
+    mean = grouped.mean(axis=1)
+    if count == 1:
+        return mean, np.full_like(mean, np.nan)
+    return mean, grouped.std(axis=1, ddof=1) / np.sqrt(count)

@@ -1,0 +1,1 @@
+"""Gradient flow of nonlinear networks: weighted particles of the mean-field dynamics."""

@@ -1,0 +1,147 @@
+"""Adaptive integration of the mean-field dynamics (7), each population at its own pace (docs/theory.md §2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infwidth.numerics.activations import Activation
+from infwidth.numerics.status import Status
+from infwidth.theory.dynamics.step import Geometry, ParticleFlow, Point, Populations, Snapshot, anchoring
+
+SHRINK, GROW, SAFETY = 0.3, 2.0, 0.9
+"""Bounds on the change of a step, and the fraction taken of the step that the error estimate allows."""
+SHORTEST = 1e-12
+"""A step below this fraction of the whole time means divergence."""
+
+
+@dataclass(frozen=True)
+class ParticleOutcome:
+    """How K populations' integration ended.
+
+    Attributes:
+        status: CONVERGED if all times were reached, STALLED if the evaluations ran out, DIVERGED if the step
+            size or the state left the range of floating-point numbers.
+        evaluations: right-hand sides computed, (K,).
+        residual: the largest estimate of one step's error, rms(f − f_pred)/rms(y), (K,).
+    """
+
+    status: tuple[Status, ...]
+    evaluations: Tensor
+    residual: Tensor
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what temporaries free; returned to the system each time, a step takes half as long again.
+
+    Freeing one large block raises malloc's dynamic thresholds to that block's size, for the process.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
+
+
+@torch.inference_mode()
+def integrate(
+    batch: Populations,
+    geometry: Geometry,
+    labels: Tensor,
+    times: Tensor,
+    record: Callable[[int, int, Snapshot], None],
+    *,
+    strength: float,
+    readout_decay: float,
+    activation: Activation,
+    rtol: float,
+    max_evaluations: int,
+    step: float | None = None,
+) -> ParticleOutcome:
+    """Integrate K populations along (7), each at its own pace, and record each at every time.
+
+    Args:
+        batch: the populations at time 0.
+        geometry: the training inputs.
+        labels: y, (P,).
+        times: increasing times ≥ 0, (T,); steps end exactly there.
+        record: called as record(population, time index, snapshot) when a population reaches a time.
+        strength: γ.
+        readout_decay: λ_w.
+        activation: φ.
+        rtol: a step is accepted when rms(f − f_pred) ≤ rtol rms(y) over the samples, f_pred being the outputs at
+            its first-order point.
+        max_evaluations: right-hand sides allowed a population, two a step.
+        step: take this constant step and accept it whatever the error (to measure the order of convergence).
+
+    Returns:
+        Statuses, evaluations and error estimates.
+    """
+    _keep_freed_memory()
+    like = batch.readout
+    total = len(like)
+    flow = ParticleFlow(geometry, labels, strength, readout_decay, activation)
+    times = times.to(like)
+    scale = labels.square().mean().sqrt().clamp(min=torch.finfo(like.dtype).tiny)
+    evaluations = torch.zeros(total, dtype=torch.long, device=like.device)
+    residual = torch.zeros(total, dtype=like.dtype, device=like.device)
+    status = [Status.CONVERGED] * total
+
+    # Everything below is per active population; `label` maps them to rows of the outcome.
+    label = torch.arange(total, device=like.device)
+    goal, now = torch.zeros_like(label), torch.zeros_like(residual)
+    point = flow.at(batch, now, batch.readout, batch.moved, torch.zeros_like(batch.anchor))
+    proposal = _first_step(flow, batch, point, scale, rtol, times[-1]) if step is None else torch.full_like(now, step)
+    while True:
+        broken = ~torch.isfinite(point.output).all(1) | (proposal < SHORTEST * times[-1])
+        stuck = evaluations[label] + 2 > max_evaluations
+        arrived = (now >= times[goal]) & ~broken
+        for k in arrived.nonzero()[:, 0].tolist():
+            left = float(anchoring(batch.hidden_decay[k], batch.pull[k], now[k]))
+            shot = Snapshot(point.readout[k], point.moved[k], left, point.preactivation[k], point.output[k], geometry)
+            record(int(label[k]), int(goal[k]), shot)
+        goal = goal + arrived.long()
+        done = goal >= len(times)
+        for k in ((broken | stuck) & ~done).nonzero()[:, 0].tolist():
+            status[int(label[k])] = Status.DIVERGED if broken[k] else Status.STALLED
+        keep = (~(done | broken | stuck)).nonzero()[:, 0]
+        if len(keep) == 0:
+            break
+        if len(keep) < len(label):
+            batch, point = batch.select(keep), point.select(keep)
+            label, goal, now, proposal = label[keep], goal[keep], now[keep], proposal[keep]
+        if bool((now >= times[goal]).any()):
+            continue  # equal times
+
+        left = times[goal] - now
+        parts = (left / proposal * (1 - 1e-12)).ceil().clamp(min=1)
+        h = left / parts
+        trial, predicted = flow.step(batch, point, now, h)
+        evaluations[label] += 2
+        gap = (trial.output - predicted).square().mean(1).sqrt() / scale
+        gap = torch.where(torch.isfinite(gap), gap, torch.inf)
+        good = gap <= rtol if step is None else torch.isfinite(gap)
+        residual[label] = torch.where(good, torch.maximum(residual[label], gap), residual[label])
+        if step is None:
+            factor = (SAFETY * (gap / rtol).clamp(min=1e-12).rsqrt()).clamp(SHRINK, GROW)
+            # A step cut short to land on a time says nothing against the longer one.
+            longer = torch.where(good & (factor >= 1), proposal, 0.0)
+            proposal = torch.maximum(h * factor, longer)
+        elif not bool(good.all()):
+            proposal = torch.where(good, proposal, 0.0)
+        point = trial if bool(good.all()) else trial.where(good, point)
+        now = torch.where(good, torch.where(parts == 1, times[goal], now + h), now)
+    return ParticleOutcome(tuple(status), evaluations, residual)
+
+
+def _first_step(
+    flow: ParticleFlow, batch: Populations, point: Point, scale: Tensor, rtol: float, end: Tensor
+) -> Tensor:
+    """A step that moves f by √rtol rms(y): the error estimate is of second order."""
+    if float(end) == 0:
+        return torch.ones(len(point.readout), dtype=end.dtype, device=end.device)
+    tiny = torch.full((len(point.readout),), 1e-6, dtype=end.dtype, device=end.device) * end
+    moved = flow.step(batch, point, torch.zeros_like(tiny), tiny)[0]
+    speed = (moved.output - point.output).square().mean(1).sqrt() / tiny
+    guess = math.sqrt(rtol) * scale / speed.clamp(min=torch.finfo(end.dtype).tiny)
+    return torch.where(torch.isfinite(guess), guess, tiny).clamp(max=float(end)).clamp(min=float(1e-9 * end))

@@ -1,0 +1,44 @@
+"""f of particle populations on test points, in blocks that fit in the cache (docs/theory.md §2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from infwidth.numerics.activations import Activation
+from infwidth.theory.dynamics.step import Geometry, Snapshot
+
+
+class Predictor:
+    """f on the test points of populations that share R sets of starting weights."""
+
+    def __init__(self, anchor: Tensor, x_test: Tensor, geometry: Geometry, strength: float, activation: Activation):
+        self.anchor, self.x_test, self.geometry = anchor, x_test, geometry
+        self.strength, self.activation = strength, activation
+        self.block = max(1, working_set(x_test) // (2 * anchor.shape[1]))
+        self.fields = anchor @ x_test.T if geometry.field else None
+        self.product = geometry.inputs @ x_test.T if geometry.field else x_test.T
+
+    def starting(self, replica: int) -> Tensor:
+        """h̄ on the test points, (S, Pt)."""
+        return self.anchor[replica] @ self.x_test.T if self.fields is None else self.fields[replica]
+
+    def __call__(self, replica: int, shot: Snapshot) -> Tensor:
+        """f, (Pt,), of a population of 2S particles."""
+        count = self.anchor.shape[1]
+        weights = None if self.geometry.field else shot.weights(self.anchor[replica])
+        pieces = []
+        for low in range(0, len(self.x_test), self.block):
+            part = slice(low, low + self.block)
+            if weights is None:
+                field = shot.moved @ self.product[:, part]
+                field.view(2, count, -1).add_(self.fields[replica][:, part], alpha=shot.anchoring)
+            else:
+                field = weights @ self.product[:, part]
+            pieces.append(shot.readout @ self.activation.value(field))
+        return torch.cat(pieces) / (self.strength * 2 * count)
+
+
+def working_set(like: Tensor) -> int:
+    """Elements of the largest temporary worth making: a cache's worth on a CPU, a GPU's worth on a GPU."""
+    return 2**26 if like.is_cuda else 2**16

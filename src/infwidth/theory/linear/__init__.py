@@ -1,0 +1,1 @@
+"""Linear networks: closed forms, the concave dual, moment equations."""

@@ -1,0 +1,227 @@
+"""Gradient flow of a linear network as a closed set of moment equations (docs/theory.md §2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lu_factor, lu_solve
+
+from infwidth.numerics.checks import InputError, check_choice
+from infwidth.numerics.status import Status
+from infwidth.theory.linear.integrators import Trajectory, dormand_prince, implicit_extrapolation
+
+# An explicit step is bounded by stability at a few units of 1/rate; beyond this rate × time implicit ones are cheaper.
+STIFF = 1000.0
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Second moments, over neurons, of readout w, hidden weights W and anchor W̄.
+
+    Attributes:
+        readout: a = E w², a number.
+        predictor: u = E wW, (D,); the predictor is f(x) = x·u/(γ√D).
+        hidden: Q = E WWᵀ, (D, D).
+        cross: T = E WW̄ᵀ, (D, D).
+        anchor_readout: z = E wW̄, (D,).
+        anchor: A1 = E W̄W̄ᵀ, (D, D), constant in time.
+    """
+
+    readout: float
+    predictor: np.ndarray
+    hidden: np.ndarray
+    cross: np.ndarray
+    anchor_readout: np.ndarray
+    anchor: np.ndarray
+
+    @classmethod
+    def fresh_readout(cls, hidden: np.ndarray) -> Moments:
+        """Moments at N = ∞ of a fresh readout, w ~ N(0, 1), on hidden weights that are their own anchor."""
+        zero = np.zeros(len(hidden))
+        return cls(readout=1.0, predictor=zero, hidden=hidden, cross=hidden, anchor_readout=zero, anchor=hidden)
+
+
+@dataclass(frozen=True)
+class MomentPath:
+    """Moments at each time that was asked for, and what it took.
+
+    Attributes:
+        moments: one Moments per time reached; fewer than asked for when the integrator stopped early.
+        evaluations: right-hand sides computed.
+        status: CONVERGED if every time was reached.
+    """
+
+    moments: tuple[Moments, ...]
+    evaluations: int
+    status: Status
+
+
+def integrate_moments(
+    moments: Moments,
+    design: np.ndarray,
+    labels: np.ndarray,
+    times: np.ndarray,
+    *,
+    strength: float,
+    elastic_coupling: float = 0.0,
+    readout_decay: float = 0.0,
+    hidden_decay: float = 0.0,
+    rtol: float = 1e-8,
+    max_evaluations: int = 1_000_000,
+    method: str = "auto",
+) -> MomentPath:
+    """Integrate the moment equations of docs/theory.md §2 from any moments.
+
+    They are exact at every width when started from a network's empirical moments, and at N = ∞ when started
+    from the moments of the initial law. Time is that of the flow with learning rate γ²N.
+
+    Args:
+        moments: the moments at time 0.
+        design: training inputs over √D, X/√D, (P, D).
+        labels: training labels, (P,).
+        times: times ≥ 0, increasing, finite, (T,).
+        strength: feature-learning strength γ.
+        elastic_coupling: δ, finite.
+        readout_decay: λ_w.
+        hidden_decay: λ_W.
+        rtol: local error allowed per step, relative to the largest entry of each moment.
+        max_evaluations: right-hand sides after which the integrator gives up with status STALLED.
+        method: "explicit" (Dormand–Prince of order 8), "implicit" (extrapolated linearly implicit Euler), or
+            "auto": implicit where decay and coupling would dictate the explicit step.
+
+    Returns:
+        The moments at ``times``.
+    """
+    check_choice("method", method, ("auto", "explicit", "implicit"))
+    flow = _AnchoredFlow(moments, design, labels, strength, elastic_coupling, readout_decay, hidden_decay)
+    times = np.asarray(times, dtype=np.float64)
+    if times.size == 0 or not np.isfinite(times).all() or times[0] < 0 or np.any(np.diff(times) <= 0):
+        raise InputError(f"times = {times.tolist()}: expected increasing finite numbers ≥ 0; reorder them")
+    if method == "auto":
+        method = "implicit" if flow.fastest_rate * times[-1] > STIFF else "explicit"
+    integrate = implicit_extrapolation if method == "implicit" else dormand_prince
+    path: Trajectory = integrate(flow, flow.start, times, rtol=rtol, max_evaluations=max_evaluations)
+    reached = zip(times, path.states, strict=False)
+    return MomentPath(tuple(flow.moments(t, state) for t, state in reached), path.evaluations, path.status)
+
+
+class _AnchoredFlow:
+    """The moment equations with the anchor split off, W = m(t) W̄ + U.
+
+    With L = λ_W + δ and m = δ/L + (1 − δ/L) e^{−Lt}, dU/dt = w s − L U: nothing of order δ is left but decay.
+    In a = E w², z = E wW̄/γ, p = E wU/γ, R = E UUᵀ, Y = E UW̄ᵀ the equations of docs/theory.md §2 read
+        ȧ = 2γ² s·v − 2λ_w a             v = m z + p,  s = Xᵀ(y − Xv/√D)/√D
+        ż = (m A1 + Yᵀ) s − λ_w z        ṗ = (m Y + R + a) s − (λ_w + L) p
+        Ṙ = γ²(s pᵀ + p sᵀ) − 2L R       Ẏ = γ² s zᵀ − L Y
+    Dividing by γ keeps z, p and s of order 1 in the lazy limit. The state is the flat vector (a, z, p, R, Y).
+    """
+
+    def __init__(self, moments, design, labels, strength, elastic_coupling, readout_decay, hidden_decay):
+        d = self.dimension = design.shape[1]
+        self.readout_decay = readout_decay
+        self.stiffness = hidden_decay + elastic_coupling
+        self.pull = elastic_coupling / self.stiffness if self.stiffness else 0.0
+        self.anchor = moments.anchor
+        self.strength = strength
+        self.force = design.T @ labels
+        self.covariance = design.T @ design
+        self.sizes = (1, d, d, d * d, d * d)
+        self.edges = np.cumsum((0, *self.sizes))
+        lag = moments.cross - moments.anchor
+        self.start = np.concatenate(
+            [
+                [moments.readout],
+                moments.anchor_readout / strength,
+                (moments.predictor - moments.anchor_readout) / strength,
+                (moments.hidden - moments.cross - lag.T).ravel(),
+                lag.ravel(),
+            ]
+        )
+
+    @property
+    def fastest_rate(self) -> float:
+        """Decay and coupling, plus the rate at which the data are fitted with the initial kernel."""
+        kernel = max(self.start[0], np.linalg.eigvalsh(self.anchor)[-1])
+        return self.stiffness + kernel * np.linalg.eigvalsh(self.covariance)[-1]
+
+    def split(self, state):
+        """Views (a, z, p, R, Y) of a state; a has shape (1,)."""
+        d = self.dimension
+        a, z, p, r, y = (state[low:high] for low, high in zip(self.edges, self.edges[1:], strict=False))
+        return a, z, p, r.reshape(d, d), y.reshape(d, d)
+
+    def anchoring(self, time):
+        """m(t), the weight that is left on the anchor."""
+        return self.pull + (1 - self.pull) * np.exp(-self.stiffness * time)
+
+    def moments(self, time, state) -> Moments:
+        a, z, p, r, y = self.split(state)
+        m = self.anchoring(time)
+        hidden = m * m * self.anchor + m * (y + y.T) + r
+        predictor, anchor_readout = self.strength * (m * z + p), self.strength * z
+        return Moments(float(a[0]), predictor, hidden, m * self.anchor + y, anchor_readout, self.anchor)
+
+    def derivative(self, time, state):
+        """Right-hand side at a state."""
+        a, z, p, r, y = self.split(state)
+        m = self.anchoring(time)
+        v = m * z + p
+        s = self.force - self.covariance @ v
+        out = np.empty_like(state)
+        da, dz, dp, dr, dy = self.split(out)
+        gain = self.strength**2
+        da[:] = 2 * gain * (s @ v) - 2 * self.readout_decay * a
+        dz[:] = m * (self.anchor @ s) + s @ y - self.readout_decay * z
+        dp[:] = m * (y @ s) + r @ s + a * s - (self.readout_decay + self.stiffness) * p
+        sp = gain * np.outer(s, p)
+        dr[:] = sp + sp.T - 2 * self.stiffness * r
+        dy[:] = gain * np.outer(s, z) - self.stiffness * y
+        return out
+
+    def implicit_solver(self, time, state, step):
+        """Return v ↦ (I − step·J)⁻¹ v with J the Jacobian at a state.
+
+        R and Y feed on (a, z, p) alone, so they are eliminated by hand: one LU of size 2D + 1.
+        """
+        a, z, p, r, y = self.split(state)
+        d, h, m = self.dimension, step, self.anchoring(time)
+        v = m * z + p
+        s = self.force - self.covariance @ v
+        shrink_r, shrink_y = 1 / (1 + 2 * h * self.stiffness), 1 / (1 + h * self.stiffness)
+        # What R and Y pass back to (z, p) per unit of their own drive.
+        echo_r, echo_y = h * shrink_r * self.strength**2, h * shrink_y * self.strength**2
+        eye = np.eye(d)
+        # With e = −(XᵀX/D)(m ζ + π) the change of s, change of (z, p) per unit of e, ζ, π (before decay):
+        z_e = m * self.anchor + y.T + echo_y * np.outer(z, s)
+        z_z = echo_y * (s @ s) * eye
+        p_e = m * y + r + (a + m * echo_y * (z @ s) + echo_r * (p @ s)) * eye
+        p_e += echo_r * np.outer(p, s)
+        p_z = m * echo_y * np.outer(s, s)
+        p_p = echo_r * (np.outer(s, s) + (s @ s) * eye)
+        z_e, p_e = -z_e @ self.covariance, -p_e @ self.covariance
+        a_v = 2 * self.strength**2 * (s - self.covariance @ v)
+        core = np.zeros((2 * d + 1, 2 * d + 1))
+        core[0, 0] = -2 * self.readout_decay
+        core[0, 1 : d + 1], core[0, d + 1 :] = m * a_v, a_v
+        core[1 : d + 1, 1 : d + 1] = m * z_e + z_z - self.readout_decay * eye
+        core[1 : d + 1, d + 1 :] = z_e
+        core[d + 1 :, 0] = s
+        core[d + 1 :, 1 : d + 1] = m * p_e + p_z
+        core[d + 1 :, d + 1 :] = p_e + p_p - (self.readout_decay + self.stiffness) * eye
+        factors = lu_factor(np.eye(2 * d + 1) - h * core, check_finite=False)
+
+        def solve(vector):
+            va, vz, vp, vr, vy = self.split(vector)
+            right = np.concatenate(
+                [va, vz + h * shrink_y * (s @ vy), vp + h * (m * shrink_y * (vy @ s) + shrink_r * (vr @ s))]
+            )
+            small = lu_solve(factors, right, check_finite=False)
+            dz, dp = small[1 : d + 1], small[d + 1 :]
+            e = -self.covariance @ (m * dz + dp)
+            half = self.strength**2 * (np.outer(e, p) + np.outer(s, dp))
+            dr = shrink_r * (vr + h * (half + half.T))
+            dy = shrink_y * (vy + h * self.strength**2 * (np.outer(e, z) + np.outer(s, dz)))
+            return np.concatenate([small, dr.ravel(), dy.ravel()])
+
+        return solve

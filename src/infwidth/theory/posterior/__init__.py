@@ -1,0 +1,1 @@
+"""Posterior of nonlinear networks: a population of particles at the saddle point."""

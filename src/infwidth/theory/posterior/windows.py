@@ -1,0 +1,141 @@
+"""Averages over a population at a fixed dual vector, in independent blocks, and the answer they imply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infwidth.theory.posterior.particles import Layer, Population
+
+BLOCKS = 16
+CHUNK = 500
+"""Test points held at once."""
+
+
+@dataclass
+class Windows:
+    """Averages at fixed g over sweeps; blocks b hold particles, and source particles, of their own.
+
+    Attributes:
+        fits: f̂ = Φg/λ_w on the training points in the first and second half of the sweeps, (2, B, P).
+        tests: the same on the test points, over all sweeps, (B, Pt).
+        kernels: Φ on the training points, (B, P, P).
+        hessians: H of eq. (5a), (B, P, P).
+        cross_kernel: Φ(x, X), (Pt, P).
+        cross_hessian: H between test and training points, (Pt, P).
+        shift: change of Φ with g from its value here to each block's own solution, (B, P, P).
+        correction: what to add to ``fits`` for the draw of W̄ they were taken at, (B, P); 0 if nothing is known.
+    """
+
+    fits: Tensor
+    tests: Tensor
+    kernels: Tensor
+    hessians: Tensor
+    cross_kernel: Tensor
+    cross_hessian: Tensor
+    shift: Tensor
+    correction: Tensor
+
+
+def fields_outside(hidden: Tensor, tests: tuple[Tensor, Tensor], part: slice, generator: torch.Generator) -> Tensor:
+    """Preactivations (S, n) of particles on some test points; ``tests`` as in ``observe_windows``."""
+    field, spread = hidden @ tests[0][part].T, tests[1][part]
+    if not bool((spread > 0).any()):
+        return field
+    noise = torch.randn(field.shape, generator=generator, dtype=field.dtype, device=field.device)
+    return field + spread * noise
+
+
+def observe_windows(
+    population: Population,
+    layer: Layer,
+    dual: Tensor,
+    labels: Tensor,
+    tests: tuple[Tensor, Tensor],
+    advance: Callable[[int], None],
+    *,
+    sweeps: int,
+    strength: float,
+    inverse_temperature: float,
+    readout_precision: float,
+    frozen: bool = False,
+) -> Windows:
+    """Average over sweeps at fixed g.
+
+    Args:
+        population: equally weighted particles at equilibrium; moved by ``advance``.
+        layer: the tilt.
+        dual: g, (P,).
+        labels: y, (P,).
+        tests: test inputs in the particles' coordinates, (Pt, d), and the standard deviation of the part of h outside
+            them, (Pt,), which is Gaussian and untilted.
+        advance: called as advance(sweep) before each measurement.
+        sweeps: measurements, even; every second one includes the test points.
+        strength: γ.
+        inverse_temperature: β.
+        readout_precision: λ_w.
+        frozen: whether the hidden weights do not respond to g (δ = ∞).
+
+    Returns:
+        The averages.
+    """
+    size, points, count = len(labels), len(tests[0]), len(population.hidden)
+    blocks, r = BLOCKS, population.replicas
+    zeros = labels.new_zeros
+    fits, kernels = zeros(2, blocks, size), zeros(blocks, size, size)
+    found, cross, bent = zeros(blocks, points), zeros(points, size), zeros(points, size)
+    covariances = zeros(blocks, size, size)
+    factor = (strength / readout_precision) ** 2
+    for sweep in range(sweeps):
+        advance(sweep)
+        features = population.features(layer)
+        score = features @ dual.to(features.dtype)
+        grouped = features.view(blocks, -1, size)
+        block_kernels = (grouped.transpose(1, 2) @ grouped / grouped.shape[1]).double()
+        kernels += block_kernels / sweeps
+        fits[2 * sweep // sweeps] += block_kernels @ dual / (readout_precision * (sweeps / 2))
+        scored = features * score[:, None]
+        if not frozen:
+            covariances += _covariance(scored.view(blocks, -1, size), r).double() / sweeps
+        if sweep % 2:
+            means = scored.view(-1, r, size).mean(1)
+            for start in range(0, points, CHUNK):
+                part = slice(start, start + CHUNK)
+                field = fields_outside(population.hidden, tests, part, population.generator)
+                outside = layer.activation.value(field)
+                cross[part] += outside.T @ features / (count * (sweeps // 2))
+                outside = outside * score[:, None]
+                found[:, part] += outside.view(blocks, -1, outside.shape[1]).mean(1) / (
+                    readout_precision * (sweeps // 2)
+                )
+                if not frozen:
+                    between = outside.view(-1, r, outside.shape[1]).mean(1).T @ means / len(means)
+                    covariance = (outside.T @ scored / count - between) * (r / (r - 1))
+                    bent[part] += factor * covariance / (sweeps // 2)
+    shift = zeros(blocks, size, size)
+    hessians = kernels / readout_precision + factor * covariances
+    if not frozen:
+        eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
+        errors = labels - dual / inverse_temperature - fits.mean(0)
+        moves = torch.linalg.solve(hessians.mean(0) + eye, errors.T).T.to(features.dtype)
+        change = (features.view(blocks, -1, size) @ moves[:, :, None])[..., 0]
+        old = score.view(blocks, -1)
+        gain = 0.5 * layer.rate * ((old + change).square() - old.square())
+        inside = min(r, gain.shape[1])
+        weight = torch.softmax(gain.view(blocks, -1, inside), 2).view(blocks, -1) * (inside / gain.shape[1])
+        grouped = features.view(blocks, -1, size)
+        shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
+    bent += cross / readout_precision
+    return Windows(fits, found, kernels, hessians, cross, bent, shift.double(), zeros(blocks, size))
+
+
+def _covariance(scored: Tensor, replicas: int) -> Tensor:
+    """Covariance of s φ, (B, n, P), within groups of ``replicas`` neighbours, or within a block that is one group's."""
+    blocks, count, size = scored.shape
+    inside = min(replicas, count)
+    groups = scored.view(blocks, -1, inside, size).mean(2)
+    between = groups.mT @ groups / groups.shape[1]
+    return (scored.mT @ scored / count - between) * (inside / (inside - 1))

@@ -1,0 +1,136 @@
+"""Advice on δ: from arrays whose answer is known, and what is said where there is none."""
+
+import math
+
+import numpy as np
+import pytest
+
+from infwidth.applied.advice import COUPLINGS, Advice, _conclude, advise
+from infwidth.numerics.checks import InputError
+from infwidth.tasks import linear
+from infwidth.tasks.own_data import OwnData, own_data
+from infwidth.theory import bayes
+
+
+def data_of(overlap, size=40, dimension=20, seed=0):
+    task = linear(dimension=dimension, overlap=overlap, n_source=100, n_target=size, n_test=400, seed=seed)
+    return task, OwnData(task.x_source, task.y_source, task.x_target, task.y_target, "a → b")
+
+
+def test_an_aligned_source_is_recommended_and_the_prediction_holds_on_a_test_set():
+    task, data = data_of(overlap=0.95, size=32, dimension=40)
+    found = advise(data, activation="linear", source_strength=1.0, target_strength=0.5)
+    assert found.recommended > 0
+    assert list(found.table["elastic_coupling"]) == list(COUPLINGS)
+    assert f"δ = {found.recommended:g}".replace("inf", "∞") in found.sentence
+    settings = {"activation": "linear", "source_strength": 1.0, "target_strength": 0.5, "inverse_temperature": 10.0}
+    truth = bayes.solve(task, elastic_coupling=list(COUPLINGS), **settings).test_loss
+    best = found.table.set_index("elastic_coupling").loc[found.recommended]
+    assert truth[list(COUPLINGS).index(found.recommended)] < truth[0]
+    assert (np.abs(found.table["loss"] - truth) < 4 * found.table["stderr"]).all()
+    assert best["gain"] > 2 * best["gain_stderr"]
+    assert list(found.smaller["n_target"]) == [8, 16]
+    assert (found.smaller["gain"] > 0).all()
+
+
+def test_a_source_of_another_direction_is_not_recommended():
+    _, data = data_of(overlap=0.0, size=40)
+    found = advise(data, activation="linear", source_strength=1.0, target_strength=1.0)
+    assert not found.recommended
+    assert found.smaller.empty
+
+
+def test_nonlinear_advice_has_error_bars_of_the_particles():
+    _, data = data_of(overlap=0.95, size=24)
+    shown = []
+    found = advise(data, couplings=[10, math.inf], particles=512, progress=shown.append)
+    assert isinstance(found, Advice)
+    assert list(found.table["elastic_coupling"]) == [0, 10, math.inf]
+    assert (found.table["stderr"] > 0).all()
+    assert shown == sorted(shown)
+    assert shown[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "recommended", "words"),
+    [
+        ([(0, 1.0, 0, 0, "converged"), (1, 0.9, 0.1, 0.2, "converged")], None, "within the error bars"),
+        ([(0, 1.0, 0, 0, "converged"), (1, 1.01, -0.01, 0.02, "converged")], None, "within the error bars"),
+        ([(0, 1.0, 0, 0, "converged"), (1, 1.5, -0.5, 0.02, "converged")], 0.0, "the source hurts, by 50.0 ± 2.0 %"),
+        ([(0, math.nan, 0, 0, "condensed"), (1, 1.5, -0.5, 0.1, "converged")], None, "condensed at δ = 0"),
+        ([(0, 1.0, 0, 0, "converged"), (math.inf, math.nan, 0, 0, "unmixed")], None, "unmixed at δ = ∞"),
+        ([(0, 1.0, 0, 0, "converged"), (math.inf, 0.5, 0.5, 0.1, "converged")], math.inf, "50.0 ± 10.0 % below"),
+    ],
+)
+def test_the_sentence_says_what_the_table_can(rows, recommended, words):
+    import pandas as pd
+
+    columns = ["elastic_coupling", "loss", "gain", "gain_stderr", "status"]
+    table = pd.DataFrame(rows, columns=columns).assign(stderr=0.1)
+    found, sentence = _conclude(table)
+    assert found == recommended
+    assert words in sentence
+
+
+def write(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+X, Y = np.random.default_rng(0).standard_normal((10, 2, 3)), np.arange(10) % 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"x": X}, ["no y"]),
+        ({"x": X, "y": np.ones(10)}, ["every label is 1"]),
+        ({"x": X, "y": np.arange(10)}, ["10 classes"]),
+        ({"x": X, "y": Y[:9]}, ["(9,)", "(10,)"]),
+        ({"x": X[:, 0, 0], "y": Y}, ["shape (10,)"]),
+        ({"x": np.where(X > 1, np.nan, X), "y": Y}, ["NaN"]),
+        ({"x": X, "y": np.where(Y == 1, np.nan, 0.0)}, ["y", "NaN"]),
+        ({"x": X.astype(object), "y": Y}, ["pickled"]),
+        ({"x": X.astype(str), "y": Y}, ["dtype"]),
+        ({"x": np.zeros((3000, 2)), "y": np.arange(3000) % 2}, ["3000", "2000"]),
+        ({"x": X[:2], "y": Y[:2]}, ["at least 4"]),
+        ({"x": X[:, :, :2], "y": Y}, ["6 numbers", "4"]),
+        ({"x": np.full_like(X, 0.1), "y": Y}, ["all samples are equal"]),
+        ({"x": 255 * X, "y": Y}, ["3e+02 times", "good.npz", "same units"]),
+        ({"x": X / 255, "y": Y}, ["0.004 times", "same units"]),
+        ({"x": X + 100, "y": Y}, ["1e+02 times", "same units"]),
+        ({"x": 1e200 * X, "y": Y}, ["e+200"]),
+        ({"x": X[:0], "y": Y[:0]}, ["shape (0, 2, 3)"]),
+    ],
+)
+def test_bad_files_end_in_one_line(tmp_path, arrays, words):
+    good, bad = write(tmp_path / "good.npz", x=X, y=Y), write(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(InputError) as caught:
+        own_data(good, bad)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "bad.npz" in message
+    assert ";" in message
+    for word in words:
+        assert word in message
+
+
+def test_files_that_are_no_archives(tmp_path):
+    good = write(tmp_path / "good.npz", x=X, y=Y)
+    text = tmp_path / "text.npz"
+    text.write_text("no zip")
+    for path, word in ((text, "can't be read"), (tmp_path / "none.npz", "no such file"), (tmp_path / "a.csv", ".npz")):
+        with pytest.raises(InputError, match=word):
+            own_data(good, path)
+
+
+def test_own_data_is_scaled_by_the_source(tmp_path):
+    source = write(tmp_path / "a.npz", x=5 + 2 * X, y=np.array(["cat", "dog"])[Y])
+    target = write(tmp_path / "b.npz", x=5 + 2 * X[:8], y=np.linspace(0, 1, 8))
+    data = own_data(source, target)
+    assert data.x_source.shape == (10, 6)
+    np.testing.assert_allclose(np.square(data.x_source).mean(), 1)
+    np.testing.assert_allclose(data.x_target, data.x_source[:8])
+    assert set(data.y_source) == {-1.0, 1.0}
+    np.testing.assert_allclose([data.y_target.mean(), data.y_target.std()], [0, 1], atol=1e-12)
+    assert data.label == "a → b"

@@ -1,0 +1,121 @@
+"""The cells of ADAM* studies: what a job depends on, and what it doesn't."""
+
+import copy
+import importlib
+import inspect
+import json
+import math
+
+import pytest
+
+from infwidth.plan.config import ConfigError, resolve_config
+from infwidth.plan.studies import StudyPlan
+from infwidth.plan.transfer import Plan, as_argument
+
+CONFIG = {
+    "preset": "mine",
+    "adam_ntk": {
+        "lang": {
+            "seeds": 2,
+            "study": {
+                "language": {
+                    "width": [8, "inf"],
+                    "no_mlp": True,
+                    "learning_rates": {"frozen_adam": [0.1, 0.3], "adam_star": [0.03, 0.1]},
+                    "steps": 20,
+                }
+            },
+        },
+    },
+}
+
+
+def resolved(schema, **changes):
+    config = copy.deepcopy(CONFIG)
+    config["adam_ntk"]["lang"]["study"]["language"] |= changes
+    return resolve_config(config, schema)
+
+
+def test_each_way_at_each_width_is_a_cell_and_infinity_only_where_it_exists(schema):
+    plan = StudyPlan(resolved(schema))
+    assert plan.cells("lang") == ["no_mlp", "frozen_adam,width=8", "adam_star,width=8", "adam_star,width=inf"]
+    found = json.loads(as_argument(plan.parameters("lang", "adam_star,width=inf")))
+    assert (found["width"], found["learning_rates"], list(found["seeds"])) == ("inf", [0.03, 0.1], ["0", "1"])
+    assert plan.parameters("lang", "no_mlp")["learning_rates"] == []
+    assert "4 cells" in Plan(resolved(schema)).describe()
+
+
+def test_a_new_width_or_optimiser_changes_no_other_job(schema):
+    before, rates = StudyPlan(resolved(schema)), {"adam_star": [0.03, 0.1], "sgd": [1, 2]}
+    after = StudyPlan(resolved(schema, width=[4, 8], learning_rates=rates))
+    shared = set(before.cells("lang")) & set(after.cells("lang"))
+    assert shared == {"no_mlp", "adam_star,width=8"}
+    for cell in shared:
+        assert before.parameters("lang", cell) == after.parameters("lang", cell)
+
+
+def test_seeds_of_a_study_of_single_blocks_share_a_job_and_keep_their_roots(schema):
+    def plan(per_job):
+        study = {"seeds": 5, "seeds_per_job": per_job, "study": {"limit": {}}}
+        return StudyPlan(resolve_config({"preset": "mine", "adam_ntk": {"s": study}}, schema))
+
+    def roots(plan):
+        return {seed: root for cell in plan.cells("s") for seed, root in plan.parameters("s", cell)["seeds"].items()}
+
+    alone, grouped = plan(1), plan(2)
+    assert grouped.cells("s") == ["seeds=0-1", "seeds=2-3", "seeds=4-4"]
+    assert roots(alone) == roots(grouped)
+    assert len(set(roots(alone).values())) == len(alone.cells("s")) == 5
+
+
+def test_seeds_differ_by_purpose_and_all_variants_share_them(schema):
+    plan = StudyPlan(resolved(schema))
+    one, other = (plan.parameters("lang", cell) for cell in ("frozen_adam,width=8", "adam_star,width=8"))
+    assert (one["seeds"], one["sweep_seed"]) == (other["seeds"], other["sweep_seed"])
+    assert len({*one["seeds"].values(), one["sweep_seed"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learning_rates": {"sgd": [1], "adam_star": [1, 2]}}, "expected as many for each"),
+        ({"learning_rates": {"adamstar": [1]}}, "did you mean 'adam_star'"),
+        ({"heads": 5}, "expected a divisor of model_width = 64"),
+        ({"width": [0]}, "width[0] = 0"),
+        ({"width": [math.inf], "learning_rates": {"frozen_adam": [1]}}, "expected one of sgd, momentum"),
+        ({"steps": 0}, "steps = 0"),
+        ({"steps": math.inf}, "steps = inf"),
+    ],
+)
+def test_bad_keys_are_one_line(schema, changes, words):
+    with pytest.raises(ConfigError) as caught:
+        resolved(schema, **changes)
+    (line,) = str(caught.value).splitlines()
+    assert words in line
+    assert "adam_ntk.lang.study.language" in line
+
+
+def test_names_and_figures(schema, small_config):
+    config = small_config | {"adam_ntk": {"lin": CONFIG["adam_ntk"]["lang"]}}
+    with pytest.raises(ConfigError, match=r"adam_ntk\.lin: expected a name that experiments does not use"):
+        resolve_config(config, schema)
+    config = small_config | copy.deepcopy({"adam_ntk": CONFIG["adam_ntk"], "figures": {"linear_delta": "lang"}})
+    with pytest.raises(ConfigError, match="is a language study, expected transfer"):
+        resolve_config(config, schema)
+    with pytest.raises(ConfigError, match=r"experiments = \{\}: expected at least one entry"):
+        resolve_config({"preset": "mine"}, schema)
+    config = resolve_config(small_config | {"adam_ntk": CONFIG["adam_ntk"], "only": "lang"}, schema)
+    assert (Plan(config).experiments, Plan(config).studies) == ([], ["lang"])
+
+
+@pytest.mark.parametrize("kind", ["limit", "expectation", "selection", "support", "architecture"])
+def test_the_schemas_defaults_are_the_studys(schema, kind):
+    settings = resolve_config({"preset": "mine", "adam_ntk": {"s": {"study": {kind: {}}}}}, schema)
+    found = settings["adam_ntk"]["s"]["study"][kind]
+    run = importlib.import_module(f"infwidth.studies.{kind}").run
+    expected = {
+        name: list(value.default) if isinstance(value.default, tuple) else value.default
+        for name, value in inspect.signature(run).parameters.items()
+        if name not in ("seed", "dataset_path", "progress")
+    }
+    assert found == expected

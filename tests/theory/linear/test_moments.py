@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import Status
+from infwidth.theory.linear.integrators import COLUMNS, _extrapolate, dormand_prince
+from infwidth.theory.linear.moments import Moments, _AnchoredFlow, integrate_moments
+
+D = 6
+RATES = {"strength": 0.9, "readout_decay": 0.11, "hidden_decay": 0.07}
+
+
+def data(seed, samples):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((samples, D)) / np.sqrt(D), rng.standard_normal(samples)
+
+
+def train_network(w, hidden, design, labels, times, coupling=0.0, strength=0.9, readout_decay=0.11, hidden_decay=0.07):
+    """Finite network, every neuron by docs/theory.md §2 eq. (7); returns (w, W) at each time."""
+    width = len(w)
+
+    def derivative(_, state):
+        w, h = state[:width], state[width:].reshape(width, D)
+        fields = h @ design.T
+        error = labels - w @ fields / (strength * width)
+        dw = strength * fields @ error - readout_decay * w
+        dh = strength * np.outer(w, error @ design) - hidden_decay * h - coupling * (h - hidden)
+        return np.concatenate([dw, dh.ravel()])
+
+    run = solve_ivp(
+        derivative, (0, times[-1]), np.concatenate([w, hidden.ravel()]), "DOP853", times, rtol=1e-12, atol=1e-13
+    )
+    return [(state[:width], state[width:].reshape(width, D)) for state in run.y.T]
+
+
+def empirical(w, hidden, anchor):
+    n = len(w)
+    return Moments(
+        readout=w @ w / n,
+        predictor=w @ hidden / n,
+        hidden=hidden.T @ hidden / n,
+        cross=hidden.T @ anchor / n,
+        anchor_readout=w @ anchor / n,
+        anchor=anchor.T @ anchor / n,
+    )
+
+
+@pytest.mark.parametrize("method", ["explicit", "implicit"])
+@pytest.mark.parametrize("width", [20, 64])
+@pytest.mark.parametrize("coupling", [0.0, 2.0])
+def test_exact_for_finite_networks_from_their_own_moments(width, coupling, method):
+    rng = np.random.default_rng(width)
+    (x1, y1), (x2, y2) = data(1, 14), data(2, 5)
+    times = np.array([0.5, 2.0, 6.0])
+    tight = {**RATES, "rtol": 1e-11, "method": method}
+
+    w, hidden = rng.standard_normal(width), rng.standard_normal((width, D))
+    source = train_network(w, hidden, x1, y1, times)
+    moments = integrate_moments(empirical(w, hidden, hidden), x1, y1, times, **tight).moments
+    for (w_t, h_t), m in zip(source, moments, strict=True):
+        np.testing.assert_allclose(m.predictor, w_t @ h_t / width, atol=1e-8)
+        np.testing.assert_allclose(m.hidden, h_t.T @ h_t / width, atol=1e-8)
+
+    anchor, fresh = source[-1][1], rng.standard_normal(width)
+    start = empirical(fresh, anchor, anchor)
+    # The target starts from the theory's own source, not from the network's.
+    start = Moments(
+        start.readout, start.predictor, *(moments[-1].hidden,) * 2, start.anchor_readout, moments[-1].hidden
+    )
+    target = train_network(fresh, anchor, x2, y2, times, coupling)
+    path = integrate_moments(start, x2, y2, times, elastic_coupling=coupling, **tight)
+    for (w_t, h_t), m in zip(target, path.moments, strict=True):
+        exact = empirical(w_t, h_t, anchor)
+        for name in ("readout", "predictor", "hidden", "cross", "anchor_readout"):
+            np.testing.assert_allclose(getattr(m, name), getattr(exact, name), atol=1e-8, err_msg=name)
+
+
+def test_any_start_and_restart():
+    # From the moments at t = 1 the run to t = 3 goes on as if it had not been cut, anchor and all.
+    x, y = data(3, 7)
+    anchor = np.diag(np.linspace(0.5, 2, D))
+    kw = {**RATES, "elastic_coupling": 1.7, "rtol": 1e-10}
+    whole = integrate_moments(Moments.fresh_readout(anchor), x, y, [1.0, 3.0], **kw).moments
+    rest = integrate_moments(whole[0], x, y, [2.0], **kw).moments[0]
+    for name in ("readout", "predictor", "hidden", "cross", "anchor_readout"):
+        np.testing.assert_allclose(getattr(rest, name), getattr(whole[1], name), atol=1e-8, err_msg=name)
+
+
+def stiff_case(method, rtol, coupling=300.0, end=3.0):
+    x, y = data(3, 7)
+    anchor = np.diag(np.linspace(0.5, 2, D))
+    path = integrate_moments(
+        Moments.fresh_readout(anchor), x, y, [end], elastic_coupling=coupling, rtol=rtol, method=method, **RATES
+    )
+    assert path.status is Status.CONVERGED
+    return path.moments[0].predictor, path.evaluations
+
+
+@pytest.mark.parametrize("coupling", [1.0, 300.0])
+def test_two_integrators_agree(coupling):
+    explicit, _ = stiff_case("explicit", 1e-9, coupling)
+    implicit, _ = stiff_case("implicit", 1e-9, coupling)
+    np.testing.assert_allclose(implicit, explicit, rtol=1e-7)
+
+
+def test_implicit_cost_does_not_grow_with_the_coupling():
+    assert stiff_case("implicit", 1e-8, 1e5)[1] < 2 * stiff_case("implicit", 1e-8, 1.0)[1]
+
+
+def test_explicit_error_follows_the_tolerance():
+    exact, _ = stiff_case("explicit", 1e-12, 1.0)
+    tolerances = np.array([1e-4, 1e-5, 1e-6, 1e-7, 1e-8])
+    errors = [np.linalg.norm(stiff_case("explicit", rtol, 1.0)[0] - exact) for rtol in tolerances]
+    assert np.polyfit(np.log(tolerances), np.log(errors), 1)[0] == pytest.approx(1, abs=0.3)
+
+
+def test_implicit_extrapolation_has_its_order():
+    x, y = data(3, 7)
+    flow = _AnchoredFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.0, 0.11, 0.07)
+    end = 0.5
+    exact = dormand_prince(flow, flow.start, np.array([end]), rtol=1e-13, max_evaluations=10**6).states[0]
+    counts, errors = np.array([12, 16, 24, 32]), []
+    for count in counts:
+        state, h = flow.start, end / count
+        for i in range(count):
+            state, _ = _extrapolate(flow, i * h, state, h)
+        errors.append(np.linalg.norm(state - exact))
+    assert errors[-1] > 1e-12  # not yet round-off
+    assert np.polyfit(np.log(counts), np.log(errors), 1)[0] == pytest.approx(-COLUMNS, abs=0.7)
+
+
+def test_jacobian_solver_matches_finite_differences():
+    x, y = data(4, 9)
+    rng = np.random.default_rng(0)
+    flow = _AnchoredFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.7, 0.11, 0.07)
+    state, vector = rng.standard_normal((2, len(flow.start)))
+    time, step, h = 0.3, 0.05, 1e-6
+    solved = flow.implicit_solver(time, state, step)(vector)
+    along = (flow.derivative(time, state + h * solved) - flow.derivative(time, state - h * solved)) / (2 * h)
+    np.testing.assert_allclose(solved - step * along, vector, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["explicit", "implicit"])
+def test_running_out_of_evaluations_keeps_what_was_reached(method):
+    x, y = data(3, 7)
+    kw = {**RATES, "max_evaluations": 200, "method": method}
+    path = integrate_moments(Moments.fresh_readout(np.eye(D)), x, y, [0.0, 0.01, 1e4], **kw)
+    assert path.status is Status.STALLED
+    assert len(path.moments) == 2
+
+
+@pytest.mark.parametrize("times", [[], [1.0, 1.0], [-1.0], [np.inf]])
+def test_bad_times(times):
+    with pytest.raises(InputError, match="times"):
+        integrate_moments(Moments.fresh_readout(np.eye(D)), *data(3, 7), times, **RATES)
