@@ -1,11 +1,17 @@
 """Activations, seeds, checks, statuses."""
 
+import importlib
+import pickle
+import pkgutil
+
 import numpy as np
 import pytest
 import torch
 
+import infwidth
 from infwidth.numerics.activations import ACTIVATIONS, get_activation
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
+from infwidth.numerics.losses import classification_error
 from infwidth.numerics.seeds import derive_seed, generator
 from infwidth.numerics.status import Status, UnconvergedError, worst
 
@@ -64,3 +70,54 @@ def test_every_status_has_a_remedy_and_errors_end_with_it():
     for status in Status:
         assert status.remedy
         assert str(UnconvergedError("δ = 3", status)).endswith(status.remedy)
+
+
+def test_what_is_no_number_is_refused_on_one_line():
+    found = [np.ones(3), np.ones((1, 1)), np.array([2.0]), [1.0], torch.ones(2), 1j, np.complex64(1), np.True_]
+    for value in (*found, b"2", np.array("2"), None, {}, np.datetime64("2020-01-01")):
+        with pytest.raises(InputError, match=r"^γ = .*; pass a number") as caught:
+            check_number("γ", value, minimum=0)
+        assert len(str(caught.value)) < 200
+        assert "\n" not in str(caught.value)
+        with pytest.raises(InputError, match=r"^particles = "):
+            check_count("particles", value)
+        with pytest.raises(InputError, match=r"^activation = "):
+            check_choice("activation", value, ACTIVATIONS)
+    with pytest.raises(InputError, match=r"^γ = 1000.*…: expected"):
+        check_number("γ", 10**400)
+    for value in (np.float32(2), np.array(2), torch.tensor(2.0), 2):
+        assert check_number("γ", value, minimum=0) == 2.0
+    with pytest.raises(InputError, match="expected"):
+        check_number("β", 12, maximum=10, allow_inf=True)
+
+
+def test_every_exception_of_ours_survives_pickling():
+    for module in pkgutil.walk_packages(infwidth.__path__, "infwidth."):
+        importlib.import_module(module.name)
+    ours, todo = [], [Exception]
+    while todo:
+        kind = todo.pop()
+        todo += kind.__subclasses__()
+        ours += [kind] if kind.__module__.startswith("infwidth") else []
+    assert {InputError, UnconvergedError} <= set(ours)
+    for kind in ours:
+        error = kind("δ = 3", Status.STALLED) if kind is UnconvergedError else kind("δ = 3")
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy), vars(copy)) == (kind, str(error), vars(error))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_an_output_below_rounding_is_no_class(precision):
+    eps = np.finfo(precision).eps
+    labels = np.array([1.0, 1.0, -1.0, -1.0])
+    for noise in (0.0, 0.3 * eps, -20 * eps):
+        assert classification_error(np.full(4, noise), labels, precision=precision) == {"test_error": 0.5}
+    f = np.array([2000 * eps, -1.0, -2000 * eps, 0.1 * eps])
+    assert classification_error(f, labels, precision=precision)["test_error"] == (0 + 1 + 0 + 0.5) / 4
+    assert classification_error(f.astype(precision), labels)["test_error"] == (0 + 1 + 0 + 0.5) / 4
+    assert classification_error(f, 2 * labels) == {}
+
+
+def test_a_network_that_diverged_has_no_error_rate():
+    f = np.array([[np.nan, np.nan], [1.0, -1.0]])
+    np.testing.assert_array_equal(classification_error(f, np.array([1.0, -1.0]))["test_error"], [np.nan, 0.0])

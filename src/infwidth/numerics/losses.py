@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+ROUNDING = 128.0
+"""Rounding of an output that should vanish, in units of machine epsilon times the labels: the sum cancels."""
+
 
 def mean_squared_error(prediction: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Mean of (f − y)² over samples, the last axis; no ½. Shapes (…, P) → (…)."""
@@ -15,11 +18,26 @@ def expected_squared_error(mean: np.ndarray, second_moment: np.ndarray, labels: 
     return np.mean(second_moment - 2 * mean * labels + labels**2, axis=-1)
 
 
-def classification_error(prediction: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+def classification_error(
+    prediction: np.ndarray, labels: np.ndarray, *, precision: str | None = None
+) -> dict[str, np.ndarray]:
     """Fraction of samples whose prediction has the wrong sign, as ``{"test_error": (…)}``; empty unless labels are ±1.
 
-    A prediction of 0 counts as wrong. Shapes (…, P) → (…).
+    A prediction below rounding, ``ROUNDING`` units of the labels' last place, is no class and counts as half an error.
+    That of a network at f = 0 would have the sign of its machine's rounding.
+
+    Args:
+        prediction: f, (…, P).
+        labels: y, (…, P).
+        precision: the floating-point type f was computed in, "float32" or "float64"; its own if None.
+
+    Returns:
+        The error, (…); NaN where a prediction is NaN.
     """
     if not np.all(np.abs(labels) == 1):
         return {}
-    return {"test_error": np.mean(prediction * labels <= 0, axis=-1)}
+    kind = np.result_type(prediction, np.float32) if precision is None else precision
+    agreement = prediction * labels
+    decided = np.abs(agreement) > ROUNDING * np.finfo(kind).eps
+    wrong = np.where(decided, agreement < 0, 0.5)
+    return {"test_error": np.mean(np.where(np.isnan(agreement), np.nan, wrong), axis=-1)}

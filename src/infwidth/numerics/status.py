@@ -24,14 +24,18 @@ class Status(Enum):
 _REMEDIES = {
     Status.CONVERGED: "nothing to do",
     Status.STALLED: "loosen the tolerance, or check that the inputs are not rank-deficient or badly scaled",
-    Status.DIVERGED: "reduce the feature-learning strength, or increase the weight decay or prior precision",
+    Status.DIVERGED: "reduce the feature-learning strength, increase the weight decay or prior precision, "
+    "or rescale inputs and labels to order 1",
     Status.CONDENSED: "reduce the feature-learning strength or inverse temperature, or raise the prior precision",
     Status.UNMIXED: "sample for longer (burn_in_time, sampling_time), or with more particles",
 }
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """Return the worst of several statuses, what a mean over them has to be called."""
+    """Return the worst of several statuses: what a mean over them is called, and a target tied to its source.
+
+    A target that was not attempted because its source failed has the source's status.
+    """
     return max(statuses, key=list(Status).index)
 
 
@@ -39,5 +43,9 @@ class UnconvergedError(RuntimeError):
     """A solver did not reach its tolerance. Carries the status; the message ends with its remedy."""
 
     def __init__(self, what: str, status: Status):
-        super().__init__(f"{what}: {status.value}; {status.remedy}")
+        super().__init__(what, status)  # both, so that it survives pickling on its way out of a process
         self.status = status
+
+    def __str__(self) -> str:
+        what, status = self.args
+        return f"{what}: {status.value}; {status.remedy}"

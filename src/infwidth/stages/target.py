@@ -60,7 +60,7 @@ def main(job: Job) -> None:
     measured = {
         "train_loss": mean_squared_error(train, y[:, None, None]),
         "test_loss": mean_squared_error(test, y_test[:, None, None]),
-        **classification_error(test, y_test[:, None, None]),
+        **classification_error(test, y_test[:, None, None], precision=p["precision"]),
     }
     if not flow:
         second = found.prediction_second_moment[:, :, None]
