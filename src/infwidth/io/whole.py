@@ -68,18 +68,26 @@ def check_whole(path: str | Path) -> None:
 
 
 def damaged_outputs(folders: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file below ``folders`` that isn't what its job wrote; with a damaged manifest all that it is for."""
+    """Yield every file that isn't what its job wrote; with a damaged manifest all that it is for.
+
+    Args:
+        folders: where manifests are looked for at any depth, or manifests.
+    """
     for folder in folders:
-        for manifest in sorted(folder.rglob(f"*{SUFFIX}")):
-            try:
-                kept = read_manifest(manifest).get("outputs", {})
-            except InputError:
-                stem = manifest.name.removesuffix(SUFFIX)
-                yield from sorted(path for path in manifest.parent.iterdir() if path.name == f"{stem}{path.suffix}")
-                yield manifest
-                continue
-            paths = [(manifest.with_name(name), entry) for name, entry in kept.items()]
-            yield from (path for path, entry in paths if path.exists() and not _untouched(path, entry, manifest))
+        for manifest in sorted(folder.rglob(f"*{SUFFIX}")) if folder.is_dir() else filter(Path.exists, [folder]):
+            yield from _damaged_by(manifest)
+
+
+def _damaged_by(manifest: Path) -> list[Path]:
+    """What a manifest says of its outputs: those that are damaged."""
+    try:
+        kept = read_manifest(manifest).get("outputs", {})
+    except InputError:  # none of them can be trusted
+        stem = manifest.name.removesuffix(SUFFIX)
+        outputs = [path for path in manifest.parent.iterdir() if path.is_file() and path.name == stem + path.suffix]
+        return [*sorted(outputs), manifest]
+    paths = [(manifest.with_name(name), entry) for name, entry in kept.items()]
+    return [path for path, entry in paths if path.exists() and not _untouched(path, entry, manifest)]
 
 
 def _untouched(path: Path, kept: Mapping[str, Any], manifest: Path) -> bool:
