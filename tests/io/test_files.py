@@ -1,6 +1,7 @@
 """Tables, atomic files, closures and timings."""
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,6 +14,7 @@ from infwidth.io.atomic import atomic_file, read_arrays, write_arrays
 from infwidth.io.closure import import_closure
 from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_table
 from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import Status
 from infwidth.plan.timing import expected_seconds, read_seconds, recorded_seconds, write_seconds
 
 
@@ -33,10 +35,14 @@ def test_table_round_trips_every_bit_and_fixes_the_order(tmp_path):
     assert np.isinf(table["elastic_coupling"].max())
 
 
-def test_documentation_holds_every_column(root):
+def test_documentation_explains_every_column_and_no_other(root):
     text = (root / "docs/results.md").read_text(encoding="utf-8")
-    for name, (_, meaning) in COLUMNS.items():
-        assert f"| `{name}` | {meaning} |" in text
+    section = text[text.index("## Tables") : text.index("## Comparing")]
+    explained = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, flags=re.MULTILINE))
+    assert list(explained) == list(COLUMNS)
+    assert all(len(meaning.split()) > 1 for meaning in explained.values())
+    for status in Status:
+        assert f"`{status.value}`" in explained["status"]
 
 
 def test_table_refuses_unknown_and_missing_columns(tmp_path):

@@ -1,6 +1,7 @@
 # Helpers of the rules: the resolved plan, and what a rule takes from it.
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -8,6 +9,13 @@ from snakemake.exceptions import WorkflowError
 try:
     from infwidth.io.closure import import_closure
     from infwidth.plan.config import load_schema, resolve_config
+    from infwidth.plan.outputs import (
+        cell_outputs,
+        date_to_now,
+        finished_outputs,
+        job_files,
+        set_damaged_aside,
+    )
     from infwidth.plan.transfer import Plan, as_argument
     from infwidth.plan.studies import StudyPlan
     from infwidth.plan.timing import announcement
@@ -49,6 +57,24 @@ def make_plan():
 PLAN = make_plan()
 STUDIES = StudyPlan(PLAN.config)
 RESULTS = PLAN.results
+
+
+def mend_files():
+    """See to it that outputs are whole and nothing is dated in the future, before jobs are planned."""
+    try:
+        for line in set_damaged_aside(RESULTS):
+            print(line, file=sys.stderr)
+        if not workflow.dryrun:
+            inputs = [*image_files(PLAN.config), *text_files(PLAN.config)]
+            inputs += ["config/claims.yaml", *Path("src").rglob("*.py")]
+            for line in date_to_now([*inputs, *job_files(RESULTS)]):
+                print(line, file=sys.stderr)
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+if workflow.is_main_process:  # a job on a cluster reads the Snakefile too
+    mend_files()
 
 # Source files of stages and of the modules they pick by name: an edit re-runs what it touches.
 code = import_closure
@@ -110,15 +136,8 @@ def study_images(study):
 
 def table_parts(experiment):
     """The tables of an experiment's cells, and the arrays of those that have some."""
-    if experiment in PLAN.studies:
-        folder = "language" if STUDIES.kind(experiment) == "language" else "study"
-        return [
-            f"{RESULTS}/{folder}/{experiment}/{cell}.csv"
-            for cell in STUDIES.cells(experiment)
-        ]
-    parts = [f"target/{experiment}/{cell}" for cell in PLAN.network_cells(experiment)]
-    parts += [f"theory/{experiment}/{cell}" for cell in PLAN.theory_cells(experiment)]
-    return [f"{RESULTS}/{part}.{kind}" for part in parts for kind in ("csv", "npz")]
+    parts = cell_outputs(PLAN, experiment).values()
+    return [f"{RESULTS}/{path}" for paths in parts for path in paths]
 
 
 def gpus():
@@ -159,16 +178,5 @@ def numbered(paths):
 
 
 def targets():
-    """What a run makes: figures, their experiments' verdicts, and, unless it is partial, the whole claim table."""
-    wanted = [
-        f"{RESULTS}/figures/{figure}.{kind}"
-        for figure in PLAN.figures
-        for kind in ("pdf", "png", "csv")
-    ]
-    wanted += [
-        f"{RESULTS}/claims/{experiment}.json"
-        for experiment in PLAN.experiments + PLAN.studies
-    ]
-    if PLAN.config["only"] is None:
-        wanted += [f"{RESULTS}/claims.json", f"{RESULTS}/claims.md"]
-    return wanted
+    """What a run makes: tables, verdicts and figures with their manifests, and, unless it is partial, the claim table."""
+    return [f"{RESULTS}/{path}" for path in finished_outputs(PLAN)]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import lzma
 import os
-import textwrap
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from infwidth.io.reading import READ_ERRORS, describe
 from infwidth.numerics.checks import InputError
-
-# What numpy and zipfile raise on a damaged archive; RuntimeError stands for encryption or unknown compression.
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-_READ_ERRORS = (*_ZIP_ERRORS, EOFError, OSError, KeyError, ValueError, RuntimeError, MemoryError)
 
 
 def check_archive(path: str | Path, keys: Collection[str], expected: str, remedy: str) -> list[str]:
@@ -79,7 +73,7 @@ def _reading(what: str, expected: str) -> Iterator[None]:
     """Turn whatever a damaged archive raises into one line."""
     try:
         yield
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         if "Object arrays" in str(error):  # numpy has no exception of its own for this
             raise InputError(
                 f"{what}: holds pickled Python objects, which are never loaded; expected a plain numeric "
@@ -88,8 +82,3 @@ def _reading(what: str, expected: str) -> Iterator[None]:
         raise InputError(
             f"{what}: can't be read ({describe(error)}); {expected}; write or copy the file again"
         ) from error
-
-
-def describe(error: BaseException) -> str:
-    """Type and message of an exception, on one line of bearable length."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" …")

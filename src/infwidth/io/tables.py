@@ -9,46 +9,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from infwidth.io.atomic import atomic_file
+from infwidth.io.atomic import atomic_file, reading
 from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import Status
 
-COLUMNS: dict[str, tuple[type, str]] = {
-    "experiment": (str, "name of the block under `experiments:`"),
-    "kind": (str, "`theory` or `network`"),
-    "dataset": (str, "what the task is made of; names the fall-back data set where one was used"),
-    "condition": (
-        str,
-        "`transfer`, or a control: `scratch` (fresh weights), `random_anchor` (random weights); `source`: the source "
-        "itself, on its own samples; of ADAM* studies what else is varied: `transformer`, a loss, the support of ω, an "
-        "architecture, `fixed` or `trained` coefficients, `frozen` or `trained` features",
-    ),
-    "overlap": (float, "α, cosine between source and target teacher; empty for images"),
-    "n_source": (float, "P1, source samples"),
-    "n_target": (float, "P2, target samples"),
-    "width": (float, "N, neurons of the source network, or H, of ADAM* studies; `inf` for theory"),
-    "source_strength": (float, "γ̄, feature-learning strength on the source"),
-    "target_strength": (float, "γ, feature-learning strength on the target"),
-    "elastic_coupling": (float, "δ, coupling of the hidden weights to the source's; empty from scratch"),
-    "optimiser": (str, "of ADAM* studies: what moves the readouts of MLP blocks, or `no_mlp`; empty elsewhere"),
-    "learning_rate": (float, "its learning rate, on functional gradients; empty elsewhere"),
-    "dimension": (float, "input dimension, where an ADAM* study varies it; empty elsewhere"),
-    "seed": (int, "index of the data set; theory and networks of one seed see the same data"),
-    "time": (
-        float,
-        "target training time in units of the flow; training steps of ADAM* studies; empty for a posterior",
-    ),
-    "metric": (
-        str,
-        "`train_loss`, `test_loss`, `test_error`; of a posterior also `sampled_test_loss` (one network), "
-        "`leave_one_out` (its mean squared error) and `log_evidence_density` (a neuron); with `representation`, under "
-        "the flow at the first and last time: `kernel_alignment`, `centred_kernel_alignment`, `preactivation_std`, "
-        "`preactivation_variance`, `preactivation_fourth_moment`, `preactivation_excess_kurtosis`; of ADAM* studies "
-        "`sweep_loss` (at each learning rate tried), `validation_loss`, `distance_to_dual`, `bias`, `squared_bias`, "
-        "`bias_in_stderr`, `aligned_mass`, `aligned_norm`, `uniform_mass`, `readout_norm`, `least_loss`",
-    ),
-    "value": (float, "the number"),
-    "stderr": (float, "its Monte-Carlo standard error over network seeds; 0 where nothing is sampled"),
-    "status": (str, "how the solver ended: `converged`, `stalled`, `diverged`, `unmixed`, `condensed`"),
+# What each column means stands in docs/results.md: prose here would re-run whatever writes or reads a table.
+COLUMNS: dict[str, type] = {
+    "experiment": str,
+    "kind": str,
+    "dataset": str,
+    "condition": str,
+    "overlap": float,
+    "n_source": float,
+    "n_target": float,
+    "width": float,
+    "source_strength": float,
+    "target_strength": float,
+    "elastic_coupling": float,
+    "optimiser": str,
+    "learning_rate": float,
+    "dimension": float,
+    "seed": int,
+    "time": float,
+    "metric": str,
+    "value": float,
+    "stderr": float,
+    "status": str,
 }
 KEYS = [name for name in COLUMNS if name not in ("value", "stderr", "status")]
 
@@ -78,13 +64,19 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """Read a table written by :func:`write_table`.
 
     Raises:
-        InputError: the file lacks one of the columns.
+        InputError: the file isn't there, lacks one of the columns, is cut or damaged, or isn't what its job wrote.
     """
-    table = pd.read_csv(path, dtype=str)  # as text first: pandas' fast parser is not exact in every version
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise InputError(f"{path}: columns {missing} are missing; expected {list(COLUMNS)}; re-make the table")
-    return table.astype({name: kind for name, (kind, _) in COLUMNS.items() if kind is not str})
+    with reading(path, "a table (CSV)"):
+        # as text first: pandas' fast parser is not exact in every version, and a data set may be called NA or null
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8")
+        missing = [name for name in COLUMNS if name not in table]
+        if missing:
+            raise InputError(f"{path}: columns {missing} are missing; expected {list(COLUMNS)}; re-make the table")
+        table = table.astype({name: kind for name, kind in COLUMNS.items() if kind is not str})
+        unknown = sorted(set(table["status"].dropna()) - {status.value for status in Status})
+        if unknown or table[["kind", "metric", "status"]].isna().any(axis=None):
+            raise ValueError(f"unknown or empty status, kind or metric: {unknown}")
+    return table
 
 
 def select(table: pd.DataFrame, **where: Any) -> pd.DataFrame:

@@ -11,14 +11,12 @@ from torch import Tensor
 
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
 from infwidth.networks.two_layer.ensemble import (
-    Progress,
     SourceNetworks,
     TargetPoint,
     check_seeds,
     data_batch,
     draw,
     feature_kernel,
-    part_of,
     per_chunk,
     predict,
     target_data,
@@ -28,6 +26,7 @@ from infwidth.networks.two_layer.span import training_span
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError, check_count, check_number
+from infwidth.numerics.progress import Progress, part_of
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
 

@@ -15,20 +15,19 @@ from infwidth.networks.sampling.run import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCE
 from infwidth.networks.sampling.span import OutsideSpan, coordinates
 from infwidth.networks.solution import NetworkSolution, require_converged, summarise
 from infwidth.networks.two_layer.ensemble import (
-    Progress,
     SourceNetworks,
     TargetPoint,
     check_seeds,
     data_batch,
     draw,
     origin_weights,
-    part_of,
     per_chunk,
     target_data,
 )
 from infwidth.networks.two_layer.span import training_span
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import check_choice, check_count, check_number
+from infwidth.numerics.progress import Progress, part_of
 from infwidth.tasks.transfer_task import TransferTask
 
 BURN_IN_TIME = 40.0

@@ -15,7 +15,7 @@ from infwidth.io.closure import import_closure
 from infwidth.io.tables import make_table, write_table
 from infwidth.networks.transformer.training import TrainingHistory, train
 from infwidth.numerics.seeds import derive_seed
-from infwidth.stages.parts.batch import resolve_device
+from infwidth.stages.parts.device import resolve_device
 from infwidth.stages.parts.job import Job, stage
 from infwidth.studies.language import make_variant
 from infwidth.tasks.text import PARTS, TextTask
@@ -28,34 +28,14 @@ CURVE_POINTS, SWEEP_POINTS = 10, 2
 def main(job: Job) -> None:
     """Write the rows of the sweep over learning rates, and of each seed's training at the one it chose."""
     p = job.params
-    data, device = read_arrays(job.inputs["data"]), resolve_device(p["device"])
+    data = read_arrays(job.inputs["data"])
     task = TextTask(
         *(data[part] for part in PARTS),
         vocabulary=int(data["vocabulary"]),
         label=str(data["label"]),
         unit=str(data["unit"]),
     )
-    settings, rates = p["settings"], p["learning_rates"]
-    sweep = len(rates) > 1
-    total = len(rates) * settings["sweep_steps"] * sweep + len(p["seeds"]) * settings["steps"]
-    done, show = 0, job.progress()
-    # what a checkpoint's training depends on beside its own seed, rate and steps
-    key = {
-        "params": p,
-        "data": digest_files([job.inputs["data"]]),
-        "code": digest_files(import_closure("stages.language")),
-    }
-    folder = job.outputs["table"].parents[2] / "checkpoints" / p["experiment"] / p["cell"]
-
-    def trained(name: str, seed: int, rate: float, steps: int, points: int) -> TrainingHistory:
-        nonlocal done
-        checkpoint = Checkpoint(folder / f"{name}.pt", key | {"training": name})
-        history = _train(p, task, seed=seed, rate=rate, steps=steps, points=points, device=device,
-                         checkpoint=checkpoint, progress=lambda part: show((done + part * steps) / total))  # fmt: skip
-        done += steps
-        return history
-
-    rows = []
+    trainings = _Trainings(job, task)
     common = {
         "experiment": p["experiment"],
         "kind": "theory" if p["width"] == "inf" else "network",
@@ -64,34 +44,90 @@ def main(job: Job) -> None:
         "optimiser": p["optimiser"],
         "width": None if p["width"] is None else float(p["width"]),
     }
+    rates, rows = p["learning_rates"], []
     chosen = rates[0] if rates else math.nan
-    if sweep:
-        steps = settings["sweep_steps"]
-        swept = {rate: trained(f"sweep-{rate:g}", p["sweep_seed"], rate, steps, SWEEP_POINTS) for rate in rates}
-        chosen = min(swept, key=lambda rate: swept[rate].validation.loss)
-        for rate, history in swept.items():
-            # the sweep has a seed of its own; it stands with every seed, so that leaving one out keeps it
-            for seed in p["seeds"]:
-                columns = common | {"seed": int(seed), "learning_rate": rate}
-                rows.append(columns | _final(history, steps, "sweep_loss", history.validation))
-    for seed, root in p["seeds"].items():
-        history = trained(f"seed-{seed}", root, chosen, settings["steps"], CURVE_POINTS)
-        columns = common | {"seed": int(seed), "learning_rate": chosen}
-        for step, loss in zip(history.steps[:-1].tolist(), history.validation_loss[:-1].tolist(), strict=True):
-            rows.append(
-                columns | {"metric": "validation_loss", "time": step, "value": loss, "status": history.status.value}
-            )
-        rows.append(columns | _final(history, settings["steps"], "validation_loss", history.validation))
-        rows.append(columns | _final(history, settings["steps"], "test_loss", history.test))
+    if len(rates) > 1:
+        chosen, rows = _sweep(trainings, p, common)
+    rows += _curves(trainings, p, common, chosen)
     table = make_table(rows)
     write_table(job.outputs["table"], table)
-    shutil.rmtree(folder)  # the output is in place
+    trainings.discard_checkpoints()  # the output is in place
     job.facts |= {
-        "device": device,
-        "dtype": settings["precision"],
+        "device": trainings.device,
+        "dtype": p["settings"]["precision"],
         "learning_rate": chosen,
         "status": table["status"].value_counts().to_dict(),
     }
+
+
+def _sweep(trainings: _Trainings, p: Mapping[str, Any], common: Mapping[str, Any]) -> tuple[float, list[dict]]:
+    """Train at every learning rate; the one with the least validation loss, and the rows."""
+    steps = p["settings"]["sweep_steps"]
+    swept = {
+        # repr: rates that differ in the last digit alone are two trainings
+        rate: trainings.run(f"sweep-{rate!r}", p["sweep_seed"], rate, steps, SWEEP_POINTS)
+        for rate in p["learning_rates"]
+    }
+    # where all diverged none is better, and the rows say so
+    chosen = min(swept, key=lambda rate: swept[rate].validation.loss)
+    # the sweep has a seed of its own; it stands with every seed, so that leaving one out keeps it
+    rows = [
+        common | {"seed": int(seed), "learning_rate": rate} | _final(history, steps, "sweep_loss", history.validation)
+        for rate, history in swept.items()
+        for seed in p["seeds"]
+    ]
+    return chosen, rows
+
+
+def _curves(trainings: _Trainings, p: Mapping[str, Any], common: Mapping[str, Any], rate: float) -> list[dict]:
+    """Train a transformer a seed; the rows of their curves and final losses."""
+    steps, rows = p["settings"]["steps"], []
+    for seed, root in p["seeds"].items():
+        history = trainings.run(f"seed-{seed}", root, rate, steps, CURVE_POINTS)
+        columns = common | {"seed": int(seed), "learning_rate": rate}
+        before = history.steps < steps
+        for step, loss in zip(history.steps[before].tolist(), history.validation_loss[before].tolist(), strict=True):
+            rows.append(
+                columns | {"metric": "validation_loss", "time": step, "value": loss, "status": history.status.value}
+            )
+        rows.append(columns | _final(history, steps, "validation_loss", history.validation))
+        rows.append(columns | _final(history, steps, "test_loss", history.test))
+    return rows
+
+
+class _Trainings:
+    """The trainings of one job, each with its checkpoint, and how far they are together."""
+
+    def __init__(self, job: Job, task: TextTask):
+        p = job.params
+        settings, rates = p["settings"], p["learning_rates"]
+        self.params, self.task, self.device = p, task, resolve_device(p["device"])
+        self.folder = job.outputs["table"].parents[2] / "checkpoints" / p["experiment"] / p["cell"]
+        # what a checkpoint's training depends on beside its own seed, rate and steps
+        self.key = {
+            "params": p,
+            "data": digest_files([job.inputs["data"]]),
+            "code": digest_files(import_closure("stages.language")),
+        }
+        sweep = len(rates) * settings["sweep_steps"] if len(rates) > 1 else 0
+        self.total = sweep + len(p["seeds"]) * settings["steps"]
+        self.done, self.show = 0, job.progress()
+
+    def run(self, name: str, seed: int, rate: float, steps: int, points: int) -> TrainingHistory:
+        """Train one transformer, going on from the checkpoint of that name if there is one."""
+        history = _train(
+            self.params,
+            self.task,
+            **{"seed": seed, "rate": rate, "steps": steps, "points": points, "device": self.device},
+            checkpoint=Checkpoint(self.folder / f"{name}.pt", self.key | {"training": name}),
+            progress=lambda part: self.show((self.done + part * steps) / self.total),
+        )
+        self.done += steps
+        return history
+
+    def discard_checkpoints(self) -> None:
+        """Remove them; a training that diverged before its first point left none."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _train(

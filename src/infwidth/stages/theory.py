@@ -6,15 +6,16 @@ import importlib
 import math
 from collections.abc import Mapping
 from functools import partial
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from infwidth.io.atomic import read_arrays, write_arrays
-from infwidth.io.tables import make_table, write_table
+from infwidth.io.atomic import read_arrays
 from infwidth.numerics.losses import classification_error
-from infwidth.numerics.status import Status
+from infwidth.numerics.status import Status, worst
 from infwidth.stages.parts.job import Job, stage
-from infwidth.stages.parts.lines import SOURCE_COLUMNS, lines_of, rows_over_time
+from infwidth.stages.parts.lines import Assembly, Line, lines_of
 from infwidth.tasks.transfer_task import TransferTask
 
 
@@ -25,64 +26,93 @@ def main(job: Job) -> None:
     solver = importlib.import_module(f"infwidth.theory.{p['training']}")
     source, target = read_arrays(job.inputs["source"]), read_arrays(job.inputs["target"])
     arrays = ("x_target", "y_target", "x_test", "y_test")
-    rows, residuals, show = [], [], job.progress()
-    recorder = None
-    if p["representation"]:
-        # imported here: it reads torch, which the linear theory does without
-        from infwidth.stages.parts.recorder import Recorder
-
-        recorder = Recorder(p["activation"], p["settings"].get("target_times", [math.nan]))
+    assembly = Assembly(p, "theory", str(target["label"]), _recorder(p))
+    residuals, show = [], job.progress()
     for index, seed in enumerate(target["seeds"]):
         task = TransferTask(
             source["x_source"][index], source["y_source"][index], *(target[name][index] for name in arrays)
         )
-        sources: dict = {}
+        sources: dict = {}  # trained once for all lines
         for number, line in enumerate(lines_of(p)):
-            options = {"seed": p["particle_seeds"][str(seed)]}
-            if p["training"] == "flow":
-                options |= line.protocol | {"sources": sources}
-            if recorder:
-                options["observe"] = partial(_record, recorder, index, number, task)
-            solution = solver.solve(
-                task,
-                activation=p["activation"],
-                source_strength=p["axes"]["source_strength"],
-                target_strength=line.target_strength,
-                elastic_coupling=line.elastic_couplings,
-                **p["settings"],
-                **options,
-                strict=False,
-            )
-            times = getattr(solution, "times", np.array([math.nan]))
-            for i, coupling in enumerate(line.elastic_couplings):
-                found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
-                if p["training"] == "bayes":
-                    found |= {name: getattr(solution, name)[i] for name in ("leave_one_out", "log_evidence_density")}
-                found |= classification_error(solution.prediction[i], task.y_test)
-                values = {metric: np.atleast_1d(value) for metric, value in found.items()}
-                errors = {metric: _stderr(solution.stderr, metric, i, len(times)) for metric in found}
-                columns = {
-                    **{"experiment": p["experiment"], "kind": "theory", "dataset": str(target["label"])},
-                    **p["axes"],
-                    **{"width": math.inf, "seed": seed, "status": solution.status[i].value},
-                    **line.columns(coupling),
-                }
-                rows += rows_over_time(columns, times, values, errors)
-                if recorder:
-                    rows += recorder.rows(columns, (index, number, i), keep=index == 0)
-                residuals.append(float(np.max(solution.residual[i])))
-            if recorder and number == 0:  # every line of transfer starts from the same source
-                rows += recorder.rows(columns | SOURCE_COLUMNS, (index, number, None), keep=index == 0)
+            solution = _solve(solver, assembly, task, line, (index, number), seed, sources)
+            residuals += _add_line(assembly, solution, task, line, (index, number), seed)
+            if assembly.recorder and number == 0:  # every line of transfer starts from the same source
+                status = _source_status(solution, line, sources)
+                assembly.add_source(index, seed, status, (index, number, None))
             show((index + 1) / len(target["seeds"]))
-    table = make_table(rows)
-    write_table(job.outputs["table"], table)
-    write_arrays(job.outputs["arrays"], recorder.arrays() if recorder else {})
-    converged = (table["status"] == Status.CONVERGED.value).mean()
+    table = assembly.write(job)
     job.facts |= {
         "dtype": "float64",
         "largest_residual": max(residuals),
-        "converged_fraction": float(converged),
+        "converged_fraction": float((table["status"] == Status.CONVERGED.value).mean()),
     }
+
+
+def _recorder(p: Mapping[str, Any]):
+    if not p["representation"]:
+        return None
+    # imported here: it reads torch, which the linear theory does without
+    from infwidth.stages.parts.recorder import Recorder
+
+    return Recorder(p["activation"], p["settings"].get("target_times", [math.nan]))
+
+
+def _solve(
+    solver: ModuleType, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources
+):
+    """Solve one line on one data set; ``place`` is the number of either."""
+    p = assembly.params
+    options = {"seed": p["particle_seeds"][str(seed)]}
+    if p["training"] == "flow":
+        options |= line.protocol | {"sources": sources}
+    if assembly.recorder:
+        options["observe"] = partial(_record, assembly.recorder, *place, task)
+    return solver.solve(
+        task,
+        activation=p["activation"],
+        source_strength=p["axes"]["source_strength"],
+        target_strength=line.target_strength,
+        elastic_coupling=line.elastic_couplings,
+        **p["settings"],
+        **options,
+        strict=False,
+    )
+
+
+def _add_line(
+    assembly: Assembly, solution, task: TransferTask, line: Line, place: tuple[int, int], seed: int
+) -> list[float]:
+    """Add one line's points and return their residuals."""
+    times = getattr(solution, "times", np.array([math.nan]))
+    for i, coupling in enumerate(line.elastic_couplings):
+        found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
+        if assembly.params["training"] == "bayes":
+            found |= {name: getattr(solution, name)[i] for name in ("leave_one_out", "log_evidence_density")}
+        found |= classification_error(solution.prediction[i], task.y_test)
+        assembly.add(
+            place[0],
+            seed,
+            line,
+            coupling,
+            solution.status[i],
+            times=times,
+            values={metric: np.atleast_1d(value) for metric, value in found.items()},
+            stderrs={metric: _stderr(solution.stderr, metric, i, len(times)) for metric in found},
+            key=(*place, i),
+        )
+    return [float(np.max(residual)) for residual in solution.residual]
+
+
+def _source_status(solution, line: Line, sources: Mapping) -> Status:
+    """How the source of a line ended.
+
+    The flow's sources say it themselves. A posterior's source shows in the targets tied to it, none of which is better
+    than it is: it is no worse than the best of them.
+    """
+    if sources:
+        return worst(status for source in sources.values() for status in source.status)
+    tied = [status for status, coupling in zip(solution.status, line.elastic_couplings, strict=True) if coupling > 0]
+    return min(tied or solution.status, key=list(Status).index)
 
 
 def _record(recorder, index, number, task, _replica, coupling, time, preactivation) -> None:

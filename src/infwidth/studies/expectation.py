@@ -21,6 +21,7 @@ from infwidth.adam_ntk.adam_star import OPTIMISERS
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.random_features import draw_hidden, features
 from infwidth.numerics.checks import check_choice, check_count
+from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status
 from infwidth.studies.images import ImageSample, draw_images
@@ -28,7 +29,6 @@ from infwidth.studies.readout_training import (
     LIMIT_OF,
     LOSSES,
     Counter,
-    Progress,
     check_counts,
     check_names,
     minibatches,

@@ -16,10 +16,10 @@ from torch import Tensor
 from infwidth.adam_ntk.adam_star import find_options, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
+from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 
-Progress = Callable[[float], None] | None
 Batch = Tensor | slice
 
 _PER_SAMPLE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {

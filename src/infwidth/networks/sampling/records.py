@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from infwidth.networks.sampling.state import Chains
-from infwidth.networks.two_layer.ensemble import Progress
+from infwidth.numerics.progress import Progress
 
 MONITORS = 4
 

@@ -22,8 +22,9 @@ from infwidth.networks.sampling.kinetic import run as run_langevin
 from infwidth.networks.sampling.posterior import PosteriorBatch
 from infwidth.networks.sampling.records import Collector, Records, Schedule
 from infwidth.networks.sampling.state import Chains, Noise
-from infwidth.networks.two_layer.ensemble import Progress, keep_freed_memory
+from infwidth.networks.two_layer.ensemble import keep_freed_memory
 from infwidth.numerics.activations import Activation
+from infwidth.numerics.progress import Progress
 from infwidth.numerics.status import Status
 
 SAMPLERS = {"hmc": run_hmc, "langevin": run_langevin}

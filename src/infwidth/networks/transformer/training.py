@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from infwidth.io.checkpoints import Checkpoint
-from infwidth.networks.two_layer.ensemble import Progress
 from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.tasks.text import TextTask

@@ -6,7 +6,7 @@ Everything here works on K independent networks at once: readout (K, N), hidden 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, Self
 
@@ -19,7 +19,6 @@ from infwidth.numerics.checks import InputError, check_choice, check_number
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 
-Progress = Callable[[float], None] | None
 STARTS = ("source", "scratch")
 ANCHORS = ("source", "random")
 
@@ -279,8 +278,3 @@ def check_seeds(seeds: Sequence[int]) -> list[int]:
     if len(seeds) == 0:
         raise InputError("seeds = (): expected at least one; pass e.g. seeds=(0,)")
     return [int(seed) for seed in seeds]
-
-
-def part_of(progress: Progress, number: int, count: int) -> Progress:
-    """Return the progress callable of part ``number`` of ``count`` equal parts."""
-    return None if progress is None else lambda fraction: progress((number + fraction) / count)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from infwidth.networks.two_layer.ensemble import Batch, Progress, Response, keep_freed_memory, probe_vector, respond
+from infwidth.networks.two_layer.ensemble import Batch, Response, keep_freed_memory, probe_vector, respond
 from infwidth.numerics.activations import Activation
+from infwidth.numerics.progress import Progress
 from infwidth.numerics.status import Status
 
 DEFAULT_SAFETY = 0.4

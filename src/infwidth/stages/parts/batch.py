@@ -12,8 +12,8 @@ import torch
 
 from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.networks.two_layer.ensemble import SourceNetworks
-from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
+from infwidth.stages.parts.device import resolve_device
 
 # training → module, and its functions for source and target; imported by name, so that the workflow can let a
 # cell depend on its own trainer alone
@@ -27,19 +27,6 @@ def trainer(training: str, part: str) -> Callable[..., Any]:
     """The function that trains or samples the source or target networks."""
     module, functions = _TRAINERS[training]
     return getattr(importlib.import_module(module), functions[part])
-
-
-def resolve_device(name: str) -> str:
-    """``auto`` is a CUDA device where there is one, else the CPU.
-
-    Raises:
-        InputError: a CUDA device is asked for and there is none.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device = {name!r}: expected a CUDA device, found none; set device: auto or cpu")
-    return name
 
 
 def batch_options(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from infwidth.io.failures import machine_failure
 from infwidth.io.manifest import write_manifest
+from infwidth.io.reading import describe
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import UnconvergedError
 
@@ -62,24 +64,36 @@ def stage(body: Callable[[Job], None]) -> Callable[[], None]:
     @click.option("--output", "outputs", multiple=True, help="name=path of a file to write")
     @click.option("--log", "log_path", default=None, help="where the log goes")
     def command(params: dict[str, Any], inputs: tuple[str], outputs: tuple[str], log_path: str | None) -> None:
-        _log_to(log_path)
         name = " ".join([title, *(str(params[key]) for key in ("experiment", "cell", "figure") if key in params)])
         job = Job(name, params, _paths(inputs), _paths(outputs))
-        started = time.perf_counter()
-        log.info("%s: started with %s", name, json.dumps(params, ensure_ascii=False))
         try:
-            body(job)
+            _log_to(log_path)
+            _run(body, job, title)
         except (InputError, UnconvergedError) as error:
             _fail(f"{name}: {error}")
         except Exception as error:
+            refused = machine_failure(error)
+            if refused:
+                _fail(f"{name}: {refused}")
             log.error(traceback.format_exc())
-            _fail(f"{name}: {type(error).__name__}: {error}; see {log_path or 'above'} for the traceback")
-        seconds = time.perf_counter() - started
-        if "manifest" in job.outputs:
-            write_manifest(job.outputs["manifest"], stage=title, params=params, wall_time=seconds, facts=job.facts)
-        log.info("%s: done in %.1f s", name, seconds)
+            _fail(f"{name}: {describe(error)}; see {log_path or 'above'} for the traceback")
 
     return command
+
+
+def _run(body: Callable[[Job], None], job: Job, title: str) -> None:
+    """Run a stage's body and write its manifest."""
+    started = time.perf_counter()
+    log.info("%s: started with %s", job.name, json.dumps(job.params, ensure_ascii=False))
+    body(job)
+    seconds = time.perf_counter() - started
+    if "manifest" in job.outputs:
+        written = [path for name, path in job.outputs.items() if name != "manifest"]
+        write_manifest(
+            job.outputs["manifest"],
+            **{"outputs": written, "stage": title, "params": job.params, "wall_time": seconds, "facts": job.facts},
+        )
+    log.info("%s: done in %.1f s", job.name, seconds)
 
 
 def _paths(pairs: tuple[str, ...]) -> dict[str, Path]:
@@ -92,6 +106,7 @@ def _log_to(path: str | None) -> None:
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    logging.raiseExceptions = False  # a full disk that takes no log line ends the job by itself, in one line
     logging.basicConfig(handlers=[handler], level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     logging.captureWarnings(True)
 

@@ -1,13 +1,22 @@
-"""The inner axes of a cell, which theory and networks run through alike, and the rows they make of them."""
+"""The inner axes of a cell, which theory and networks run through alike, and the table they make of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+
+from infwidth.io.atomic import write_arrays
+from infwidth.io.tables import make_table, write_table
+from infwidth.numerics.status import Status
+from infwidth.stages.parts.job import Job
+
+if TYPE_CHECKING:  # it reads torch, which the linear theory does without
+    from infwidth.stages.parts.recorder import Recorder
 
 # condition → where target training starts and what it is tied to
 CONDITIONS = {
@@ -69,3 +78,72 @@ def rows_over_time(
                 "value": series[i],
                 "stderr": stderrs[metric][i],
             }
+
+
+@dataclass
+class Assembly:
+    """The table of one cell, and the arrays beside it, put together point by point.
+
+    Attributes:
+        params: the job's parameters.
+        kind: "theory" or "network".
+        dataset: the data sets' label.
+        recorder: what saw representations, or None.
+        rows: of the table, so far.
+    """
+
+    params: Mapping[str, Any]
+    kind: str
+    dataset: str
+    recorder: Recorder | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(
+        self,
+        index: int,
+        seed: int,
+        line: Line,
+        coupling: float,
+        status: Status,
+        *,
+        times: np.ndarray,
+        values: Mapping[str, np.ndarray],
+        stderrs: Mapping[str, np.ndarray],
+        key: Hashable,
+    ) -> None:
+        """Add a target: its metrics at all times, and what the recorder saw of it.
+
+        Args:
+            index: of the data set; arrays are kept of the first.
+            seed: the data set's.
+            line: the condition and γ.
+            coupling: δ.
+            status: how the target ended; it is no better than the source it is tied to.
+            times: (T,).
+            values: metric → (T,).
+            stderrs: metric → (T,).
+            key: what the recorder calls this target.
+        """
+        columns = self._columns(seed, status) | line.columns(coupling)
+        self.rows += rows_over_time(columns, times, values, stderrs)
+        self._add_recorded(index, columns, key)
+
+    def add_source(self, index: int, seed: int, status: Status, key: Hashable) -> None:
+        """Add what the recorder saw of a source that ended so."""
+        self._add_recorded(index, self._columns(seed, status) | SOURCE_COLUMNS, key)
+
+    def write(self, job: Job) -> pd.DataFrame:
+        """Write the table and the arrays of the job and return the table."""
+        table = make_table(self.rows)
+        write_table(job.outputs["table"], table)
+        write_arrays(job.outputs["arrays"], self.recorder.arrays() if self.recorder else {})
+        return table
+
+    def _columns(self, seed: int, status: Status) -> dict[str, Any]:
+        theory = {"width": math.inf} if self.kind == "theory" else {}
+        named = {"experiment": self.params["experiment"], "kind": self.kind, "dataset": self.dataset}
+        return {**named, **self.params["axes"], **theory, "seed": seed, "status": status.value}
+
+    def _add_recorded(self, index: int, columns: Mapping[str, Any], key: Hashable) -> None:
+        if self.recorder is not None:
+            self.rows += self.recorder.rows(columns, key, keep=index == 0)

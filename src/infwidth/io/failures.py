@@ -1,0 +1,34 @@
+"""What the machine refuses, a full disk or too little memory, in one line with its remedy."""
+
+from __future__ import annotations
+
+import errno
+
+from infwidth.io.reading import describe
+
+_MEMORY = (
+    "let fewer jobs run at a time (CORES), set seeds_per_job or the width lower, or take a machine with more memory; "
+    "what is done is kept"
+)
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there and run the same command again"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable for you, or work in a folder that is"),
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+}
+
+
+def machine_failure(error: BaseException) -> str | None:
+    """Say in one line what a machine refused, and the remedy; None where the error is of another kind."""
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+    ):  # torch's own error is a RuntimeError, of which the one of the CPU has no class of its own
+        return f"out of memory ({describe(error)}); {_MEMORY}"
+    if not isinstance(error, OSError):
+        return None
+    if error.errno == errno.ENOMEM:
+        return f"out of memory ({describe(error)}); {_MEMORY}"
+    where = f"{error.filename}: " if error.filename is not None else ""
+    remedy = _REMEDIES.get(error.errno, "see that the path is right and the disk well, and run the same command again")
+    return f"{where}{error.strerror or error}; {remedy}"

@@ -1,0 +1,20 @@
+"""What reading a damaged file can raise, and how an exception is said in one line."""
+
+from __future__ import annotations
+
+import lzma
+import textwrap
+import zipfile
+import zlib
+
+# What numpy, zipfile, pandas and json raise on a damaged file; RuntimeError stands for encryption or unknown
+# compression, and every decoding or parsing error is a ValueError.
+READ_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, OSError, KeyError, ValueError, RuntimeError, MemoryError),
+)
+
+
+def describe(error: BaseException) -> str:
+    """Type and message of an exception, on one line of bearable length."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" …")

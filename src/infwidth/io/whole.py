@@ -1,0 +1,109 @@
+"""Whether an output still is what its job wrote: the manifest beside it holds its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from infwidth.io.reading import describe
+from infwidth.numerics.checks import InputError
+
+SUFFIX = ".manifest.json"
+ALWAYS_READ = 2**24
+"""Bytes up to which a file is read to see whether it is whole; a larger one only if it is newer than its manifest."""
+
+
+def manifest_of(path: str | Path) -> Path:
+    """Where the manifest of an output lies."""
+    return Path(path).with_suffix(SUFFIX)
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's content."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def describe_outputs(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """What a manifest holds of a job's outputs: file name → ``bytes`` and ``sha256``."""
+    return {path.name: {"bytes": path.stat().st_size, "sha256": digest(path)} for path in sorted(paths)}
+
+
+def seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest's content, as JSON has it, with a checksum of itself."""
+    content = json.loads(json.dumps(content))
+    return {**content, "checksum": _checksum(content)}
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Read a manifest; empty where there is none.
+
+    Raises:
+        InputError: it can't be read, or isn't what its job wrote.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise _damaged(path, f"can't be read ({describe(error)})") from error
+    if not isinstance(content, dict) or content.get("checksum", _checksum(content)) != _checksum(content):
+        raise _damaged(path, "its content has changed")
+    return content
+
+
+def check_whole(path: str | Path) -> None:
+    """Hold a file that is about to be read against the manifest beside it, where there is one that names it.
+
+    Raises:
+        InputError: the file, or the manifest, isn't what its job wrote.
+    """
+    path = Path(path)
+    kept = read_manifest(manifest_of(path)).get("outputs", {}).get(path.name)
+    if kept is not None and path.exists() and digest(path) != kept["sha256"]:
+        raise _damaged(path, f"its content has changed (sha256 isn't {kept['sha256'][:12]}…)")
+
+
+def damaged_outputs(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield every file that isn't what its job wrote; with a damaged manifest all that it is for.
+
+    Args:
+        folders: where manifests are looked for at any depth, or manifests.
+    """
+    for folder in folders:
+        for manifest in sorted(folder.rglob(f"*{SUFFIX}")) if folder.is_dir() else filter(Path.exists, [folder]):
+            yield from _damaged_by(manifest)
+
+
+def _damaged_by(manifest: Path) -> list[Path]:
+    """What a manifest says of its outputs: those that are damaged."""
+    try:
+        kept = read_manifest(manifest).get("outputs", {})
+    except InputError:  # none of them can be trusted
+        stem = manifest.name.removesuffix(SUFFIX)
+        outputs = [path for path in manifest.parent.iterdir() if path.is_file() and path.name == stem + path.suffix]
+        return [*sorted(outputs), manifest]
+    paths = [(manifest.with_name(name), entry) for name, entry in kept.items()]
+    return [path for path, entry in paths if path.exists() and not _untouched(path, entry, manifest)]
+
+
+def _untouched(path: Path, kept: Mapping[str, Any], manifest: Path) -> bool:
+    """Whether the file is what the manifest says, reading a large one only if it changed after the manifest."""
+    found = path.stat()
+    if found.st_size != kept["bytes"]:
+        return False
+    if found.st_size > ALWAYS_READ and found.st_ctime_ns <= manifest.stat().st_ctime_ns:
+        return True
+    return digest(path) == kept["sha256"]
+
+
+def _checksum(content: Any) -> str:
+    rest = {key: value for key, value in content.items() if key != "checksum"} if isinstance(content, Mapping) else {}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _damaged(path: str | Path, what: str) -> InputError:
+    return InputError(f"{path}: {what}; expected what its job wrote; delete it and run again")
