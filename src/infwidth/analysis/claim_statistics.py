@@ -14,8 +14,8 @@ import pandas as pd
 
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.extrapolation import infinite_width
-from infwidth.analysis.seeds import POINT, at_last_time, widest
-from infwidth.io.tables import KEYS, select
+from infwidth.analysis.seeds import POINT
+from infwidth.io.tables import KEYS, at_last_time, select, widest
 from infwidth.numerics.checks import InputError
 
 

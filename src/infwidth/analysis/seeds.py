@@ -31,17 +31,6 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
-def at_last_time(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows of the last recorded time, and those that have none."""
-    return table[table["time"].isna() | (table["time"] == table["time"].max())]
-
-
-def widest(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the theory and, where networks of several widths were run, the widest of them."""
-    networks = table["kind"] == "network"
-    return table[~networks | (table["width"] == table.loc[networks, "width"].max())]
-
-
 def paired_difference(found: pd.DataFrame, base: pd.DataFrame, *, ignoring: Collection[str]) -> pd.DataFrame:
     """Compare points with others on the same data sets: (found − base)/base, with its error over seeds.
 
