@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
 from infwidth.io.tables import KEYS
 from infwidth.numerics.status import Status
@@ -84,5 +83,7 @@ def confidence_interval(value: float, stderr: float, seeds: int, level: float = 
     """Two-sided interval from Student's t with ``seeds`` − 1 degrees of freedom; infinite where stderr is nan."""
     if not np.isfinite(stderr):
         return -np.inf, np.inf
-    half = float(student_t.ppf((1 + level) / 2, seeds - 1)) * stderr
+    from scipy.special import stdtrit  # a plan checks claims without it
+
+    half = float(stdtrit(seeds - 1, (1 + level) / 2)) * stderr
     return value - half, value + half

@@ -50,6 +50,25 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "stderr": (float, "its Monte-Carlo standard error over network seeds; 0 where nothing is sampled"),
     "status": (str, "how the solver ended: `converged`, `stalled`, `diverged`, `unmixed`, `condensed`"),
 }
+VOCABULARY: dict[str, tuple[str, ...]] = {
+    "kind": ("theory", "network"),
+    "condition": (
+        *("transfer", "scratch", "random_anchor", "source", "transformer", "squared", "cross_entropy"),
+        *("gaussian", "half_space", "rank_deficient", "mlp", "cnn", "fixed", "trained", "frozen"),
+    ),
+    "optimiser": (
+        *("sgd", "momentum", "adam", "frozen_adam", "unfrozen_adam", "adam_star", "adamw_star", "adam_star_layer"),
+        *("rmsprop_star", "adagrad_star", "trained_features", "no_mlp"),
+    ),
+    "metric": (
+        *("train_loss", "test_loss", "test_error", "sampled_test_loss", "leave_one_out", "log_evidence_density"),
+        *("kernel_alignment", "centred_kernel_alignment", "preactivation_std", "preactivation_variance"),
+        *("preactivation_fourth_moment", "preactivation_excess_kurtosis", "sweep_loss", "validation_loss"),
+        *("distance_to_dual", "bias", "squared_bias", "bias_in_stderr", "aligned_mass", "aligned_norm"),
+        *("uniform_mass", "readout_norm", "least_loss"),
+    ),
+}
+"""Column → the words it may hold, of the text columns whose words are known before a run."""
 KEYS = [name for name in COLUMNS if name not in ("value", "stderr", "status")]
 
 
