@@ -1,11 +1,11 @@
 """The file of claims: templates, sentences that say their bounds, and every slip found before a run."""
 
 import pytest
-import yaml
 
 from infwidth.analysis.claim_file import check_claims, load_claims
 from infwidth.analysis.claim_statistics import STATISTICS
 from infwidth.io.tables import VOCABULARY, read_table
+from infwidth.io.yaml import dump_yaml, load_yaml
 from infwidth.numerics.checks import InputError
 from infwidth.plan.claims import check_run_claims, holds_claims, preset_names
 
@@ -25,7 +25,7 @@ POWER = CHANGE | {"statistic": "power_law", "arguments": {"metric": "bias", "alo
 
 def write(folder, *entries):
     path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(list(entries), allow_unicode=True), encoding="utf-8")
+    path.write_text(dump_yaml(list(entries)), encoding="utf-8")
     return path
 
 
@@ -161,7 +161,7 @@ def test_the_projects_claims_are_right(root):
 def test_names_of_presets_are_those_that_a_parser_finds(root):
     found = preset_names(root / "config")
     for name in ("experiments", "adam_ntk", "figures"):
-        presets = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (root / "config").glob("*.yaml")]
+        presets = [load_yaml(path) for path in (root / "config").glob("*.yaml")]
         parsed = [set(preset.get(name) or {}) for preset in presets if isinstance(preset, dict)]
         assert found[name] == set().union(*parsed)
 

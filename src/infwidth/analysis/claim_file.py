@@ -10,10 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from infwidth.analysis.claim_arguments import bound, check_arguments, nearest, one_of
 from infwidth.analysis.claim_statistics import STATISTICS
+from infwidth.io.yaml import load_yaml
 from infwidth.numerics.checks import InputError
 
 PAPERS = ("T", "S")
@@ -85,11 +84,7 @@ def check_claims(
     Raises:
         InputError: one line for each thing that is wrong in the file.
     """
-    try:
-        with open(path, encoding="utf-8") as handle:
-            entries = yaml.safe_load(handle)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}); mend the syntax") from error
+    entries = load_yaml(path)
     if not isinstance(entries, list):
         raise InputError(f"{path}: holds {type(entries).__name__}; expected a list of claims; begin each with a dash")
     lines: list[str] = []
