@@ -33,10 +33,14 @@ def main() -> None:
 @main.command()
 @click.argument("config", default="config/config.yaml")
 def check(config: str) -> None:
-    """Validate a configuration file, one line an error."""
+    """Validate a configuration file, or one of claims, one line an error."""
+    from infwidth.plan.claims import check_run_claims, holds_claims
     from infwidth.plan.config import load_config
     from infwidth.plan.transfer import Plan
 
+    if holds_claims(Path(config)):
+        click.echo(f"{config} is valid: {len(check_run_claims(path=Path(config)))} claims")
+        return
     plan = Plan(load_config(config))
     click.echo(f"{config} is valid: {plan.describe()}; results go to {plan.results}/")
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from infwidth.analysis.claims import NOT_REPRODUCED, REPRODUCED, judge, load_claims
+from infwidth.analysis.claim_file import load_claims
+from infwidth.analysis.claims import NOT_REPRODUCED, REPRODUCED, judge
 from infwidth.io.tables import read_table, select
 from infwidth.networks import gradient_flow, langevin
 from infwidth.networks.two_layer.ensemble import TargetPoint

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from infwidth.analysis.claim_file import Claim
 from infwidth.analysis.claim_statistics import (
     disagreement,
     effect_ratio,
@@ -13,7 +14,7 @@ from infwidth.analysis.claim_statistics import (
     relative_change,
     trend_of_change,
 )
-from infwidth.analysis.claims import Claim, Verdict, as_markdown, as_text, judge, load_claims
+from infwidth.analysis.claims import Verdict, as_markdown, as_text, judge
 from infwidth.analysis.seeds import confidence_interval, jackknife, mean_over_seeds, relative_difference
 from infwidth.io.tables import make_table
 from infwidth.numerics.checks import InputError
@@ -123,20 +124,32 @@ def test_a_seed_with_an_unconverged_row_is_left_out_of_every_point():
     assert "seeds [2] left out" in found.note
 
 
-def test_bad_claims_say_what_is_wrong(tmp_path):
+def test_a_bad_claim_cannot_be_made():
     with pytest.raises(InputError, match="did you mean 'largest_step'"):
         claim(statistic="largest_stp")
     with pytest.raises(InputError, match="expected above and/or below"):
         claim(expect={"equals": 1})
-    (tmp_path / "claims.yaml").write_text("- {id: T1, papr: T}\n")
-    with pytest.raises(InputError, match=r"claim T1.*papr"):
-        load_claims(tmp_path / "claims.yaml")
 
 
-def test_the_projects_claims_load_and_have_unique_ids(root):
-    claims = load_claims(root / "config/claims.yaml")
-    assert len({claim.id for claim in claims}) == len(claims)
-    assert all((root / f"src/infwidth/figures/{claim.figure}.py").exists() for claim in claims)
+@pytest.mark.parametrize(
+    ("about", "found", "note"),
+    [
+        ("CIFAR-10", "digits (fallback for CIFAR-10) 0,1 → 8,9", "digits stand in for CIFAR-10"),
+        ("CIFAR-10", "digits 3,4 → 5,6", "digits stand in for CIFAR-10"),
+        ("CIFAR-10", "CIFAR-100 0,1 → 8,9", "CIFAR-100 stands in for CIFAR-10"),
+        ("C4", "CPython's documentation (fallback for C4)", "CPython's documentation stands in for C4"),
+        ("C4", "C4you", "C4you stands in for C4"),
+        ("CIFAR-10", "CIFAR-10 1,5 → 9,3", None),
+        ("CIFAR-10", "cifar10_part 0,1 → 8,9", None),
+        ("C4", "c4-train.00000-of-01024", None),
+        ("digits", "digits 0,1 → 8,9", None),
+        (None, "anything", None),
+    ],
+)
+def test_on_a_stand_in_a_claim_is_not_tested(about, found, note):
+    verdict = judge(claim(dataset=about), table([1, 0.8, 0.6], noise=0.01, dataset=found))
+    assert verdict.verdict == ("not tested" if note else "reproduced")
+    assert verdict.note == (note or "")
 
 
 def test_tables_of_verdicts():

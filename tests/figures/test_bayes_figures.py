@@ -10,6 +10,7 @@ import pytest
 
 from infwidth.figures import advice, bayes_delta, bayes_densities, bayes_hermite, delta_choice
 from infwidth.figures.parts.style import save_figure
+from infwidth.io.arrays import join_entries
 from infwidth.io.tables import make_table
 
 COUPLINGS = (0.0, 10.0, math.inf)
@@ -63,6 +64,15 @@ def test_figures_show_what_the_tables_hold(figure, axes, tmp_path):
     np.testing.assert_allclose(sorted(shown.loc[shown["experiment"] == "erf", "mean"]), expected)
     save_figure(drawing, plotted, {kind: tmp_path / f"f.{kind}" for kind in ("pdf", "png", "csv")})
     assert (tmp_path / "f.pdf").stat().st_size > 5000
+
+
+def test_experiments_of_other_widths_each_show_their_networks():
+    """The widest network of all experiments is not that of each."""
+    axes = [{"experiments": (name,), "widths": (100.0, width)} for name, width in (("relu", 200.0), ("erf", 4000.0))]
+    rows = pd.concat([table(**one) for one in axes], ignore_index=True)
+    _, plotted = bayes_densities.draw(rows, join_entries([arrays(**one) for one in axes]))
+    dots = plotted[(plotted["metric"] == "density") & (plotted["kind"] == "network")]
+    assert dots.groupby("experiment")["width"].unique().map(list).to_dict() == {"relu": [200], "erf": [4000]}
 
 
 @pytest.mark.parametrize("recommended", [10.0, 0.0, None])

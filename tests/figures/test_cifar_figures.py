@@ -5,6 +5,7 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from infwidth.figures import cifar_alignment, cifar_gain, cifar_kernels, cifar_preactivations
@@ -84,6 +85,15 @@ def test_gain_is_the_paired_change_from_scratch():
     shown = plotted[(plotted["metric"] == "change from scratch, %") & (plotted["n_target"] == 40)]
     shown = shown[(shown["kind"] == "theory") & (shown["elastic_coupling"] == 10) & (shown["condition"] == "transfer")]
     assert shown["mean"].item() == pytest.approx(expected)
+    plt.close("all")
+
+
+def test_gain_shows_experiments_of_other_strengths():
+    """The largest γ of all experiments is not that of each."""
+    axes = {"a": {"strengths": (0.1, 0.3)}, "b": {"strengths": (0.1, 1.0)}}
+    rows = pd.concat([table(**one).assign(experiment=name, dataset=name) for name, one in axes.items()])
+    _, plotted = cifar_gain.draw(rows.reset_index(drop=True))
+    assert plotted.groupby("dataset")["target_strength"].unique().map(list).to_dict() == {"a": [0.3], "b": [1.0]}
     plt.close("all")
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from infwidth.io.arrays import join_entries
 from infwidth.io.atomic import atomic_file, read_arrays, write_arrays
 from infwidth.io.closure import import_closure
-from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_table
+from infwidth.io.tables import COLUMNS, at_last_time, largest, make_table, read_table, select, widest, write_table
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 from infwidth.plan.timing import expected_seconds, read_seconds, recorded_seconds, write_seconds
@@ -123,3 +124,35 @@ def test_expected_seconds_prefers_records_and_falls_back_to_alike(tmp_path):
     folder.mkdir(parents=True)
     (folder / "n=1,seeds=0-1.tsv").write_text("s\th:m:s\n1.5\t0:00:01\n")
     assert recorded_seconds(tmp_path) == {"data/n=1,seeds=0-1": 1.5}
+
+
+def test_what_is_last_and_widest_counts_by_experiment():
+    """Experiments of one figure may end at other times and widths: none takes another's rows away."""
+    ends = {"a": (100.0, 3.0), "b": (4000.0, 20.0), "c": (16.0, np.nan)}
+    table = make_table(
+        row(experiment=name, kind=kind, width=size if kind == "network" else np.inf, time=when)
+        for name, (width, last) in ends.items()
+        for kind in ("theory", "network")
+        for size in (width / 2, width)
+        for when in ((0.0, last) if last == last else (np.nan,))
+    )
+    last = at_last_time(table)
+    assert last.groupby("experiment")["time"].max().dropna().to_dict() == {"a": 3, "b": 20}
+    assert last.loc[last["experiment"] == "c", "time"].isna().all()
+    assert len(last[last["experiment"] == "c"]) == 4
+    networks = select(widest(table), kind="network")
+    assert networks.groupby("experiment")["width"].agg(set).to_dict() == {"a": {100}, "b": {4000}, "c": {16}}
+    assert len(select(widest(table), kind="theory")) == len(select(table, kind="theory"))
+    assert set(largest(table, "width")["width"]) == {np.inf}
+
+
+def test_arrays_keep_the_widest_networks_of_each_experiment():
+    parts = [
+        {"experiment": np.array([name] * 3), "kind": np.array(["theory", "network", "network"]),
+         "width": np.array([np.inf, width, 2 * width]), "density": np.arange(3.0) + width, "edges": np.arange(2.0)}
+        for name, width in (("a", 50.0), ("b", 500.0))
+    ]  # fmt: skip
+    joined = join_entries([*parts, {}])
+    assert joined["experiment"].tolist() == ["a", "a", "b", "b"]
+    assert joined["density"].tolist() == [50, 52, 500, 502]
+    assert len(join_entries(parts[:1])["density"]) == 2

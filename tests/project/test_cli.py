@@ -21,6 +21,18 @@ def test_check_says_what_a_preset_holds(root, monkeypatch):
     assert "results/ci/" in done.output
 
 
+def test_check_reads_claims_too(root, monkeypatch, tmp_path):
+    monkeypatch.chdir(root)
+    assert "claims" in invoke("check", "config/claims.yaml").output
+    text = (root / "config/claims.yaml").read_text(encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(text.replace("relative_to: start", "relative_to: strat"), encoding="utf-8")
+    done = invoke("check", str(tmp_path / "other.yaml"))
+    assert done.exit_code == 1
+    assert "claim T1.flow.train" in done.output
+    assert len(done.output.splitlines()) == 1
+    assert "did you mean 'start'?" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

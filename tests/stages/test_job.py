@@ -69,7 +69,7 @@ def test_collect_joins_tables_in_one_order(tmp_path):
             "stderr": 0.0, "status": "converged"}  # fmt: skip
     for kind in ("theory", "network"):
         write_table(tmp_path / f"{kind}.csv", make_table([{**base, "kind": kind, "seed": seed} for seed in (1, 0)]))
-    columns = {"kind": ["theory", "network", "network"], "width": [np.inf, 50.0, 100.0]}
+    columns = {"experiment": ["e"] * 3, "kind": ["theory", "network", "network"], "width": [np.inf, 50.0, 100.0]}
     shown = {"kernel": np.ones((3, 4, 4)), "density": np.arange(6.0).reshape(3, 2), "edges": np.arange(3.0)}
     write_arrays(tmp_path / "theory.npz", {key: np.array(value) for key, value in (columns | shown).items()})
     write_arrays(tmp_path / "network.npz", {})

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 try:
     from infwidth.io.closure import import_closure
+    from infwidth.plan.claims import check_run_claims
     from infwidth.plan.config import load_schema, resolve_config
     from infwidth.plan.outputs import (
         cell_outputs,
@@ -49,6 +50,7 @@ def make_plan():
             check_image_file(path)
         for path in text_files(plan.config):
             check_text_file(path)
+        check_run_claims(plan.config)
     except InputError as error:
         raise WorkflowError(f"configuration:\n{error}")
     return plan

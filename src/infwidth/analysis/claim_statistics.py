@@ -12,20 +12,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from infwidth.analysis.claim_arguments import (
+    Axis,
+    Criterion,
+    Flag,
+    Metric,
+    Metrics,
+    OtherCriterion,
+    Pair,
+    Positive,
+    Rows,
+    Scale,
+)
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.extrapolation import infinite_width
-from infwidth.analysis.seeds import POINT, at_last_time, widest
-from infwidth.io.tables import KEYS, select
+from infwidth.analysis.seeds import POINT
+from infwidth.io.tables import KEYS, at_last_time, select, widest
 from infwidth.numerics.checks import InputError
 
 
-def relative_change(table: pd.DataFrame, metric: str, at: Mapping[str, Any], versus: Mapping[str, Any]) -> float:
+def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> float:
     """(mean at ``at`` − mean at ``versus``) / mean at ``versus``; negative where ``at`` is lower."""
     base = _level(table, metric, versus)
     return (_level(table, metric, at) - base) / base
 
 
-def largest_step(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> float:
+def largest_step(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> float:
     """Largest change between neighbouring values of the axis ``along``, relative to the first point's mean.
 
     Negative if and only if the metric falls at every step.
@@ -34,9 +46,7 @@ def largest_step(table: pd.DataFrame, metric: str, along: str, where: Mapping[st
     return float(np.max(np.diff(curve)) / curve[0])
 
 
-def largest_change(
-    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
-) -> float:
+def largest_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> float:
     """Largest absolute relative change from ``versus`` to ``at`` over the values of the axis ``along`` both have."""
     change = _changes(table, metric, along, at, versus)
     if change.empty:
@@ -44,9 +54,7 @@ def largest_change(
     return float(change.abs().max())
 
 
-def trend_of_change(
-    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
-) -> float:
+def trend_of_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> float:
     """Slope of the relative change from ``versus`` to ``at`` against log10 of the axis ``along``, by least squares."""
     change = _changes(table, metric, along, at, versus)
     if len(change) < 2:
@@ -56,7 +64,7 @@ def trend_of_change(
     return float(np.polyfit(np.log10(change.index.to_numpy(dtype=float)), change.to_numpy(), 1)[0])
 
 
-def power_law(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> float:
+def power_law(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> float:
     """Exponent a of metric ∝ axis^a: the least-squares slope of the log of the mean against the log of ``along``."""
     curve = _along(table, metric, along, where)
     curve = curve[np.isfinite(curve.index.to_numpy(dtype=float))]
@@ -68,9 +76,7 @@ def power_law(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, 
     return float(np.polyfit(np.log(curve.index.to_numpy(dtype=float)), np.log(curve.to_numpy()), 1)[0])
 
 
-def effect_ratio(
-    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
-) -> float:
+def effect_ratio(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> float:
     """Largest relative change along an axis at ``at``, divided by the same at ``versus``."""
     effects = []
     for where in (at, versus):
@@ -79,20 +85,18 @@ def effect_ratio(
     return float(effects[0] / effects[1])
 
 
-def change_of_effect(
-    table: pd.DataFrame, metric: str, first: list[Mapping[str, Any]], second: list[Mapping[str, Any]]
-) -> float:
+def change_of_effect(table: pd.DataFrame, metric: Metric, first: Pair, second: Pair) -> float:
     """Relative change between the pair ``first`` (at, versus) minus that of ``second``; negative where it is lower."""
     return relative_change(table, metric, *first) - relative_change(table, metric, *second)
 
 
 def share_of_change(
     table: pd.DataFrame,
-    metric: str,
-    part: Mapping[str, Any],
-    whole: Mapping[str, Any],
-    base: Mapping[str, Any],
-    rises: bool,
+    metric: Metric,
+    part: Rows,
+    whole: Rows,
+    base: Rows,
+    rises: Flag,
 ) -> float:
     """(mean at ``part`` − mean at ``base``) / (mean at ``whole`` − mean at ``base``), where the whole change is upwards
     if it ``rises`` and else downwards: there is no share of a change that isn't there.
@@ -107,9 +111,7 @@ def share_of_change(
     return (_level(table, metric, part) - level) / change
 
 
-def disagreement(
-    table: pd.DataFrame, metric: str | list[str], where: Mapping[str, Any], relative_to: str = "point"
-) -> float:
+def disagreement(table: pd.DataFrame, metric: Metrics, where: Rows, relative_to: Scale = "point") -> float:
     """Root mean square, over points, of the relative difference between networks and theory.
 
     Points of several metrics count alike. Both sides are averaged over seeds first. ``relative_to="point"`` divides
@@ -129,7 +131,7 @@ def disagreement(
 
 
 def extrapolated_excess(
-    table: pd.DataFrame, metric: str | list[str], where: Mapping[str, Any], sigmas: float = 3.0, share: float = 0.02
+    table: pd.DataFrame, metric: Metrics, where: Rows, sigmas: Positive = 3.0, share: Positive = 0.02
 ) -> float:
     """Distance of networks extrapolated to infinite width from theory at the worst point, over what is allowed there.
 
@@ -152,7 +154,7 @@ def extrapolated_excess(
     return float((found["difference"].abs() / allowed).max())
 
 
-def choice_excess(table: pd.DataFrame, criterion: str, versus: str | None = None) -> float:
+def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriterion = None) -> float:
     """Mean relative excess of the test loss at the δ that a criterion picks over that at the best δ, over all tasks.
 
     With ``versus`` that criterion's is taken off: negative where the first chooses better.

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from infwidth.analysis.claim_file import Claim
 from infwidth.analysis.claim_statistics import STATISTICS
 from infwidth.analysis.seeds import confidence_interval, jackknife
-from infwidth.numerics.checks import InputError, check_choice
+from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 INCONCLUSIVE, NOT_TESTED = "inconclusive", "not tested"
 _VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One entry of claims.yaml.
-
-    Attributes:
-        id: paper's claim and setting, e.g. ``T2.linear.0.9``.
-        paper: ``T`` or ``S``.
-        statement: the claim in one sentence.
-        figure: the figure that shows it.
-        experiment: the experiment whose table decides it.
-        statistic: name of a function in :mod:`infwidth.analysis.claim_statistics`.
-        arguments: its arguments.
-        expect: ``{below: x}``, ``{above: x}`` or both.
-    """
-
-    id: str
-    paper: str
-    statement: str
-    figure: str
-    experiment: str
-    statistic: str
-    arguments: Mapping[str, Any]
-    expect: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        check_choice(f"claim {self.id}: statistic", self.statistic, STATISTICS)
-        if not self.expect or set(self.expect) - {"above", "below"}:
-            raise InputError(f"claim {self.id}: expect = {dict(self.expect)}: expected above and/or below; change it")
 
 
 @dataclass(frozen=True)
@@ -73,23 +41,6 @@ class Verdict:
         return asdict(self)
 
 
-def load_claims(path: str | Path) -> list[Claim]:
-    """Read claims.yaml.
-
-    Raises:
-        InputError: an entry lacks a key, has an unknown one, or names an unknown statistic.
-    """
-    with open(path, encoding="utf-8") as handle:
-        entries = yaml.safe_load(handle)
-    claims = []
-    for entry in entries:
-        try:
-            claims.append(Claim(**entry))
-        except TypeError as error:
-            raise InputError(f"{path}: claim {entry.get('id', entry)}: {error}; see the entries beside it") from error
-    return claims
-
-
 def judge(claim: Claim, table: pd.DataFrame) -> Verdict:
     """Evaluate one claim on its experiment's table.
 
@@ -108,6 +59,7 @@ def judge(claim: Claim, table: pd.DataFrame) -> Verdict:
     told = {key: getattr(claim, key) for key in ("id", "paper", "statement", "figure", "experiment")}
     kept = table[~table["seed"].isin(failed)]
     try:
+        check_dataset(claim, table)
         if kept.empty:
             raise InputError("no data set whose solvers all converged: expected one; see the status column for which")
         value, stderr, seeds = jackknife(statistic, kept)
@@ -139,6 +91,23 @@ def judge(claim: Claim, table: pd.DataFrame) -> Verdict:
         seeds=seeds,
         note="; ".join(notes),
     )
+
+
+def check_dataset(claim: Claim, table: pd.DataFrame) -> None:
+    """Refuse a table whose data stand in for those that the claim is about.
+
+    Raises:
+        InputError: "digits stand in for CIFAR-10".
+    """
+    if claim.dataset is None:
+        return
+    # a data set is the same however its name's parts are joined: CIFAR-10, cifar10_part, CIFAR-10 0,1 → 8,9
+    parts = re.findall(r"[A-Za-z]+|\d+", claim.dataset)
+    about = re.compile("[-_ ]?".join(parts) + r"(?![A-Za-z0-9])", re.IGNORECASE)
+    others = [str(name) for name in table["dataset"].unique() if not about.match(str(name))]
+    if others:
+        found = re.sub(r" \(fallback for .*?\)| \d+,\d+ → \d+,\d+", "", others[0])
+        raise InputError(f"{found} {'stand' if found.endswith('s') else 'stands'} in for {claim.dataset}")
 
 
 def as_markdown(verdicts: list[Verdict]) -> str:

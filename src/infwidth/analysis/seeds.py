@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
 from infwidth.io.tables import KEYS
 from infwidth.numerics.status import Status
@@ -29,17 +28,6 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
         mean=("value", "mean"), stderr=("value", "sem"), seeds=("value", "size"), converged=("good", "all")
     )
     return found.reset_index()
-
-
-def at_last_time(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows of the last recorded time, and those that have none."""
-    return table[table["time"].isna() | (table["time"] == table["time"].max())]
-
-
-def widest(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the theory and, where networks of several widths were run, the widest of them."""
-    networks = table["kind"] == "network"
-    return table[~networks | (table["width"] == table.loc[networks, "width"].max())]
 
 
 def paired_difference(found: pd.DataFrame, base: pd.DataFrame, *, ignoring: Collection[str]) -> pd.DataFrame:
@@ -95,5 +83,7 @@ def confidence_interval(value: float, stderr: float, seeds: int, level: float = 
     """Two-sided interval from Student's t with ``seeds`` − 1 degrees of freedom; infinite where stderr is nan."""
     if not np.isfinite(stderr):
         return -np.inf, np.inf
-    half = float(student_t.ppf((1 + level) / 2, seeds - 1)) * stderr
+    from scipy.special import stdtrit  # a plan checks claims without it
+
+    half = float(stdtrit(seeds - 1, (1 + level) / 2)) * stderr
     return value - half, value + half

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.over_width import draw_over_width, fitted_power, last_times, log_values, looks, width_axis
+from infwidth.figures.parts.over_width import draw_over_width, fitted_power, log_values, looks, width_axis
 from infwidth.figures.parts.style import new_figure
-from infwidth.io.tables import select
+from infwidth.io.tables import at_last_time, select
 
 LOSS_NAMES = {"squared": "squared error", "cross_entropy": "cross-entropy"}
 
@@ -24,7 +24,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    rows = last_times(table)
+    rows = at_last_time(table)
     distance, losses = select(rows, metric="distance_to_dual"), select(rows, metric="test_loss")
     limits = losses[losses["kind"] == "theory"]
     pairs = set(map(tuple, limits[["dataset", "condition"]].fillna("").to_numpy()))

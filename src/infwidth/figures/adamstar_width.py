@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from infwidth.adam_ntk.variants import NO_MLP
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference
+from infwidth.analysis.seeds import mean_over_seeds, paired_difference
 from infwidth.figures.parts.optimiser_looks import name_optimisers, optimiser_colours
 from infwidth.figures.parts.style import draw_curve, log_ticks, new_figure, plain_numbers, side_by_side
-from infwidth.io.tables import select
+from infwidth.io.tables import at_last_time, select
 
 BASE = "adam_star"
 
@@ -24,7 +24,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         table: the experiments' tables, one below the other.
     """
     network = table[table["kind"] == "network"]
-    rows = pd.concat([at_last_time(some) for _, some in select(network, metric="test_loss").groupby("experiment")])
+    rows = at_last_time(select(network, metric="test_loss"))
     gaps = paired_difference(
         rows[~rows["optimiser"].isin([BASE, NO_MLP])],
         select(rows, optimiser=BASE),

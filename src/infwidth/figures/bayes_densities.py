@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import colours, coupling_axis, coupling_name, draw_curve, name_looks, new_figure
-from infwidth.io.tables import select
+from infwidth.io.tables import largest, select
 
 READS_ARRAYS = True
 METRICS = {"preactivation_std": "standard deviation of h", "preactivation_excess_kurtosis": "excess kurtosis of h"}
@@ -35,12 +35,12 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
     couplings = entries.loc[entries["condition"] == "transfer", "elastic_coupling"].unique()
     palette = colours(couplings)
     experiments = table.groupby("experiment", sort=False)["dataset"].first()
-    rows = select(infinite_width(_largest_overlap(table)), metric=list(METRICS), condition=["transfer", "source"])
+    rows = select(infinite_width(largest(table, "overlap")), metric=list(METRICS), condition=["transfer", "source"])
     points = mean_over_seeds(rows)
     figure, grid = new_figure(len(experiments), 3)
     plotted = [points]
     for (experiment, dataset), panels in zip(experiments.items(), grid, strict=True):
-        chosen = _largest_overlap(entries[entries["experiment"] == experiment])
+        chosen = largest(entries[entries["experiment"] == experiment], "overlap")
         chosen = chosen[chosen["seed"] == chosen["seed"].min()]
         for entry in chosen.itertuples():
             look = {"linestyle": "-"} if entry.kind == "theory" else {"linestyle": "", "marker": ".", "markersize": 3}
@@ -70,9 +70,3 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
     names = {colour: f"target, δ = {coupling_name(coupling)}" for coupling, colour in palette.items()}
     name_looks(figure, points, {SOURCE: "source", **names, (0.6, 0.6, 0.6): "N(0, 1)"})
     return figure, pd.concat(plotted, ignore_index=True)
-
-
-def _largest_overlap(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep rows of each experiment's largest overlap, and those that have none."""
-    largest = rows.groupby("experiment")["overlap"].transform("max")
-    return rows[rows["overlap"].isna() | (rows["overlap"] == largest)]

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds
+from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import (
     across,
     colours,
@@ -16,7 +16,7 @@ from infwidth.figures.parts.style import (
     new_figure,
     side_by_side,
 )
-from infwidth.io.tables import select
+from infwidth.io.tables import at_last_time, select
 
 METRICS = {"kernel_alignment": "kernel–task alignment", "centred_kernel_alignment": "centred alignment"}
 

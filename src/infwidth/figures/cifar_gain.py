@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds, paired_difference
+from infwidth.analysis.seeds import mean_over_seeds, paired_difference
 from infwidth.figures.parts.style import (
     colours,
     coupling_name,
@@ -18,7 +18,7 @@ from infwidth.figures.parts.style import (
     new_figure,
     side_by_side,
 )
-from infwidth.io.tables import select
+from infwidth.io.tables import at_last_time, largest, select
 
 SCRATCH_COLOUR = (0.45, 0.45, 0.45)
 
@@ -26,15 +26,16 @@ SCRATCH_COLOUR = (0.45, 0.45, 0.45)
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows: test loss against P2 for each δ, and its change from scratch.
 
-    Of several target strengths the largest is shown; random anchors at the largest finite δ.
+    Of an experiment's target strengths the largest is shown; random anchors at its largest finite δ.
 
     Args:
         table: the experiments' tables, one below the other.
     """
-    strength = table["target_strength"].max()
-    rows = select(at_last_time(infinite_width(table)), metric="test_loss", target_strength=strength)
-    finite = rows.loc[rows["elastic_coupling"] < math.inf, "elastic_coupling"].max()
-    rows = rows[(rows["condition"] != "random_anchor") | (rows["elastic_coupling"] == finite)]
+    trained = largest(table.dropna(subset="target_strength"), "target_strength")
+    rows = select(at_last_time(infinite_width(trained)), metric="test_loss")
+    anchored = rows["condition"] == "random_anchor"
+    finite = largest(rows[anchored & (rows["elastic_coupling"] < math.inf)], "elastic_coupling")
+    rows = rows[~anchored | rows.index.isin(finite.index)]
     gains = paired_difference(
         rows[rows["condition"] != "scratch"],
         select(rows, condition="scratch"),
@@ -48,6 +49,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for dataset, panels in zip(datasets, grid.T, strict=True):
         for metric, axes in zip(("test_loss", "change from scratch, %"), panels, strict=True):
             chosen = select(points, metric=metric, dataset=dataset)
+            strength = chosen["target_strength"].max()
             positions = log_ticks(axes, chosen["n_target"])
             curves = list(chosen.groupby(["condition", "elastic_coupling"], dropna=False))
             shifts = side_by_side(range(len(curves)), step=0.018)

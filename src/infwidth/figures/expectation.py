@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.over_width import draw_over_width, fitted_power, last_times, log_values, looks, width_axis
+from infwidth.figures.parts.over_width import draw_over_width, fitted_power, log_values, looks, width_axis
 from infwidth.figures.parts.style import new_figure, side_by_side
-from infwidth.io.tables import select
+from infwidth.io.tables import at_last_time, select
 
 PANELS = {
     "fixed": ("bias_in_stderr", "squared distance of the mean\n/ expected of noise", "coefficients fixed"),
@@ -28,7 +28,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    rows = last_times(table)
+    rows = at_last_time(table)
     datasets = sorted(rows["dataset"].unique())
     figure, grid = new_figure(len(datasets), len(PANELS))
     plotted = []

@@ -7,9 +7,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds
+from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import across, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
-from infwidth.io.tables import select
+from infwidth.io.tables import at_last_time, select
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

@@ -7,10 +7,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from infwidth.analysis.seeds import at_last_time, mean_over_seeds, widest
+from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.over_width import draw_over_width, log_values, looks, width_axis
 from infwidth.figures.parts.style import new_figure
-from infwidth.io.tables import select
+from infwidth.io.tables import at_last_time, select, widest
 
 SUPPORT_NAMES = {
     "gaussian": "Gaussian ω",

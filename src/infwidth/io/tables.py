@@ -36,6 +36,25 @@ COLUMNS: dict[str, type] = {
     "stderr": float,
     "status": str,
 }
+VOCABULARY: dict[str, tuple[str, ...]] = {
+    "kind": ("theory", "network"),
+    "condition": (
+        *("transfer", "scratch", "random_anchor", "source", "transformer", "squared", "cross_entropy"),
+        *("gaussian", "half_space", "rank_deficient", "mlp", "cnn", "fixed", "trained", "frozen"),
+    ),
+    "optimiser": (
+        *("sgd", "momentum", "adam", "frozen_adam", "unfrozen_adam", "adam_star", "adamw_star", "adam_star_layer"),
+        *("rmsprop_star", "adagrad_star", "trained_features", "no_mlp"),
+    ),
+    "metric": (
+        *("train_loss", "test_loss", "test_error", "sampled_test_loss", "leave_one_out", "log_evidence_density"),
+        *("kernel_alignment", "centred_kernel_alignment", "preactivation_std", "preactivation_variance"),
+        *("preactivation_fourth_moment", "preactivation_excess_kurtosis", "sweep_loss", "validation_loss"),
+        *("distance_to_dual", "bias", "squared_bias", "bias_in_stderr", "aligned_mass", "aligned_norm"),
+        *("uniform_mass", "readout_norm", "least_loss"),
+    ),
+}
+"""Column → the words it may hold, of the text columns whose words are known before a run."""
 KEYS = [name for name in COLUMNS if name not in ("value", "stderr", "status")]
 
 
@@ -94,6 +113,30 @@ def select(table: pd.DataFrame, **where: Any) -> pd.DataFrame:
         options = wanted if isinstance(wanted, list | tuple) else [wanted]
         keep &= np.any([_matches(table[name], option) for option in options], axis=0)
     return table[keep]
+
+
+def largest(rows: pd.DataFrame, column: str, *, kind: str | None = None) -> pd.DataFrame:
+    """Keep, of every experiment, the rows at its largest value of a column, and those that have none.
+
+    Args:
+        rows: rows of one or several experiments' tables, or what names the entries of their arrays.
+        column: the column.
+        kind: the kind, ``theory`` or ``network``, that this is about; of the other kind all rows stay.
+    """
+    about = rows["kind"] == kind if kind else pd.Series(True, index=rows.index)
+    value = rows[column].where(about)
+    top = value.groupby(rows["experiment"], dropna=False).transform("max")
+    return rows[value.isna() | (value == top)]
+
+
+def at_last_time(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of each experiment's last recorded time, and those that have none."""
+    return largest(rows, "time")
+
+
+def widest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the theory and, of each experiment's networks, those of its largest width."""
+    return largest(rows[(rows["kind"] != "network") | rows["width"].notna()], "width", kind="network")
 
 
 def _matches(column: pd.Series, option: Any) -> np.ndarray:

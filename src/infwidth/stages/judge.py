@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from infwidth.analysis.claims import judge, load_claims
+from infwidth.analysis.claim_file import load_claims
+from infwidth.analysis.claims import judge
 from infwidth.io.atomic import write_json
 from infwidth.io.tables import read_table
 from infwidth.stages.parts.job import Job, stage

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from infwidth.analysis.seeds import at_last_time, jackknife, mean_over_seeds
+from infwidth.analysis.seeds import jackknife, mean_over_seeds
 from infwidth.figures.parts.optimiser_looks import OPTIMISER_NAMES, optimiser_colours
 from infwidth.figures.parts.style import plain_numbers
 
@@ -21,11 +21,6 @@ def looks(optimisers: Iterable[str]) -> dict[str, tuple[str, tuple]]:
     used = {name for name in optimisers if isinstance(name, str)}
     known = {name: (OPTIMISER_NAMES[name], colour) for name, colour in optimiser_colours(used).items()}
     return known | {name: (name.replace("_", " "), UNKNOWN) for name in sorted(used - set(known))}
-
-
-def last_times(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep each experiment's last recorded time, and rows that have none."""
-    return pd.concat([at_last_time(rows) for _, rows in table.groupby("experiment", dropna=False)])
 
 
 def draw_over_width(axes: Axes, points: pd.DataFrame, colour: tuple, *, shift: float = 1.0, label: str = "") -> None:

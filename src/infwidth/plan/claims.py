@@ -1,0 +1,57 @@
+"""The file of claims held against the presets, before a run."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infwidth.analysis.claim_file import Claim, check_claims
+
+CLAIMS = Path("config/claims.yaml")
+
+
+def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIMS) -> list[Claim]:
+    """Check the file of claims, whose experiments and figures have to be those of a preset or of ``config``.
+
+    Args:
+        config: a resolved configuration, if any.
+        path: the file of claims. Presets are those in ``config`` and those beside it.
+
+    Raises:
+        InputError: one line for each thing that is wrong; see :func:`infwidth.analysis.claim_file.check_claims`.
+    """
+    sections: dict[str, set[str]] = defaultdict(set)
+    for found in (config or {}, preset_names(CLAIMS.parent), preset_names(path.parent)):
+        for name in ("experiments", "adam_ntk", "figures"):
+            sections[name] |= set(found.get(name, ()))
+    return check_claims(path, sections["experiments"] | sections["adam_ntk"], sections["figures"])
+
+
+def preset_names(folder: Path) -> dict[str, set[str]]:
+    """Section → its keys, over all presets of a folder.
+
+    They are read off the text: to parse every preset would take longer than all the rest of a plan.
+    """
+    found = defaultdict(set)
+    for path in sorted(folder.glob("*.yaml")):
+        section = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            key = re.match(r"( {2})?(\w+):", line)
+            if key and not key[1]:
+                section = key[2]
+            elif key:
+                found[section].add(key[2])
+    return dict(found)
+
+
+def holds_claims(path: Path) -> bool:
+    """Whether a file holds a list, as that of claims does, and no configuration's keys."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):  # the reader of configurations says what is wrong
+        return False
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith(("#", "---"))), "")
+    return first.startswith(("- ", "[")) or first == "-"
