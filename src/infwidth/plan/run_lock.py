@@ -9,7 +9,6 @@ from filelock import FileLock, Timeout
 
 from infwidth.numerics.checks import InputError
 
-
 _held: dict[Path, FileLock] = {}  # a lock is given back when nothing refers to it
 
 
