@@ -1,5 +1,5 @@
-# One command a job. PRESET=ci|study|paper picks a configuration, ONLY=name one experiment (or all whose name begins
-# so), ARGS= goes to Snakemake.
+# One command a job; `make help` lists them. PRESET=ci|study|paper picks a configuration, or CONFIG=path one of your own,
+# ONLY=name one experiment (or all whose name begins so), CORES=number|all jobs at a time; ARGS= goes to Snakemake.
 PRESET ?= default
 ONLY ?=
 ARGS ?=
@@ -9,68 +9,67 @@ IMAGES ?=
 TEXT ?=
 CORES ?= 2
 PYTHON ?= python3
+CONFIG ?= $(if $(filter default,$(PRESET)),config/config.yaml,config/$(PRESET).yaml)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-
-CONFIG := $(if $(filter default,$(PRESET)),config/config.yaml,config/$(PRESET).yaml)
-RESULTS := $(if $(filter default,$(PRESET)),results,results/$(PRESET))
-IMAGES_KEY = 'images={"dataset":"cifar10","path":"$(IMAGES)"}'
-TEXT_KEY = 'text={"dataset":"c4","path":"$(TEXT)"}'
-KEYS = $(if $(ONLY),only=$(ONLY)) $(if $(IMAGES),$(IMAGES_KEY)) $(if $(TEXT),$(TEXT_KEY))
-OPTIONS = --cores $(CORES) --configfile $(CONFIG) $(ARGS) $(if $(strip $(KEYS)),--config $(KEYS))
+# Into the shell as they were typed, whatever quotes, braces, spaces or dollars a path holds.
+export GIVEN_CONFIG := $(if $(findstring file,$(origin CONFIG)),$(CONFIG),$(value CONFIG))
+export GIVEN_ONLY := $(value ONLY)
+export GIVEN_CORES := $(value CORES)
+export GIVEN_IMAGES := $(value IMAGES)
+export GIVEN_TEXT := $(value TEXT)
+# Results go where the configuration's `preset:` says; RESULTS= may say so too, and is refused where it says otherwise.
+export GIVEN_RESULTS := $(value RESULTS)
+OF_RUN = "$$GIVEN_RESULTS" --config "$$GIVEN_CONFIG"
+OPTIONS = --results $(OF_RUN) --only "$$GIVEN_ONLY" --cores "$$GIVEN_CORES" --images "$$GIVEN_IMAGES" --text "$$GIVEN_TEXT"
 STAMP := .venv/installed
 
-.PHONY: reproduce report dry test lint format figures compare reference accept install clean
+.PHONY: help reproduce dry claims test lint format figures compare reference accept install clean
 
-reproduce: $(STAMP)
-	@snakemake $(OPTIONS)
-	@$(MAKE) --no-print-directory report
-	@infwidth claims $(RESULTS) $(if $(ONLY),--only $(ONLY))
+reproduce: $(STAMP) ## install, then data, theory, networks, figures, claims, report: what is missing of them
+	@infwidth run $(OPTIONS) -- $(ARGS)
 
-# The HTML report is made anew only when a figure or the claim table is newer.
-report: $(STAMP)
-	@if [ -f $(RESULTS)/claims.json ] && [ -z "$(ONLY)" ] && \
-	  { [ ! -f $(RESULTS)/report.html ] || [ -n "$$(find $(RESULTS)/figures $(RESULTS)/claims.json -newer $(RESULTS)/report.html)" ]; }; then \
-	  snakemake $(OPTIONS) --report $(RESULTS)/report.html; fi
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-dry: $(STAMP)
-	@infwidth plan $(OPTIONS)
+dry: $(STAMP) ## what `make reproduce` would run, how many jobs, the expected minutes
+	@infwidth plan $(OPTIONS) -- $(ARGS)
 
-test: $(STAMP)
+claims: $(STAMP) ## the whole claim table of a run
+	@infwidth claims $(OF_RUN) --only "$$GIVEN_ONLY"
+
+test: $(STAMP) ## tests; ARGS= goes to pytest
 	pytest $(ARGS)
 
-lint: $(STAMP)
+lint: $(STAMP) ## what CI wants of the code's form
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	lint-imports
 	snakemake --lint
 
-format: $(STAMP)
+format: $(STAMP) ## mend what of that can be mended by itself
 	ruff check --fix .
 	ruff format .
 	snakefmt Snakefile workflow
 
-# Redraw from the committed tables, solving nothing.
-figures: $(STAMP)
-	@infwidth figures results/reference/$(PRESET) results/redrawn/$(PRESET) --config $(CONFIG)
+figures: $(STAMP) ## redraw from the committed tables, solving nothing
+	@infwidth figures --config "$$GIVEN_CONFIG"
 
-compare: $(STAMP)
-	@infwidth compare $(RESULTS) results/reference/$(PRESET) $(ARGS)
+compare: $(STAMP) ## hold a run against the committed reference
+	@infwidth compare $(OF_RUN) $(ARGS)
 
-# Renew the committed reference on purpose, or with ONLY= what belongs to these experiments.
-reference: $(STAMP)
-	@infwidth reference $(RESULTS) results/reference/$(PRESET) $(if $(ONLY),--only $(ONLY))
+reference: $(STAMP) ## renew the committed reference on purpose, or with ONLY= what belongs to these experiments
+	@infwidth reference $(OF_RUN) --only "$$GIVEN_ONLY"
 
-# After an edit that changes no result (a comment): take what is there as made by the code as it is.
-accept: $(STAMP)
-	@snakemake $(OPTIONS) --touch
+accept: $(STAMP) ## after an edit that changes no result (a comment): take what is there as made by the code as it is
+	@infwidth run $(OPTIONS) -- --touch $(ARGS)
 
-clean:
-	find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
+clean: ## remove all results but the references
+	find results/ -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
 	rm -rf .snakemake
 
-install: $(STAMP)
+install: $(STAMP) ## into .venv
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv

@@ -1,4 +1,5 @@
 # infwidth: data → source → target → table ← theory, then figures and claims. See README.md.
+import os
 import sys
 import time
 
@@ -36,9 +37,12 @@ rule all:
 
 
 STARTED = time.time()
+# What the jobs inherit: whose end is theirs too, and UTF-8 for every file and argument, whatever the locale.
+os.environ |= {RUN: str(os.getpid()), "PYTHONUTF8": "1"}
 
 
 onstart:
+    hold_results()
     benchmarks = [
         str(job.benchmark) for job in workflow.dag.needrun_jobs() if job.benchmark
     ]

@@ -1,40 +1,20 @@
 """The DAG on a tiny study, in a copy of the project: what runs, and what each kind of edit re-runs."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-COPIED = ["Snakefile", "workflow", "config", "profiles", "src", "pyproject.toml"]
-
-
-def linear(training: dict, **options) -> dict:
-    return {
-        "task": {"linear": {"dimension": 6, "overlap": [0, 0.9], "n_source": 12, "n_target": 4, "n_test": 30}},
-        "training": training,
-        "source_strength": 1.0,
-        "target_strength": 0.5,
-        "elastic_coupling": [0, 1],
-        "width": 20,
-        "data_seeds": 2,
-        **options,
-    }
-
+from .conftest import SAMPLED, TRAINED, linear
 
 CONFIG = {
     "preset": "default",
     "images": {"dataset": "digits"},
     "experiments": {
-        "bayes": linear({"bayes": {"inverse_temperature": 5, "burn_in_time": 2, "sampling_time": 4}}),
-        "flow": linear(
-            {"flow": {"weight_decay": 0.01, "source_time": 1, "target_times": [0, 1]}}, controls=["scratch"]
-        ),
+        "bayes": linear(SAMPLED),
+        "flow": linear(TRAINED, controls=["scratch"]),
         "images": {
             **linear({"flow": {"weight_decay": 0.1, "source_time": 1, "target_times": [1]}}, activation="relu"),
             "task": {"images": {"source_classes": [0, 1], "target_classes": [8, 9], "n_source": 10, "n_target": 6}},
@@ -69,41 +49,9 @@ CLAIMS = {"claims"}
 CONFIGURED = ("--configfile", "config/config.yaml", "--config")
 
 
-class Project:
-    """A copy of the project in which files may be edited."""
-
-    def __init__(self, root: Path, original: Path):
-        self.root = root
-        for name in COPIED:
-            copy = shutil.copytree if (original / name).is_dir() else shutil.copy
-            copy(original / name, root / name)
-        self.configure(CONFIG)
-
-    def configure(self, config: dict) -> None:
-        (self.root / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), "PATH": path, "COLUMNS": "300"}
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
-
-    def run(self) -> None:
-        done = self.snakemake()
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def planned(self, *arguments: str) -> set[str]:
-        """Rule and experiment (or figure) of each job that a run would execute."""
-        done = self.snakemake("--dry-run", "--quiet", "host", *arguments)
-        text = done.stdout + done.stderr
-        assert done.returncode == 0, text
-        jobs = re.findall(r"benchmark: results/benchmarks/(\S+)\.tsv", text)
-        return {"/".join(job.split("/")[:2]) for job in jobs}
-
-
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, root):
-    made = Project(tmp_path_factory.mktemp("project"), root)
+def project(make_project):
+    made = make_project(CONFIG)
     made.run()
     return made
 

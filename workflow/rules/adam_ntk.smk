@@ -15,7 +15,7 @@ rule text:
     params:
         job=lambda w: as_argument(STUDIES.text_parameters(w.experiment)),
     shell:
-        "python -m infwidth.stages.text --params {params.job:q}"
+        "python -m infwidth.stages text --params {params.job:q}"
         " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"
 
 
@@ -38,7 +38,7 @@ rule language:
     params:
         job=lambda w: as_argument(STUDIES.parameters(w.experiment, w.cell)),
     shell:
-        "python -m infwidth.stages.language --params {params.job:q}"
+        "python -m infwidth.stages language --params {params.job:q}"
         " --input data={input.data:q} --output table={output.table:q}"
         " --output manifest={output.manifest:q} --log {log:q}"
 
@@ -60,5 +60,5 @@ rule study:
     params:
         job=lambda w: as_argument(STUDIES.parameters(w.experiment, w.cell)),
     shell:
-        "python -m infwidth.stages.study --params {params.job:q}"
+        "python -m infwidth.stages study --params {params.job:q}"
         " --output table={output.table:q} --output manifest={output.manifest:q} --log {log:q}"

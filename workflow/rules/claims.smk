@@ -16,7 +16,7 @@ rule judge:
     params:
         job=lambda w: as_argument({"experiment": w.experiment}),
     shell:
-        "python -m infwidth.stages.judge --params {params.job:q}"
+        "python -m infwidth.stages judge --params {params.job:q}"
         " --input claims={input.claims:q} --input table={input.table:q}"
         " --output verdicts={output.verdicts:q} --output manifest={output.manifest:q} --log {log:q}"
 
@@ -44,6 +44,6 @@ rule claims:
     params:
         verdicts=lambda w, input: numbered(input.verdicts),
     shell:
-        "python -m infwidth.stages.claims {params.verdicts:q}"
+        "python -m infwidth.stages claims {params.verdicts:q}"
         " --output json={output.json:q} --output markdown={output.markdown:q}"
         " --output manifest={output.manifest:q} --log {log:q}"

@@ -1,5 +1,4 @@
 # Helpers of the rules: the resolved plan, and what a rule takes from it.
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +9,8 @@ try:
     from infwidth.io.closure import import_closure
     from infwidth.plan.claims import check_run_claims
     from infwidth.plan.config import load_schema, resolve_config
+    from infwidth.plan.inputs import check_files, image_files, text_files
+    from infwidth.plan.run_lock import hold
     from infwidth.plan.outputs import (
         cell_outputs,
         date_to_now,
@@ -21,8 +22,7 @@ try:
     from infwidth.plan.studies import StudyPlan
     from infwidth.plan.timing import announcement
     from infwidth.numerics.checks import InputError
-    from infwidth.tasks.image_sources import check_image_file
-    from infwidth.tasks.text_sources import check_text_file
+    from infwidth.stages.__main__ import RUN
 except ImportError as error:
     raise WorkflowError(
         f"the package infwidth cannot be imported ({error}): activate its environment "
@@ -30,30 +30,26 @@ except ImportError as error:
     )
 
 
-def image_files(config):
-    """The configured image archive, if it is one and not a folder: a change of it re-runs what is made of it."""
-    path = config["images"]["path"]
-    return [path] if path and (path.endswith(".npz") or os.path.isfile(path)) else []
-
-
-def text_files(config):
-    """The configured file of text, if any."""
-    path = config["text"]["path"]
-    return [path] if path else []
-
-
 def make_plan():
     """Validate the configuration before any job starts: one line an error."""
     try:
         plan = Plan(resolve_config(config, load_schema()))
-        for path in image_files(plan.config):
-            check_image_file(path)
-        for path in text_files(plan.config):
-            check_text_file(path)
+        check_files(plan.config)
         check_run_claims(plan.config)
     except InputError as error:
-        raise WorkflowError(f"configuration:\n{error}")
+        raise WorkflowError(str(error))
     return plan
+
+
+def hold_results():
+    """Refuse to run beside another run of the same results.
+
+    Snakemake's own lock outlives a killed run and then asks for `--unlock`; the profiles switch it off.
+    """
+    try:
+        hold(RESULTS)
+    except InputError as error:
+        raise WorkflowError(str(error))
 
 
 PLAN = make_plan()

@@ -15,7 +15,7 @@ rule pool:
     params:
         job=lambda w: as_argument(PLAN.pool_parameters(w.experiment)),
     shell:
-        "python -m infwidth.stages.pool --params {params.job:q}"
+        "python -m infwidth.stages pool --params {params.job:q}"
         " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"
 
 
@@ -37,5 +37,5 @@ rule data:
         job=lambda w: as_argument(PLAN.data_parameters(w.experiment, w.cell, w.part)),
         pool=lambda w, input: [f"--input=pool={path}" for path in input.pool],
     shell:
-        "python -m infwidth.stages.data --params {params.job:q} {params.pool:q}"
+        "python -m infwidth.stages data --params {params.job:q} {params.pool:q}"
         " --output data={output.data:q} --output manifest={output.manifest:q} --log {log:q}"

@@ -27,6 +27,6 @@ rule figure:
         job=lambda w: as_argument({"figure": w.figure}),
         tables=lambda w, input: numbered(input.tables),
     shell:
-        "python -m infwidth.stages.figure --params {params.job:q} {params.tables:q}"
+        "python -m infwidth.stages figure --params {params.job:q} {params.tables:q}"
         " --output pdf={output.pdf:q} --output png={output.png:q} --output csv={output.csv:q}"
         " --output manifest={output.manifest:q} --log {log:q}"

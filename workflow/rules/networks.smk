@@ -19,7 +19,7 @@ rule source:
     params:
         job=lambda w: as_argument(PLAN.source_parameters(w.experiment, w.cell)),
     shell:
-        "python -m infwidth.stages.source --params {params.job:q} --input data={input.data:q}"
+        "python -m infwidth.stages source --params {params.job:q} --input data={input.data:q}"
         " --output networks={output.networks:q} --output manifest={output.manifest:q} --log {log:q}"
 
 
@@ -52,6 +52,6 @@ rule target:
             f"--input=source_data={path}" for path in input.source_data
         ],
     shell:
-        "python -m infwidth.stages.target --params {params.job:q}"
+        "python -m infwidth.stages target --params {params.job:q}"
         " --input networks={input.networks:q} --input data={input.data:q} {params.source_data:q}"
         " --output table={output.table:q} --output arrays={output.arrays:q} --output manifest={output.manifest:q} --log {log:q}"

@@ -21,7 +21,7 @@ rule theory:
     params:
         job=lambda w: as_argument(PLAN.theory_parameters(w.experiment, w.cell)),
     shell:
-        "python -m infwidth.stages.theory --params {params.job:q}"
+        "python -m infwidth.stages theory --params {params.job:q}"
         " --input source={input.source:q} --input target={input.target:q}"
         " --output table={output.table:q} --output arrays={output.arrays:q}"
         " --output manifest={output.manifest:q} --log {log:q}"
@@ -45,5 +45,5 @@ rule collect:
     params:
         parts=lambda w, input: numbered(input.parts),
     shell:
-        "python -m infwidth.stages.collect {params.parts:q}"
+        "python -m infwidth.stages collect {params.parts:q}"
         " --output table={output.table:q} --output arrays={output.arrays:q} --output manifest={output.manifest:q} --log {log:q}"

@@ -1,0 +1,92 @@
+"""Which configuration, which results: the one place where commands find out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from infwidth.numerics.checks import InputError
+
+DEFAULT_CONFIG = "config/config.yaml"
+
+
+def check_root() -> None:
+    """Raise InputError where the working folder is not the project's root; the message says where that is."""
+    marks = ("Snakefile", "workflow")
+    if all(Path(mark).exists() for mark in marks):
+        return
+    roots = [parent for parent in Path.cwd().parents if all((parent / mark).exists() for mark in marks)]
+    remedy = f"`cd {roots[0]}` first" if roots else "`cd` to your clone first"
+    raise InputError(f"{Path.cwd()}: expected the repository's root, which holds {' and '.join(marks)}; {remedy}")
+
+
+def read_config(path: str, **given: Any) -> dict[str, Any]:
+    """Read and resolve a configuration of this project, with the values that the command line gives beside it.
+
+    Raises:
+        InputError: not in the project's root, no such file, or a configuration with errors, one line each.
+    """
+    from infwidth.plan.config import load_config, resolve_config
+
+    check_root()
+    if not Path(path).exists():
+        known = sorted(file.stem for file in Path("config").glob("*.yaml") if file.stem not in ("config", "claims"))
+        near = get_close_matches(Path(path).stem, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise InputError(
+            f"{path}: No such file; expected a configuration; presets are default, {', '.join(known)}{hint}"
+        )
+    config = load_config(path)
+    if not given:
+        return config
+    merged = {key: {**config[key], **value} if isinstance(value, dict) else value for key, value in given.items()}
+    return resolve_config({**config, **merged})
+
+
+def place(config: Mapping[str, Any], path: str, results: str = "") -> str:
+    """The folder of a configuration's results, by its ``preset:``; raises InputError if ``results`` is another."""
+    from infwidth.plan.transfer import Plan
+
+    where = Plan(config).results
+    if results and Path(results) != Path(where):
+        raise InputError(f"{results}: {path} writes to {where} (its `preset:`); name that folder, or its configuration")
+    return where
+
+
+def config_of(results: str | Path) -> str | None:
+    """The preset's file that makes a results folder of this project, if there is one."""
+    folder = Path(results)
+    if folder == Path("results"):
+        path = Path(DEFAULT_CONFIG)
+    elif folder.parent == Path("results"):
+        path = Path("config", f"{folder.name}.yaml")
+    else:
+        return None
+    return str(path) if path.exists() else None
+
+
+def reference_of(results: str | Path) -> Path:
+    """The committed reference of a results folder: ``results/ci`` → ``results/reference/ci``.
+
+    Raises:
+        InputError: the folder is not one that a preset writes.
+    """
+    folder = Path(results)
+    if folder == Path("results"):
+        return Path("results/reference/default")
+    if folder.parent != Path("results") or folder.name == "reference":
+        raise InputError(f"{results}: not a preset's results, so its reference isn't known; name that as well")
+    return Path("results/reference", folder.name)
+
+
+def check_names(option: str, wanted: Iterable[str], known: Iterable[str], *, prefix: bool = False) -> None:
+    """Raise InputError naming the nearest for a name that is not known, or with ``prefix`` begins none that is."""
+    known = sorted(known)
+    for name in wanted:
+        if name in known or (prefix and any(one.startswith(name) for one in known)):
+            continue
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
+        raise InputError(f"{option} {name!r}: no such experiment; {hint}")

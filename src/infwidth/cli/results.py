@@ -1,0 +1,131 @@
+"""Commands on the results of a run, and on the committed references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from infwidth.cli.places import DEFAULT_CONFIG, check_names, config_of, place, read_config, reference_of
+from infwidth.numerics.checks import InputError
+
+_config = click.option("--config", default="", help="the configuration whose results are meant; else the folder's")
+
+
+@click.command()
+@click.argument("results", default="")
+@_config
+@click.option("--only", default="", help="experiments whose name begins so")
+def claims(results: str, config: str, only: str) -> None:
+    """Print the claim table of a run."""
+    from infwidth.analysis.claims import as_text
+    from infwidth.cli.verdicts import leftover_line, read_verdicts
+
+    results, planned = _place(results, config)
+    verdicts = read_verdicts(results, planned)
+    if only:
+        check_names("--only", [only], {verdict.experiment for verdict in verdicts} | (planned or set()), prefix=True)
+    click.echo(as_text([verdict for verdict in verdicts if verdict.experiment.startswith(only)]))
+    line = leftover_line(results, planned)
+    if line:
+        click.echo(line, err=True)
+
+
+@click.command()
+@click.argument("results", default="")
+@click.argument("reference", default="")
+@_config
+@click.option("--skip", multiple=True, help="an experiment to leave out; may be repeated")
+def compare(results: str, reference: str, config: str, skip: tuple[str, ...]) -> None:
+    """Compare the tables of a run with a reference, by default its preset's; fail on drift."""
+    from infwidth.plan.reference import compare as differences
+
+    results, _ = _place(results, config)
+    reference = reference or str(reference_of(results))
+    known = {path.stem for path in (Path(reference) / "tables").glob("*.csv")}
+    if not known:
+        raise InputError(f"{reference}/tables: no tables; expected a reference (make one with `infwidth reference`)")
+    if not any((Path(results) / "tables").glob("*.csv")):
+        raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
+    check_names("--skip", skip, known)
+    lines = list(differences(Path(results), Path(reference), skip))
+    for line in lines[:50]:
+        click.echo(f"drift: {line}", err=True)
+    if len(lines) > 50:
+        click.echo(f"… and {len(lines) - 50} more", err=True)
+    if lines:
+        raise click.ClickException(
+            f"{len(lines)} rows drifted from {reference}; renew it with `make reference` if meant"
+        )
+    click.echo(f"{results} agrees with {reference}")
+
+
+@click.command()
+@click.argument("results", default="")
+@click.argument("reference", default="")
+@_config
+@click.option("--only", default="", help="experiments whose name begins so; the rest of the reference stays")
+def reference(results: str, reference: str, config: str, only: str) -> None:
+    """Replace a reference, by default its preset's, by a run, on purpose."""
+    from infwidth.plan.reference import make_reference
+
+    results, planned = _place(results, config)
+    reference = reference or str(reference_of(results))
+    if only and planned is not None:
+        check_names("--only", [only], planned, prefix=True)
+    files = make_reference(Path(results), Path(reference), only)
+    click.echo(f"{reference}: {len(files)} files, {sum(path.stat().st_size for path in files) // 1024} kB; commit them")
+
+
+@click.command()
+@click.argument("reference", default="")
+@click.argument("to", default="")
+@click.option("--config", default=DEFAULT_CONFIG, help="the preset's file, which says what each figure shows")
+def figures(reference: str, to: str, config: str) -> None:
+    """Redraw the figures from a reference's tables, solving nothing."""
+    from infwidth.figures.draw import draw_figure
+
+    shown = read_config(config)
+    reference = reference or str(reference_of(place(shown, config)))
+    to = to or f"results/redrawn/{Path(reference).name}"
+    missing = []
+    for figure, experiments in shown["figures"].items():
+        tables = [Path(reference) / "tables" / f"{experiment}.csv" for experiment in experiments]
+        absent = [f"{table}: missing; {figure} needs it" for table in tables if not table.exists()]
+        if absent:  # the others can be drawn all the same
+            missing += absent
+            continue
+        paths = {kind: Path(to) / f"{figure}.{kind}" for kind in ("pdf", "png", "csv")}
+        draw_figure(figure, tables, paths)
+        click.echo(str(paths["pdf"]))
+    if missing:
+        raise InputError("; ".join([*missing, "renew the reference with `make reference`"]))
+
+
+@click.command()
+@click.argument("results", default="")
+@_config
+def cite(results: str, config: str) -> None:
+    """Print what to cite for what a run used."""
+    from infwidth.analysis.citations import citations
+    from infwidth.cli.verdicts import read_verdicts
+    from infwidth.io.tables import read_table
+
+    results, planned = _place(results, config)
+    tables = [
+        read_table(path)
+        for path in sorted(Path(results).glob("tables/*.csv"))
+        if planned is None or path.stem in planned
+    ]
+    papers = {verdict.paper for verdict in read_verdicts(results, planned)}
+    for line in citations(papers, {dataset for table in tables for dataset in table["dataset"].unique()}):
+        click.echo(line)
+
+
+def _place(results: str, config: str) -> tuple[str, set[str] | None]:
+    """The results folder meant, and the experiments that its configuration plans (None: not known)."""
+    config = config or (config_of(results) if results else DEFAULT_CONFIG)
+    if not config:
+        return results, None
+    made = read_config(config)
+    return place(made, config, results), {*made["experiments"], *made["adam_ntk"]}

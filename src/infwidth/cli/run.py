@@ -1,0 +1,223 @@
+"""Commands that run the workflow, or say what a run would do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from infwidth.cli.places import DEFAULT_CONFIG, place, read_config
+from infwidth.numerics.checks import InputError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run: a configuration and what the command line puts in it.
+
+    Attributes:
+        config: path of the configuration file.
+        results: the folder where results are expected, or empty.
+        only: experiments whose name begins so; all of them if empty.
+        images: path of CIFAR-10 images; as configured if empty.
+        text: path of C4 text; as configured if empty.
+        cores: jobs that run at a time.
+    """
+
+    config: str
+    results: str
+    only: str
+    images: str
+    text: str
+    cores: int
+
+    def read(self) -> tuple[dict[str, Any], str]:
+        """Return the resolved configuration and the folder of its results; raises InputError."""
+        from infwidth.plan.inputs import check_files
+
+        config = read_config(self.config, **self.given())
+        check_files(config)
+        return config, place(config, self.config, self.results)
+
+    def given(self) -> dict[str, Any]:
+        """The keys of the configuration that the command line gives."""
+        keys: dict[str, Any] = {}
+        if self.only:
+            keys["only"] = self.only
+        if self.images:
+            keys["images"] = {"dataset": "cifar10", "path": self.images}
+        if self.text:
+            keys["text"] = {"dataset": "c4", "path": self.text}
+        return keys
+
+    def options(self) -> list[str]:
+        """The same as arguments of Snakemake; JSON, so that a path may hold quotes, braces and spaces.
+
+        Other arguments come before them: several values may follow ``--configfile``.
+        """
+        values = {key: json.dumps(value, ensure_ascii=False) for key, value in self.given().items()}
+        config = ["--config", *(f"{key}={value}" for key, value in values.items())] if values else []
+        return ["--cores", str(self.cores), "--configfile", self.config, *config]
+
+
+def _cores(_context: click.Context, _option: click.Parameter, text: str) -> int:
+    """Read a number of cores; ``all`` is as many as this process may use."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if text == "all":
+        return here
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < 1:
+        raise InputError(f"--cores {text}: expected a whole number ≥ 1 or all (here {here}); change it")
+    return int(text)
+
+
+_OPTIONS = (
+    click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="the configuration"),
+    click.option("--results", default="", help="the folder that its `preset:` names; refused if that is another"),
+    click.option("--only", default="", help="experiments whose name begins so"),
+    click.option("--images", default="", help="folder or .npz of CIFAR-10, in place of the configured one"),
+    click.option("--text", default="", help=".jsonl(.gz) of C4, in place of the configured one"),
+    click.option("--cores", default="2", show_default=True, callback=_cores, help="jobs that run at a time, or all"),
+    click.argument("arguments", nargs=-1, type=click.UNPROCESSED),
+)
+
+
+def _requests(body: Callable[[Request, tuple[str, ...]], None]) -> Callable[..., None]:
+    """Let a command take the options of a :class:`Request`, and arguments for Snakemake after ``--``."""
+
+    def command(arguments: tuple[str, ...], **options: Any) -> None:
+        body(Request(**options), arguments)
+
+    command.__name__, command.__doc__ = body.__name__, body.__doc__
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_requests
+def run(request: Request, arguments: tuple[str, ...]) -> None:
+    """Make what is missing, from data to report, and sum up; ARGUMENTS (after --) go to Snakemake."""
+    from infwidth.cli.verdicts import leftover_line, read_verdicts, summary
+    from infwidth.plan.run_lock import hold
+
+    config, results = request.read()
+    planned = {*config["experiments"], *config["adam_ntk"]}
+    hold(results)
+    before = read_verdicts(results, planned, absent_ok=True)
+    _make_caches_writable()
+    code = _snakemake([*arguments, *_logger(arguments), *request.options()])
+    if code:
+        sys.exit(code)
+    if "--touch" in arguments:
+        return
+    report = None if request.only else _report(request, Path(results))
+    after = [v for v in read_verdicts(results, planned, absent_ok=True) if v.experiment.startswith(request.only)]
+    table = " ".join(["infwidth claims", results, *(["--only", request.only] if request.only else [])])
+    where = f"{results}/: figures, tables{', report.html' if report else ''}; every claim: {table}"
+    for line in filter(None, [*summary(before, after), leftover_line(results, planned), where]):
+        click.echo(line)
+
+
+@click.command()
+@_requests
+def plan(request: Request, arguments: tuple[str, ...]) -> None:
+    """Show what a run would do, how many jobs and the expected minutes; ARGUMENTS (after --) go to Snakemake."""
+    from infwidth.plan.timing import announcement
+
+    request.read()
+    _make_caches_writable()
+    output = _output_of(*arguments, "--dry-run", "--quiet", "host", *request.options())
+    benchmarks = re.findall(r"benchmark: (\S+)", output)
+    for rule, count in Counter(path.split("/benchmarks/")[1].split("/")[0] for path in benchmarks).items():
+        click.echo(f"{rule.removesuffix('.tsv'):<8} {count:>4}")
+    click.echo(announcement(benchmarks, request.cores))
+
+
+def _output_of(*arguments: str) -> str:
+    """What a process of Snakemake's writes; raises InputError with what it says is wrong."""
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+    done = subprocess.run(command, check=False, **streams)
+    if done.returncode:
+        raise InputError(_gist(done.stdout))
+    return done.stdout
+
+
+def _gist(output: str) -> str:
+    """What Snakemake says is wrong, without its header, the exception's name and where in the Snakefile it was."""
+    lines = [line.strip() for line in output.splitlines()]
+    usage = [line.split(": error: ", 1)[1] for line in lines if ": error: " in line]
+    heads = [i for i, line in enumerate(lines) if re.match(r"(\w+(Exception|Error)\b.*|Error): *$", line)]
+    said = takewhile(lambda line: line and not line.startswith('File "'), lines[heads[0] + 1 :]) if heads else []
+    return "\n".join(usage or said or filter(None, lines))
+
+
+def _snakemake(arguments: list[str]) -> int:
+    """Run Snakemake in this process, whose signals and lock are then the run's; return its exit status.
+
+    Raises:
+        InputError: Snakemake does not know an argument; its own message comes with two screens of usage.
+    """
+    from snakemake.cli import main, parse_args
+
+    try:
+        with redirect_stderr(StringIO()) as said:
+            parse_args(arguments)
+    except SystemExit as end:
+        if end.code:
+            raise InputError(_gist(said.getvalue())) from None
+    try:
+        main(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _logger(arguments: Sequence[str]) -> list[str]:
+    """Let Snakemake show bars on a terminal, elsewhere one line a finished job, unless another logger is asked for."""
+    if any(argument.split("=")[0] == "--logger" for argument in arguments):
+        return []
+    if sys.stderr.isatty():
+        os.environ["TQDM_DISABLE"] = "1"  # the jobs' own bars would write into these
+        return ["--logger", "rich"]
+    from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
+
+    from infwidth.cli import finished_jobs
+
+    LoggerPluginRegistry().register_plugin("lines", finished_jobs)
+    return ["--logger", "lines"]
+
+
+def _report(request: Request, results: Path) -> Path | None:
+    """Make the HTML report anew where a figure or the claim table is newer; return its path, None without claims."""
+    report, table = results / "report.html", results / "claims.json"
+    if not table.exists():
+        return None
+    made = max(path.stat().st_mtime for path in [table, *results.glob("figures/*")])
+    if not report.exists() or report.stat().st_mtime < made:
+        _output_of("--report", str(report), *request.options())
+    return report
+
+
+def _make_caches_writable() -> None:
+    """Where the home folder can't be written to, let Snakemake, matplotlib and the like keep their caches elsewhere."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            return
+    except (OSError, RuntimeError):  # RuntimeError: no home at all
+        os.environ["XDG_CACHE_HOME"] = str(Path(".snakemake", "cache").resolve())
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(".snakemake", "cache", "matplotlib").resolve()))

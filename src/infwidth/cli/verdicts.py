@@ -1,0 +1,75 @@
+"""Verdicts of a run: those that the present configuration plans, what lies beside them, and what a run changed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from infwidth.analysis.claims import Verdict, natural_key
+from infwidth.numerics.checks import InputError
+
+
+def read_verdicts(results: str | Path, planned: Collection[str] | None, *, absent_ok: bool = False) -> list[Verdict]:
+    """Read the verdicts of the planned experiments; of all with None.
+
+    An experiment's own file is newer than the whole table after a run of that experiment alone; a reference holds
+    the table only.
+
+    Raises:
+        InputError: there are none, unless ``absent_ok``; or a file that is no verdicts.
+    """
+    paths = _verdict_files(results)
+    paths = paths or [path for path in [Path(results) / "claims.json"] if path.exists()]
+    verdicts = [verdict for path in paths for verdict in _read(path)]
+    if planned is not None:
+        verdicts = [verdict for verdict in verdicts if verdict.experiment in planned]
+    if not verdicts and not paths and not absent_ok:
+        raise InputError(f"{results}: no claims; expected a finished run; run `make reproduce` first")
+    return verdicts
+
+
+def leftover_line(results: str | Path, planned: Collection[str] | None) -> str | None:
+    """One line that names experiments whose files an earlier configuration left in the folder, if there are any."""
+    if planned is None:
+        return None
+    tables = {path.stem for path in Path(results).glob("tables/*.csv")}
+    left = sorted((tables | {path.stem for path in _verdict_files(results)}) - {*planned})
+    if not left:
+        return None
+    return f"{results} also holds {', '.join(left)}, which the configuration no longer names: not counted"
+
+
+def summary(before: Sequence[Verdict], after: Sequence[Verdict]) -> Iterator[str]:
+    """What a run found, in a few lines: claims by verdict, those that failed, and what is new since before it."""
+    counts = Counter(verdict.verdict for verdict in after)
+    found = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    yield f"{len(after)} claims: {found}" if after else "0 claims: none is on these experiments"
+    failed = sorted({verdict.id for verdict in after if verdict.verdict == "not reproduced"}, key=natural_key)
+    if failed:
+        yield f"not reproduced: {', '.join(failed)}"
+    old = {(verdict.id, verdict.experiment): verdict.verdict for verdict in before}
+    changed = [v for v in after if old.get((v.id, v.experiment), v.verdict) != v.verdict]
+    changed.sort(key=lambda verdict: natural_key(verdict.id))
+    for verdict in changed[:_SHOWN]:
+        yield f"new: {verdict.id} is {verdict.verdict}, was {old[verdict.id, verdict.experiment]}"
+    if len(changed) > _SHOWN:
+        yield f"new: … and {len(changed) - _SHOWN} more verdicts changed"
+    first = sum((verdict.id, verdict.experiment) not in old for verdict in after)
+    if first and old:
+        yield f"new: {first} claims judged for the first time"
+
+
+_SHOWN = 8
+
+
+def _verdict_files(results: str | Path) -> list[Path]:
+    return [path for path in sorted(Path(results).glob("claims/*.json")) if not path.stem.endswith(".manifest")]
+
+
+def _read(path: Path) -> list[Verdict]:
+    try:
+        return [Verdict(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: not verdicts ({error}); remove it and run `make reproduce` again") from error

@@ -1,0 +1,34 @@
+"""``python -m infwidth.stages NAME …``: how the workflow starts a stage.
+
+Nothing is imported before the two ends of a job are in place: Ctrl-C ends it without a traceback, and a job whose run
+was killed ends too, rather than write beside the run that takes its place.
+"""
+
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+
+RUN = "INFWIDTH_RUN"
+"""Environment variable with the process id of the run's main process, where there is one on this machine."""
+
+
+def _end_with(run: int) -> None:
+    """End this process when that of the run is gone."""
+    while True:
+        try:
+            os.kill(run, 0)  # asks for nothing but whether it is there
+        except PermissionError:
+            pass  # it is
+        except ProcessLookupError:
+            os._exit(1)
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if os.environ.get(RUN):
+        threading.Thread(target=_end_with, args=[int(os.environ[RUN])], daemon=True).start()
+    importlib.import_module(f"infwidth.stages.{sys.argv.pop(1)}").main()

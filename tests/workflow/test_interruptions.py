@@ -1,0 +1,120 @@
+"""Runs that are killed at random points are taken up by the same command, and end in the tables of one left alone."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .conftest import TRAINED, linear
+
+CONFIG = {"preset": "default", "experiments": {"flow": linear(TRAINED)}}
+# how a run is ended, and whether its jobs are sent the signal too, as by Ctrl-C or a closed terminal
+ENDS = [
+    (signal.SIGKILL, "alone"),
+    (signal.SIGKILL, "all"),
+    (signal.SIGHUP, "alone"),
+    (signal.SIGHUP, "all"),
+    (signal.SIGINT, "all"),
+    (signal.SIGTERM, "alone"),
+    (signal.SIGTERM, "all"),
+    (signal.SIGINT, "alone"),
+]
+PATIENCE = 120  # seconds; on an idle machine nothing takes more than three
+
+
+def start(project, log):
+    command = [sys.executable, "-m", "infwidth.cli", "run"]
+    options = {"stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
+    return subprocess.Popen(command, cwd=project.root, env=project.environment, **options)
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_empty(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def results(project):
+    """What a run is about: tables, their arrays, figures' numbers, verdicts."""
+    folder = project.root / "results"
+    paths = [path for part in ("tables/*.csv", "tables/*.npz", "claims/*.json") for path in folder.glob(part)]
+    return {path.name: path.read_bytes() for path in paths if "manifest" not in path.name}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(make_project):
+    project = make_project(CONFIG)
+    project.run()
+    return results(project)
+
+
+def test_a_run_killed_again_and_again_ends_in_the_same_tables(make_project, undisturbed, tmp_path):
+    project, draw, interrupted = make_project(CONFIG), random.Random(20), 0
+    order = draw.sample(ENDS, len(ENDS))
+    for number, (sent, to) in enumerate(order):
+        path = tmp_path / f"{number}.log"
+        with open(path, "wb") as log:
+            run = start(project, log)
+
+            def finished(path=path, run=run):
+                return run.poll() is not None or re.search(r"^\[", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+            until(finished)  # at least one job, so that all ends come at different points
+            time.sleep(draw.uniform(0, 0.8))
+            if run.poll() is None:
+                (os.kill if to == "alone" else os.killpg)(run.pid, sent)
+                interrupted += 1
+            run.wait(PATIENCE)
+        text = path.read_text(encoding="utf-8")
+        assert "Traceback" not in text, (sent, to, text)
+        if run.returncode == 0 and "claims:" in text:
+            break
+    assert interrupted >= 5
+    last = project.infwidth("run")
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert results(project) == undisturbed
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGHUP])
+def test_jobs_end_with_their_run(make_project, tmp_path, sent):
+    project = make_project(CONFIG)
+    with open(tmp_path / "log", "wb") as log:
+        run = start(project, log)
+        logs = project.root / "results/logs"
+        until(lambda: list(logs.rglob("*.log")))  # a job has begun
+        os.kill(run.pid, sent)
+        run.wait(PATIENCE)
+    until(lambda: is_empty(run.pid))
+
+
+def test_a_second_run_of_the_same_results_is_refused_in_one_line(make_project, tmp_path):
+    project = make_project(CONFIG)
+    with open(tmp_path / "log", "wb") as log:
+        run = start(project, log)
+        try:
+            until((project.root / "results/.lock").exists)
+            second = project.infwidth("run")
+            plain = project.snakemake("--forceall")
+            assert run.poll() is None
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait(PATIENCE)
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1].startswith("Error: results: another run is making it")
+    assert plain.returncode != 0
+    assert "another run is making it" in plain.stderr
+    assert "Traceback" not in plain.stderr
