@@ -53,3 +53,11 @@ def test_noise_and_overlap():
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=f"^{message}: expected"):
         draw(**changes)
+
+
+@pytest.mark.parametrize("name", ["source_degree", "target_degree"])
+@pytest.mark.parametrize("degree", [171, 10**6])
+def test_degrees_whose_norm_no_float_holds_are_refused(name, degree):
+    assert np.isfinite(draw(**{name: 170}).y_test).all()
+    with pytest.raises(InputError, match=f"{name} = {degree}: expected a degree ≤ 170"):
+        draw(**{name: degree})

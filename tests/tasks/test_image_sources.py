@@ -224,6 +224,12 @@ class TestArchive:
             ({"x_test": np.zeros((12, 4, 4, 3))}, ["x_train has dtype uint8, x_test has float64"]),
             ({"x_test": np.zeros((0, 4, 4, 3)), "y_test": np.zeros(0, int)}, ["x_test has shape (0,", "non-empty"]),
             ({"y_test": np.zeros(0, int)}, ["y_test has shape (0,)", "non-empty"]),
+            ({"x_train": np.zeros((40, 3, 8, 8), np.uint8)}, ["x_train has shape (40, 3, 8, 8)", "(0, 2, 3, 1)"]),
+            ({"x_train": np.zeros((40, 3, 4, 4), np.uint8)}, ["x_train has shape (40, 3, 4, 4)", "(0, 2, 3, 1)"]),
+            ({"x_train": np.zeros((40, 8, 8, 7), np.uint8)}, ["1 to 4 channels", "reshape"]),
+            ({"x_train": np.zeros((40, 1, 64), np.uint8)}, ["1 × 64 pixels", "both sides ≥ 2"]),
+            ({"x_train": np.zeros((40, 3, 1024), np.uint8)}, ["3 × 1024 pixels", "none above 16 times"]),
+            ({"y_train": np.full((40, 2), 0.5)}, ["y_train has shape (40, 2)", "one class index per image"]),
             ({"name": np.arange(2)}, ["name: found int64 of shape (2,)", "one text"]),
         ],
     )
@@ -243,6 +249,121 @@ class TestArchive:
         one_line(caught, path, "x_test holds 1 NaN or infinite entries")
 
 
+UNITS = {
+    "uint8": lambda x: x,
+    "int64": lambda x: x.astype(np.int64),
+    "uint16": lambda x: x.astype(np.uint16) * 257,
+    "float 0 … 255": lambda x: x.astype(np.float32),
+    "float 0 … 1": lambda x: x / 255,
+    "float 0 … 65535": lambda x: x * 257.0,
+}
+OTHERS = {
+    "wrapped": lambda x: x.astype(np.int8),
+    "out of range": lambda x: x.astype(np.int64) * 300,
+    "−1 … 1": lambda x: x / 127.5 - 1,
+    "percent": lambda x: x / 2.55,
+    "0 … 16": lambda x: x / 255 * 16,
+    "12 bits": lambda x: x.astype(np.uint16) * 16,
+    "standardised": lambda x: (x - 120.0) / 60,
+}
+
+
+class TestUnits:
+    @pytest.mark.parametrize("train", UNITS)
+    @pytest.mark.parametrize("test", UNITS)
+    def test_known_units_are_brought_to_one(self, train, test):
+        made = arrays()
+        pool = LabelledImages(
+            **made | {"x_train": UNITS[train](made["x_train"]), "x_test": UNITS[test](made["x_test"])}, name="toy"
+        )
+        unit = 255 if pool.x_train.dtype.kind == "i" or train == test == "uint8" or pool.x_train.max() > 1 else 1
+        unit = 65535 if pool.x_train.max() > 255 else unit
+        assert (pool.x_train.dtype.kind == "f") == (pool.x_test.dtype.kind == "f")
+        for key in ("x_train", "x_test"):
+            np.testing.assert_allclose(getattr(pool, key) / unit, made[key] / 255, rtol=1e-6)
+
+    @pytest.mark.parametrize("unit", [*UNITS, *OTHERS])
+    @pytest.mark.parametrize("other", OTHERS)
+    @pytest.mark.parametrize("swap", [False, True])
+    def test_others_beside_them_are_refused(self, unit, other, swap):
+        made, forms = arrays(), UNITS | OTHERS
+        if unit == other and other not in ("wrapped", "out of range"):  # of one unit, whichever it is
+            LabelledImages(**made | {key: forms[unit](made[key]) for key in ("x_train", "x_test")}, name="toy")
+            return
+        first, second = (other, unit) if swap else (unit, other)
+        with pytest.raises(InputError) as caught:
+            LabelledImages(
+                **made | {"x_train": forms[first](made["x_train"]), "x_test": forms[second](made["x_test"])}, name="toy"
+            )
+        one_line(caught, "x_t", "expected")
+
+    def test_images_of_one_unit_are_the_callers_own(self):
+        made = arrays()
+        pool = LabelledImages(**made, name="toy")
+        assert pool.x_train.base is made["x_train"]
+        assert pool.x_test.dtype == np.uint8
+
+
+class TestLabelShapes:
+    @pytest.mark.parametrize("shape", ["column", "one-hot", "float one-hot"])
+    def test_labels_as_other_libraries_write_them(self, tmp_path, shape):
+        made = arrays()
+        forms = {
+            "column": lambda y: y[:, None],
+            "one-hot": lambda y: np.eye(4, dtype=np.uint8)[y],
+            "float one-hot": lambda y: np.eye(4)[y],
+        }
+        path = write(tmp_path / "a.npz", **{key: forms[shape](made[key]) for key in ("y_train", "y_test")})
+        with pytest.warns(UserWarning, match=r"y_train: .*labels of shape \(40, [14]\) read as"):
+            pool = load_images("auto", path)
+        assert np.array_equal(pool.y_train, made["y_train"])
+        assert np.array_equal(pool.y_test, made["y_test"])
+
+
+class TestGreyAndSize:
+    def test_nothing_asked_for_changes_nothing(self, tmp_path):
+        path = write(tmp_path / "a.npz")
+        pool = load_images("auto", path, grayscale=False, size=4)
+        assert pool.x_train.dtype == np.uint8
+        assert np.array_equal(pool.x_train, arrays()["x_train"])
+
+    def test_grey_and_smaller_like_an_image_library(self, tmp_path):
+        from PIL import Image
+
+        rng = np.random.default_rng(0)
+        colour = rng.integers(0, 256, (40, 32, 30, 3), dtype=np.uint8)
+        path = write(tmp_path / "a.npz", x_train=colour, x_test=colour[:12])
+        pool = load_images("auto", path, grayscale=True, size=(28, 20))
+        assert pool.x_train.shape == (40, 28, 20)
+        for picture, found in zip(colour, pool.x_train, strict=True):
+            expected = Image.fromarray(picture).convert("L").resize((20, 28), Image.Resampling.BILINEAR)
+            assert np.abs(255 * found - np.asarray(expected)).max() < 2  # it rounds twice
+        assert load_images("auto", path, size=28).x_test.shape == (12, 28, 28, 3)
+
+    def test_constants_stay_and_grey_images_are_grey(self):
+        for size in (3, 28):
+            pool = load_images("digits", grayscale=True, size=size)
+            assert pool.x_train.shape[1:] == (size, size)
+        from infwidth.tasks.pictures import prepare
+
+        flat = np.full((2, 5, 7, 4), 51, np.uint8)
+        np.testing.assert_allclose(prepare(flat, grayscale=True, size=(28, 28)), 0.2)
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"size": 0}, "size = 0"),
+            ({"size": (3, 4, 5)}, "size = (3, 4, 5)"),
+            ({"size": 2.5}, "size = 2.5"),
+            ({"grayscale": "no"}, "grayscale = 'no'"),
+        ],
+    )
+    def test_bad_settings(self, settings, words):
+        with pytest.raises(InputError) as caught:
+            load_images("digits", **settings)
+        one_line(caught, words, "expected")
+
+
 class TestLabelledImages:
     def test_views_are_read_only_and_the_callers_arrays_are_not(self):
         given = arrays()
@@ -252,6 +373,14 @@ class TestLabelledImages:
         with pytest.raises(ValueError, match="read-only"):
             pool.y_test[0] = 0
         given["x_train"][0] = 0
+
+    @pytest.mark.parametrize("key", ["x_train", "y_test"])
+    def test_masks_are_not_lost(self, key):
+        masked = np.ma.array(arrays()[key], mask=False)
+        LabelledImages(**arrays(**{key: masked}), name="toy")
+        masked[0] = np.ma.masked
+        with pytest.raises(InputError, match=f"{key} holds [0-9]+ masked entries"):
+            LabelledImages(**arrays(**{key: masked}), name="toy")
 
     def test_checked_without_a_file(self):
         with pytest.raises(InputError, match="y_train has 3 labels"):

@@ -98,6 +98,28 @@ class TestFiles:
         assert min(size, len(whole)) - 3 <= len(found) <= size
         found.decode()
 
+    @pytest.mark.parametrize("size", [None, 40, 1000])
+    @pytest.mark.parametrize("suffix", [".txt", ".txt.gz", ".jsonl", ".json.gz"])
+    def test_windows_files_read_like_others(self, tmp_path, suffix, size):
+        plain = write(tmp_path / ("a" + suffix.replace(".json.", ".jsonl.")), documents())
+        opened = gzip.open if suffix.endswith(".gz") else open
+        with opened(plain, "rb") as handle:
+            raw = handle.read()
+        other = tmp_path / f"b{suffix}"
+        with opened(other, "wb") as handle:
+            handle.write(b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n"))
+        check_text_file(other)
+        found = load_documents(path=other, max_bytes=size)
+        assert found.texts == load_documents(path=plain, max_bytes=size).texts
+        assert found.name == "b"
+
+    def test_a_json_that_is_no_lines_says_so(self, tmp_path):
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps([{"text": "a"}], indent=1))
+        with pytest.raises(InputError) as caught:
+            load_documents(path=path)
+        one_line(caught, "a.json, line 1", "no JSON", "a line")
+
     def test_what_is_after_max_bytes_is_not_read(self, tmp_path):
         path = write(tmp_path / "a.jsonl", documents())
         path.write_bytes(path.read_bytes() + b"\xff\xfe no json")

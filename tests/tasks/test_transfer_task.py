@@ -28,6 +28,13 @@ def test_arrays_become_float64_copies_that_cannot_be_written():
         task.label = "other"
 
 
+def test_a_mask_that_hides_nothing_and_other_real_numbers_are_taken():
+    given = np.ma.array(np.arange(12).reshape(3, 4), mask=False)
+    task = TransferTask(**arrays(x_target=given, y_target=np.float16([1, 2, 3])))
+    assert type(task.x_target) is np.ndarray
+    assert np.array_equal(task.x_target, np.arange(12).reshape(3, 4))
+
+
 def test_tasks_compare_by_identity():
     first, second = TransferTask(**arrays()), TransferTask(**arrays())
     assert first == first
@@ -47,6 +54,16 @@ def test_tasks_compare_by_identity():
         ({"y_source": np.array([0, 1, np.inf, 0, 0])}, "y_source holds 1 NaN or infinite"),
         ({"x_test": [[1, 2, 3, 4], [1, 2]]}, "x_test is no array of numbers"),
         ({"y_test": ["cat", "dog"]}, "y_test is no array of numbers"),
+        ({"y_test": ["1", "2"]}, "y_test .* found text"),
+        ({"y_test": [True, False]}, "y_test .* found truth values"),
+        ({"y_test": [1.0, None]}, "y_test .* found Python objects"),
+        ({"y_test": [1, 1j]}, "y_test .* found complex numbers"),
+        ({"y_test": np.array(["2026-01-01", "2026-01-02"], "M8[D]")}, "y_test .* found dates"),
+        ({"y_test": np.arange(2).astype("m8[s]")}, "y_test .* found time spans"),
+        ({"y_target": np.zeros(3, "f8,f8")}, "y_target .* found records"),
+        ({"y_target": np.ma.masked_greater([1.0, 2.0, 3.0], 2)}, "y_target holds 1 masked"),
+        ({"x_target": [np.ma.masked_less(np.arange(4), 2)] * 3}, "x_target holds 6 masked"),
+        ({"y_target": np.array([1, 2, 1e400], np.longdouble)}, "y_target holds 1 NaN or infinite"),
     ],
 )
 def test_bad_arrays_are_named_in_one_line(changes, message):

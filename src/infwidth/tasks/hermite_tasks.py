@@ -7,9 +7,12 @@ import math
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 
-from infwidth.numerics.checks import check_count, check_number
+from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.tasks.gaussian_teachers import Link, draw_task
 from infwidth.tasks.transfer_task import TransferTask
+
+LARGEST_DEGREE = 170
+"""Degree k beyond which √k!, the norm of He_k, exceeds what a float holds."""
 
 
 def hermite(
@@ -33,8 +36,8 @@ def hermite(
 
     Args:
         dimension: input dimension D ≥ 2.
-        source_degree: degree k ≥ 1 of the source.
-        target_degree: degree k ≥ 1 of the target.
+        source_degree: degree k of the source, 1 … ``LARGEST_DEGREE``.
+        target_degree: degree k of the target, likewise.
         overlap: α in [−1, 1], cosine between the source's and the target's direction.
         n_source: source samples P1.
         n_target: target training samples P2.
@@ -48,7 +51,7 @@ def hermite(
     Raises:
         InputError: an argument is of the wrong type or out of range.
     """
-    degrees = check_count("source_degree", source_degree), check_count("target_degree", target_degree)
+    degrees = _check_degree("source_degree", source_degree), _check_degree("target_degree", target_degree)
     noise = check_number("noise", noise, minimum=0)
     return draw_task(
         dimension=dimension,
@@ -59,6 +62,12 @@ def hermite(
         seed=seed,
         label=f"He{degrees[0]} → He{degrees[1]}",
     )
+
+
+def _check_degree(name: str, degree: int) -> int:
+    if check_count(name, degree) > LARGEST_DEGREE:
+        raise InputError(f"{name} = {degree}: expected a degree ≤ {LARGEST_DEGREE}; reduce it")
+    return int(degree)
 
 
 def _polynomial(degree: int) -> Link:

@@ -7,15 +7,17 @@ import os
 import socket
 import tarfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from infwidth.io.archives import check_archive, describe, read_archive
 from infwidth.numerics.checks import InputError, check_choice
+from infwidth.tasks.labels import flat_labels
+from infwidth.tasks.pictures import check_pictures, check_size, one_unit, prepare
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DATASETS = ("auto", "cifar10", "digits")
@@ -33,16 +35,18 @@ class LabelledImages:
     """Images with class indices, split into a training and a test set.
 
     Attributes:
-        x_train: training images, (n, H, W) or (n, H, W, C); integers in 0 … 255, or floats in any unit.
-        y_train: their class indices, (n,), stored as int64.
+        x_train: training images, (n, H, W) or (n, H, W, C); integers in 0 … 255, or floats in any unit. Sets of
+            different units, and integers up to 65535, become floats in 0 … 1.
+        y_train: their class indices, (n,), stored as int64; columns and one-hot labels are read with a warning.
         x_test: test images, (m, H, W) or (m, H, W, C), of the same kind.
         y_test: their class indices, (m,), stored as int64.
         name: what a figure's title calls the data.
 
     Raises:
-        InputError: wrong shapes or kinds of number, empty arrays, NaN or infinite entries.
+        InputError: wrong shapes or kinds of number, empty or masked arrays, NaN or infinite entries, whole numbers
+            that no pixel has, channels first, or units that differ beyond repair.
 
-    The arrays are read-only views.
+    The arrays are read-only views, of the caller's arrays where they are of one unit.
     """
 
     x_train: np.ndarray
@@ -53,9 +57,9 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
-            images, labels = np.asarray(getattr(self, f"x_{part}")), np.asarray(getattr(self, f"y_{part}"))
-            _check_images(f"x_{part}", images)
-            _check_labels(f"y_{part}", labels)
+            images, labels = (_whole(f"{key}_{part}", getattr(self, f"{key}_{part}")) for key in "xy")
+            check_pictures(f"x_{part}", images)
+            labels = _class_indices(f"y_{part}", labels)
             if len(images) != len(labels):
                 raise InputError(
                     f"x_{part} has {len(images)} images, y_{part} has {len(labels)} labels: expected as "
@@ -69,11 +73,8 @@ class LabelledImages:
                 f"x_train holds images of shape {train.shape[1:]}, x_test of shape {test.shape[1:]}: expected "
                 "one shape; resize them alike"
             )
-        if (train.dtype.kind == "f") != (test.dtype.kind == "f"):
-            raise InputError(
-                f"x_train has dtype {train.dtype}, x_test has {test.dtype}: expected both integer or both "
-                "float (integers are divided by 255); convert one"
-            )
+        for part, images in zip(("train", "test"), one_unit(train, test), strict=True):
+            self._set(f"x_{part}", images)
 
     def _set(self, name: str, array: np.ndarray) -> None:
         view = array.view()
@@ -81,28 +82,32 @@ class LabelledImages:
         object.__setattr__(self, name, view)
 
 
-def _check_images(key: str, images: np.ndarray) -> None:
-    if images.ndim not in (3, 4) or images.size == 0:
-        raise InputError(
-            f"{key} has shape {images.shape}: expected non-empty (n, height, width) or "
-            "(n, height, width, channels); reshape it"
-        )
-    if images.dtype.kind not in "iuf":
-        raise InputError(f"{key} has dtype {images.dtype}: expected integers in 0 … 255 or floats; convert it")
-    if images.dtype.kind == "f":
-        bad = images.size - np.count_nonzero(np.isfinite(images))
-        if bad:
-            raise InputError(f"{key} holds {bad} NaN or infinite entries: expected finite numbers; clean the images")
+def _whole(key: str, value: np.ndarray) -> np.ndarray:
+    """The array behind a masked one without masked entries; raises InputError for others."""
+    masked = int(np.ma.count_masked(value)) if isinstance(value, np.ma.MaskedArray) else 0
+    if masked:
+        raise InputError(f"{key} holds {masked} masked entries: expected none; fill them, or drop those images")
+    return np.asarray(value)
 
 
-def _check_labels(key: str, labels: np.ndarray) -> None:
+def _class_indices(key: str, labels: np.ndarray) -> np.ndarray:
+    labels, change = flat_labels(labels)
     if labels.ndim != 1 or labels.size == 0:
         raise InputError(f"{key} has shape {labels.shape}: expected non-empty (n,); pass one class index per image")
     if labels.dtype.kind not in "iu":
         raise InputError(f"{key} has dtype {labels.dtype}: expected integer class indices; convert the labels")
+    if change:
+        warnings.warn(f"{key}: {change}", stacklevel=2)
+    return labels
 
 
-def load_images(dataset: str = "auto", path: str | Path | None = None) -> LabelledImages:
+def load_images(
+    dataset: str = "auto",
+    path: str | Path | None = None,
+    *,
+    grayscale: bool = False,
+    size: int | Sequence[int] | None = None,
+) -> LabelledImages:
     """Read labelled images.
 
     Args:
@@ -112,16 +117,28 @@ def load_images(dataset: str = "auto", path: str | Path | None = None) -> Labell
         path: a folder that holds torchvision's CIFAR-10 (``cifar-10-batches-py``) or shall receive it, by
             default ``data``; or an .npz with keys x_train, y_train, x_test, y_test and, optionally, the data's
             ``name``.
+        grayscale: whether colours become grey, by their luma; grey images stay as they are.
+        size: pixels to resample to, one number or (height, width); None leaves the images' own.
 
     Returns:
         The images. ``name`` says what they are, a fallback included: "CIFAR-10" for ``dataset="cifar10"``,
         otherwise the file's own name entry, else its stem.
 
     Raises:
-        InputError: unknown dataset, a path beside ``"digits"``, a bad file, or CIFAR-10 can't be had where it
-            was asked for or a path was given.
+        InputError: unknown dataset, a path beside ``"digits"``, a bad file or size, or CIFAR-10 can't be had where
+            it was asked for or a path was given.
     """
     check_choice("dataset", dataset, DATASETS)
+    if not isinstance(grayscale, bool):
+        raise InputError(f"grayscale = {grayscale!r}: expected True or False; change it")
+    size = check_size(size)
+    images = _load(dataset, path)
+    parts = {key: prepare(getattr(images, key), grayscale=grayscale, size=size) for key in ("x_train", "x_test")}
+    return replace(images, **parts) if any(parts[key] is not getattr(images, key) for key in parts) else images
+
+
+def _load(dataset: str, path: str | Path | None) -> LabelledImages:
+    """The images as they are stored."""
     if dataset == "digits":
         if path is not None:
             raise InputError(

@@ -22,6 +22,8 @@ def images(
     n_test: int | None = None,
     dataset: str = "auto",
     path: str | Path | None = None,
+    grayscale: bool = False,
+    size: int | Sequence[int] | None = None,
     seed: int,
 ) -> TransferTask:
     """Read labelled images and draw a transfer task from them; see :func:`image_task` for how.
@@ -34,6 +36,8 @@ def images(
         n_test: target test samples Pt ≥ 2, both classes together; None takes all there are.
         dataset: ``"auto"``, ``"cifar10"`` or ``"digits"``; see ``load_images`` in infwidth.tasks.image_sources.
         path: a folder of CIFAR-10, or a labelled-image .npz.
+        grayscale: whether colours become grey.
+        size: pixels to resample to, one number or (height, width); None leaves the images' own.
         seed: whole number ≥ 0 that the choice of images derives from.
 
     Returns:
@@ -43,7 +47,7 @@ def images(
         InputError: an argument is out of range, the images can't be had, or there are too few of them.
     """
     return image_task(
-        load_images(dataset, path),
+        load_images(dataset, path, grayscale=grayscale, size=size),
         source_classes=source_classes,
         target_classes=target_classes,
         n_source=n_source,

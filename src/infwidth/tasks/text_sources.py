@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import json
@@ -17,11 +18,12 @@ from typing import IO, Any
 from infwidth.numerics.checks import InputError, check_choice, check_count
 
 DATASETS = ("auto", "c4", "cpython")
-SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
+SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
 C4_BYTES = 20_000_000
 """How much of C4 is read unless told otherwise; all of it would be 300 GB."""
 
-_EXPECTED = f'expected UTF-8 text in a {", ".join(SUFFIXES)} file, a .jsonl with one {{"text": …}} a line'
+_EXPECTED = f'expected UTF-8 text in a {", ".join(SUFFIXES)} file, of JSON one {{"text": …}} a line'
+_MARK = codecs.BOM_UTF8  # some editors begin a file with it
 _READ_ERRORS = (OSError, EOFError, zlib.error)  # gzip's own error is an OSError
 _GLANCE = 4096  # bytes that the cheap check reads
 
@@ -54,8 +56,9 @@ def load_documents(dataset: str = "auto", path: str | Path | None = None, *, max
         dataset: ``"c4"`` (never anything else in its place), ``"cpython"`` (the topics of Python's help(),
             ordered by a hash) or ``"auto"``: what ``path`` names; without a path C4, or CPython's text with a
             warning where C4 can't be had.
-        path: a .txt (one document) or .jsonl (one ``{"text": …}`` a line), gzipped or not. Of ``dataset="c4"``
-            it is taken to be a part.
+        path: a .txt (one document) or .jsonl (one ``{"text": …}`` a line; C4's own parts are such files named
+            .json.gz), gzipped or not. Of ``dataset="c4"`` it is taken to be a part. Carriage returns that
+            end a .txt's lines, and a byte order mark at a file's beginning, don't become text.
         max_bytes: read the documents up to that many bytes ≥ 1 and cut the last; None reads a whole file, or
             ``C4_BYTES`` of C4.
 
@@ -128,21 +131,35 @@ def _read(path: Path, max_bytes: int | None) -> Iterator[bytes]:
     suffix = _check_path(path)
     try:
         with gzip.open(path) if suffix.endswith(".gz") else open(path, "rb") as handle:
-            if suffix.startswith(".jsonl"):
+            if suffix.startswith(".json"):
                 yield from _limit(_lines(path, handle), max_bytes)
             else:
-                text = handle.read(-1 if max_bytes is None else max_bytes + 1)
-                text = text if max_bytes is None else cut(text, max_bytes)
-                _decode(text, str(path))
-                yield text
+                yield _plain(path, handle, max_bytes)
     except _READ_ERRORS as error:
         raise InputError(f"{path}: can't be read ({_describe(error)}); {_EXPECTED}; copy the file again") from error
+
+
+def _plain(path: Path, handle: IO[bytes], max_bytes: int | None) -> bytes:
+    """A file's text, or the first ``max_bytes`` of it, without byte order mark and carriage returns at lines' ends."""
+    text = b""
+    while max_bytes is None or len(text) <= max_bytes:
+        part = handle.read(-1 if max_bytes is None else max_bytes + 1 - len(text) + len(_MARK))
+        if not part:
+            break
+        text = (text + part).removeprefix(_MARK)
+        if text.endswith(b"\r"):  # the other half of a line's end may follow
+            text += handle.read(1)
+        text = text.replace(b"\r\n", b"\n")
+    text = text if max_bytes is None else cut(text, max_bytes)
+    _decode(text, str(path))
+    return text
 
 
 def _lines(path: Path, handle: IO[bytes]) -> Iterator[bytes]:
     """The "text" of every line of JSON."""
     for number, line in enumerate(handle, 1):
         where = f"{path}, line {number}"
+        line = line.removeprefix(_MARK)  # parts joined by hand have it in the middle
         if not line.strip():
             continue
         text = _decode(line, where)

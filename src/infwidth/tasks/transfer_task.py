@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from infwidth.numerics.arrays import real_array
 from infwidth.numerics.checks import InputError
 
 
@@ -23,7 +24,7 @@ class TransferTask:
         label: what a figure's title says of the data.
 
     Raises:
-        InputError: not numbers, wrong shapes, empty sets, differing dimensions, NaN or infinite entries.
+        InputError: not real numbers, wrong shapes, empty sets, differing dimensions, masked, NaN or infinite entries.
 
     All arrays are converted to float64 and made read-only. Inputs enter a network as W·x/√D, so entries of
     order 1 (|x|² ≈ D) are the natural scale.
@@ -51,11 +52,7 @@ class TransferTask:
             raise InputError(f"input dimensions {dimensions} differ: expected one; embed all inputs alike")
 
     def _freeze(self, name: str, ndim: int, shape: str) -> np.ndarray:
-        try:
-            array = np.array(getattr(self, name), dtype=np.float64)
-        except (TypeError, ValueError) as error:  # text, or rows of different lengths
-            reason = " ".join(str(error).split())
-            raise InputError(f"{name} is no array of numbers ({reason}): expected {shape}; convert it") from error
+        array = real_array(name, getattr(self, name), shape)
         if array.ndim != ndim or array.size == 0:
             raise InputError(f"{name} has shape {array.shape}: expected non-empty {shape}; reshape it")
         bad = array.size - np.count_nonzero(np.isfinite(array))
