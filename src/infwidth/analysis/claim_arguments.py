@@ -15,7 +15,7 @@ Check = Callable[[str, Any], Iterator[str]]
 """(what messages call it, value) → one line for each thing wrong."""
 CHOOSABLE = tuple(key for key in KEYS if key not in ("experiment", "seed"))
 """Columns by which a claim may choose rows; its experiment is its own, and all data sets count."""
-AXES = tuple(key for key in CHOOSABLE if COLUMNS[key][0] is float)
+AXES = tuple(key for key in CHOOSABLE if COLUMNS[key] is float)
 
 
 def one_of(*choices: str | None) -> Check:
@@ -60,7 +60,7 @@ def _entry(name: str, column: str, value: Any) -> Iterator[str]:
         return
     if column in VOCABULARY:
         yield from one_of(*VOCABULARY[column])(name, value)
-    elif COLUMNS[column][0] is str:
+    elif COLUMNS[column] is str:
         if not isinstance(value, str):
             yield f"{name} = {value!r}: expected text; write it as such"
     elif isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):

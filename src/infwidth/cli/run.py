@@ -194,7 +194,7 @@ def _logger(arguments: Sequence[str]) -> list[str]:
         return ["--logger", "rich"]
     from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
-    from infwidth.cli import finished_jobs
+    import infwidth.cli.finished_jobs as finished_jobs
 
     LoggerPluginRegistry().register_plugin("lines", finished_jobs)
     return ["--logger", "lines"]

@@ -26,7 +26,7 @@ def load_yaml(path: str | Path) -> Any:
         What it holds: dicts, lists, text, numbers, booleans, None; an empty file holds None.
 
     Raises:
-        InputError: the file can't be read, isn't YAML, names a key twice, or holds itself; one line with the line's number.
+        InputError: the file can't be read, isn't YAML, names a key twice, or holds itself; one line, with its number.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")

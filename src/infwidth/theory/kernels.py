@@ -1,4 +1,4 @@
-"""Kernels of infinitely wide, fully connected networks in the lazy limit: NNGP and NTK (docs/theory.md §2 "Lazy kernels").
+"""Lazy limits of infinitely wide, fully connected networks: NNGP and NTK (docs/theory.md §2 "Lazy kernels").
 
 With inputs x of dimension D, weights and readout ~ N(0, 1) and hidden layers 1 … L,
 
@@ -9,8 +9,8 @@ the preactivations of layer l have covariance Σ^l, and with (u, v) ~ N(0, Σ^l(
     Σ¹ = σ_w² x·x'/D + σ_b²      Σ^{l+1} = σ_w² E φ(u)φ(v) + σ_b²
     Θ¹ = Σ¹                      Θ^{l+1} = Σ^{l+1} + σ_w² Θ^l ∘ E φ'(u)φ'(v)
 
-NNGP is Σ^{L+1} and NTK Θ^{L+1}. One hidden layer with σ_w = 1, σ_b = 0 is the start of the networks of §2: NNGP is Φ_0, NTK
-Φ_0 + K_W0. The Gaussian means are closed forms for linear, relu and erf; of any other φ they are Mehler series,
+NNGP is Σ^{L+1} and NTK Θ^{L+1}. One hidden layer with σ_w = 1, σ_b = 0 is the start of the networks of §2: NNGP is
+Φ_0, NTK Φ_0 + K_W0. The Gaussian means are closed forms for linear, relu and erf; of any other φ Mehler series,
 E φ(u)φ(v) = Σ_j A_j(a)A_j(b)c^j with A_j(a) = E φ(√a z)He_j(z)/√j! and c the correlation of u and v.
 """
 
