@@ -1,6 +1,6 @@
 """``python -m infwidth.cli …`` is ``infwidth …``."""
 
-from infwidth.cli import main
+import infwidth.cli
 
 if __name__ == "__main__":
-    main()
+    infwidth.cli.main()
