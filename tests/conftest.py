@@ -15,13 +15,6 @@ def root() -> Path:
     return Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def schema(root) -> dict:
-    from infwidth.plan.config import load_schema
-
-    return load_schema(root / "workflow/schemas/config.schema.yaml")
-
-
 @pytest.fixture
 def small_config() -> dict:
     """The smallest configuration: one linear study under gradient flow."""

@@ -30,34 +30,34 @@ CONFIG = {
 }
 
 
-def resolved(schema, **changes):
+def resolved(**changes):
     config = copy.deepcopy(CONFIG)
     config["adam_ntk"]["lang"]["study"]["language"] |= changes
-    return resolve_config(config, schema)
+    return resolve_config(config)
 
 
-def test_each_way_at_each_width_is_a_cell_and_infinity_only_where_it_exists(schema):
-    plan = StudyPlan(resolved(schema))
+def test_each_way_at_each_width_is_a_cell_and_infinity_only_where_it_exists():
+    plan = StudyPlan(resolved())
     assert plan.cells("lang") == ["no_mlp", "frozen_adam,width=8", "adam_star,width=8", "adam_star,width=inf"]
     found = json.loads(as_argument(plan.parameters("lang", "adam_star,width=inf")))
     assert (found["width"], found["learning_rates"], list(found["seeds"])) == ("inf", [0.03, 0.1], ["0", "1"])
     assert plan.parameters("lang", "no_mlp")["learning_rates"] == []
-    assert "4 cells" in Plan(resolved(schema)).describe()
+    assert "4 cells" in Plan(resolved()).describe()
 
 
-def test_a_new_width_or_optimiser_changes_no_other_job(schema):
-    before, rates = StudyPlan(resolved(schema)), {"adam_star": [0.03, 0.1], "sgd": [1, 2]}
-    after = StudyPlan(resolved(schema, width=[4, 8], learning_rates=rates))
+def test_a_new_width_or_optimiser_changes_no_other_job():
+    before, rates = StudyPlan(resolved()), {"adam_star": [0.03, 0.1], "sgd": [1, 2]}
+    after = StudyPlan(resolved(width=[4, 8], learning_rates=rates))
     shared = set(before.cells("lang")) & set(after.cells("lang"))
     assert shared == {"no_mlp", "adam_star,width=8"}
     for cell in shared:
         assert before.parameters("lang", cell) == after.parameters("lang", cell)
 
 
-def test_seeds_of_a_study_of_single_blocks_share_a_job_and_keep_their_roots(schema):
+def test_seeds_of_a_study_of_single_blocks_share_a_job_and_keep_their_roots():
     def plan(per_job):
         study = {"seeds": 5, "seeds_per_job": per_job, "study": {"limit": {}}}
-        return StudyPlan(resolve_config({"preset": "mine", "adam_ntk": {"s": study}}, schema))
+        return StudyPlan(resolve_config({"preset": "mine", "adam_ntk": {"s": study}}))
 
     def roots(plan):
         return {seed: root for cell in plan.cells("s") for seed, root in plan.parameters("s", cell)["seeds"].items()}
@@ -68,8 +68,8 @@ def test_seeds_of_a_study_of_single_blocks_share_a_job_and_keep_their_roots(sche
     assert len(set(roots(alone).values())) == len(alone.cells("s")) == 5
 
 
-def test_seeds_differ_by_purpose_and_all_variants_share_them(schema):
-    plan = StudyPlan(resolved(schema))
+def test_seeds_differ_by_purpose_and_all_variants_share_them():
+    plan = StudyPlan(resolved())
     one, other = (plan.parameters("lang", cell) for cell in ("frozen_adam,width=8", "adam_star,width=8"))
     assert (one["seeds"], one["sweep_seed"]) == (other["seeds"], other["sweep_seed"])
     assert len({*one["seeds"].values(), one["sweep_seed"]}) == 3
@@ -87,30 +87,30 @@ def test_seeds_differ_by_purpose_and_all_variants_share_them(schema):
         ({"steps": math.inf}, "steps = inf"),
     ],
 )
-def test_bad_keys_are_one_line(schema, changes, words):
+def test_bad_keys_are_one_line(changes, words):
     with pytest.raises(ConfigError) as caught:
-        resolved(schema, **changes)
+        resolved(**changes)
     (line,) = str(caught.value).splitlines()
     assert words in line
     assert "adam_ntk.lang.study.language" in line
 
 
-def test_names_and_figures(schema, small_config):
+def test_names_and_figures(small_config):
     config = small_config | {"adam_ntk": {"lin": CONFIG["adam_ntk"]["lang"]}}
     with pytest.raises(ConfigError, match=r"adam_ntk\.lin: expected a name that experiments does not use"):
-        resolve_config(config, schema)
+        resolve_config(config)
     config = small_config | copy.deepcopy({"adam_ntk": CONFIG["adam_ntk"], "figures": {"linear_delta": "lang"}})
     with pytest.raises(ConfigError, match="is a language study, expected transfer"):
-        resolve_config(config, schema)
+        resolve_config(config)
     with pytest.raises(ConfigError, match=r"experiments = \{\}: expected at least one entry"):
-        resolve_config({"preset": "mine"}, schema)
-    config = resolve_config(small_config | {"adam_ntk": CONFIG["adam_ntk"], "only": "lang"}, schema)
+        resolve_config({"preset": "mine"})
+    config = resolve_config(small_config | {"adam_ntk": CONFIG["adam_ntk"], "only": "lang"})
     assert (Plan(config).experiments, Plan(config).studies) == ([], ["lang"])
 
 
 @pytest.mark.parametrize("kind", ["limit", "expectation", "selection", "support", "architecture"])
-def test_the_schemas_defaults_are_the_studys(schema, kind):
-    settings = resolve_config({"preset": "mine", "adam_ntk": {"s": {"study": {kind: {}}}}}, schema)
+def test_the_schemas_defaults_are_the_studys(kind):
+    settings = resolve_config({"preset": "mine", "adam_ntk": {"s": {"study": {kind: {}}}}})
     found = settings["adam_ntk"]["s"]["study"][kind]
     run = importlib.import_module(f"infwidth.studies.{kind}").run
     expected = {

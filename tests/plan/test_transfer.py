@@ -9,13 +9,13 @@ from infwidth.plan.transfer import Plan, as_argument
 
 
 @pytest.fixture
-def plan(small_config, schema):
+def plan(small_config):
     def make(**changes) -> Plan:
         config = copy.deepcopy(small_config)
         config["experiments"]["lin"] |= {"data_seeds": 5, "seeds_per_job": 2}
         config["experiments"]["lin"]["task"]["linear"].update(changes.pop("task", {}))
         config["experiments"]["lin"].update(changes)
-        return Plan(resolve_config(config, schema))
+        return Plan(resolve_config(config))
 
     return make
 
@@ -83,11 +83,11 @@ def test_projection_finds_what_a_cell_builds_on(plan):
         made.project({"n_source": 9, "seeds": [0, 1]}, made.source_data_cells("lin"))
 
 
-def test_only_and_theory_switch(small_config, schema):
+def test_only_and_theory_switch(small_config):
     config = small_config
     config["experiments"]["other"] = copy.deepcopy(config["experiments"]["lin"]) | {"theory": False}
     config["only"] = "lin"
-    made = Plan(resolve_config(config, schema))
+    made = Plan(resolve_config(config))
     assert made.experiments == ["lin"]
     assert made.theory_cells("other") == {}
     assert made.figures == {"linear_dynamics": ["lin"]}

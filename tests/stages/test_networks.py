@@ -21,11 +21,11 @@ def run(stage, params, inputs, outputs):
 
 
 @pytest.fixture
-def study(small_config, schema, tmp_path):
+def study(small_config, tmp_path):
     """A plan of two data sets with two networks each, and its data and sources on disk."""
     settings = small_config["experiments"]["lin"]
     settings |= {"data_seeds": 2, "network_seeds": 2, "controls": ["scratch"]}
-    plan = Plan(resolve_config(small_config, schema))
+    plan = Plan(resolve_config(small_config))
     (cell,) = plan.source_data_cells("lin")
     made = run(
         data.main, as_argument(plan.data_parameters("lin", cell, "source")), {}, {"data": tmp_path / "source.npz"}

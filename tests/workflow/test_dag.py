@@ -133,7 +133,7 @@ def test_an_optimiser_more_trains_no_other(project, edited):
 
 
 def test_missing_text_is_found_before_any_job(project):
-    done = project.snakemake(*CONFIGURED, 'text={"path": "nowhere.txt"}')
+    done = project.snakemake(*CONFIGURED, 'text={"dataset": "auto", "path": "nowhere.txt"}')
     assert done.returncode != 0
     assert "nowhere.txt: no such file" in done.stdout + done.stderr
 

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 try:
     from infwidth.io.closure import import_closure
     from infwidth.plan.claims import check_run_claims
-    from infwidth.plan.config import load_schema, resolve_config
+    from infwidth.plan.config import load_config
     from infwidth.plan.inputs import check_files, image_files, text_files
     from infwidth.plan.run_lock import hold
     from infwidth.plan.outputs import (
@@ -31,9 +31,14 @@ except ImportError as error:
 
 
 def make_plan():
-    """Validate the configuration before any job starts: one line an error."""
+    """Validate the configuration before any job starts: one line an error.
+
+    It is read here once more, as Snakemake knows neither `extends:` nor YAML 1.2.
+    """
+    given = workflow.config_settings
+    files = given.configfiles or ["config/config.yaml"]
     try:
-        plan = Plan(resolve_config(config, load_schema()))
+        plan = Plan(load_config(*files, given=given.config))
         check_files(plan.config)
         check_run_claims(plan.config)
     except InputError as error:
@@ -78,27 +83,21 @@ if workflow.is_main_process:  # a job on a cluster reads the Snakefile too
 code = import_closure
 
 
-def family_modules(experiment):
-    family = PLAN.family(experiment)
-    return ["tasks.image_tasks" if family == "images" else f"tasks.{family}_tasks"]
+def family_module(experiment):
+    return PLAN.family(experiment).module
 
 
 def trainer_module(experiment):
-    return {"flow": "networks.gradient_flow", "bayes": "networks.langevin"}[
-        PLAN.training(experiment)
-    ]
+    return PLAN.engine(experiment).networks
 
 
 def theory_module(experiment):
-    return f"theory.{PLAN.training(experiment)}"
+    return PLAN.engine(experiment).theory
 
 
 def pool_file(experiment):
-    return (
-        [f"{RESULTS}/data/{experiment}/pool.npz"]
-        if PLAN.family(experiment) == "images"
-        else []
-    )
+    drawn = PLAN.family(experiment).from_images
+    return [f"{RESULTS}/data/{experiment}/pool.npz"] if drawn else []
 
 
 def source_data(experiment, cell):

@@ -21,7 +21,7 @@ rule pool:
 
 rule data:
     input:
-        code=lambda w: code("stages.data", *family_modules(w.experiment)),
+        code=lambda w: code("stages.data", family_module(w.experiment)),
         pool=lambda w: pool_file(w.experiment),
     output:
         data=f"{RESULTS}/data/{{experiment}}/{{part}}/{{cell}}.npz",

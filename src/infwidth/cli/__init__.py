@@ -1,7 +1,7 @@
 """What a person types: ``infwidth …``."""
 
 from infwidth.cli.advice import advise
-from infwidth.cli.configuration import check, keys
+from infwidth.cli.configuration import check, keys, resolve, results_place
 from infwidth.cli.errors import OneLineErrors
 from infwidth.cli.results import cite, claims, compare, figures, reference
 from infwidth.cli.run import plan, run
@@ -9,5 +9,5 @@ from infwidth.cli.run import plan, run
 main = OneLineErrors(
     name="infwidth",
     help="Theory of learning in infinitely wide networks, beside finite networks. Run in the repository's root.",
-    commands=[run, plan, claims, figures, compare, reference, cite, check, keys, advise],
+    commands=[run, plan, claims, figures, compare, reference, cite, check, resolve, results_place, keys, advise],
 )

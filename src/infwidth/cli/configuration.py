@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from infwidth.cli.places import DEFAULT_CONFIG, check_root, read_config
+from infwidth.cli.places import DEFAULT_CONFIG, read_config
 
 
 @click.command()
@@ -26,8 +26,25 @@ def check(config: str) -> None:
 @click.command()
 def keys() -> None:
     """Print the table of configuration keys that config/README.md holds."""
-    from infwidth.plan.config import load_schema
     from infwidth.plan.config_keys import key_table
 
-    check_root()
-    click.echo(key_table(load_schema()))
+    click.echo(key_table())
+
+
+@click.command()
+@click.argument("config", default=DEFAULT_CONFIG)
+def resolve(config: str) -> None:
+    """Print a whole configuration, with what it extends and every default; CONFIG is a file or a preset's name."""
+    from infwidth.io.yaml import dump_yaml
+    from infwidth.plan.config import preset_file
+
+    click.echo(dump_yaml(read_config(str(preset_file(config)))), nl=False)
+
+
+@click.command("results")
+@click.argument("config", default=DEFAULT_CONFIG)
+def results_place(config: str) -> None:
+    """Print the folder that the results of a configuration go to; CONFIG is a file or a preset's name."""
+    from infwidth.plan.config import preset_file, results_folder
+
+    click.echo(results_folder(read_config(str(preset_file(config)))))

@@ -28,7 +28,7 @@ def read_config(path: str, **given: Any) -> dict[str, Any]:
     Raises:
         InputError: not in the project's root, no such file, or a configuration with errors, one line each.
     """
-    from infwidth.plan.config import load_config, resolve_config
+    from infwidth.plan.config import load_config
 
     check_root()
     if not Path(path).exists():
@@ -38,18 +38,14 @@ def read_config(path: str, **given: Any) -> dict[str, Any]:
         raise InputError(
             f"{path}: No such file; expected a configuration; presets are default, {', '.join(known)}{hint}"
         )
-    config = load_config(path)
-    if not given:
-        return config
-    merged = {key: {**config[key], **value} if isinstance(value, dict) else value for key, value in given.items()}
-    return resolve_config({**config, **merged})
+    return load_config(path, given=given)
 
 
 def place(config: Mapping[str, Any], path: str, results: str = "") -> str:
     """The folder of a configuration's results, by its ``preset:``; raises InputError if ``results`` is another."""
-    from infwidth.plan.transfer import Plan
+    from infwidth.plan.config import results_folder
 
-    where = Plan(config).results
+    where = results_folder(config)
     if results and Path(results) != Path(where):
         raise InputError(f"{results}: {path} writes to {where} (its `preset:`); name that folder, or its configuration")
     return where

@@ -1,4 +1,4 @@
-"""Public names of a package, resolved on first use so that importing the package stays cheap."""
+"""Names that are looked up when they are used: public names of packages, and entries of registries."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
         return module if modules[name] == name else getattr(module, name)
 
     return __getattr__, sorted(modules)
+
+
+def registered(module: str, registry: str, name: str) -> Any:
+    """Return an entry of a registry.
+
+    Stages look up what they are told to run by this: the registry's file is none of those that the workflow takes a
+    stage to depend on, so that a new entry re-runs nothing. What an entry names, the workflow adds itself.
+
+    Args:
+        module: the registry's module below the package.
+        registry: its name in it.
+        name: the entry's.
+    """
+    return getattr(importlib.import_module(f"infwidth.{module}"), registry)[name]

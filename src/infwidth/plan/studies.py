@@ -1,4 +1,4 @@
-"""From a configuration to the jobs of ADAM* studies: their cells and parameters, as plan.py has them of transfer.
+"""From a configuration to the jobs of ADAM* studies: their cells and parameters, as transfer.py has them of transfer.
 
 A language study has a cell for each way to train the blocks' readouts at each width, so that adding one trains nothing
 else; any other study has a cell for each group of seeds.
@@ -31,7 +31,7 @@ class StudyPlan:
         self.config = config
 
     def kind(self, study: str) -> str:
-        """What is studied: ``language``, ``limit``, …: a key of the schema's ``study``."""
+        """What is studied: ``language``, ``limit``, …: a name in ``studies.kinds``."""
         return next(iter(self.config["adam_ntk"][study]["study"]))
 
     def cells(self, study: str) -> list[str]:

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+from infwidth.engines import ENGINES, Engine
 from infwidth.numerics.seeds import derive_seed
-from infwidth.plan.config import selected
+from infwidth.plan.config import results_folder, selected
 from infwidth.plan.studies import StudyPlan, seed_groups
+from infwidth.tasks.families import FAMILIES, Family
 
 Cell = dict[str, Any]
 
@@ -34,42 +36,36 @@ class Plan:
 
     def __init__(self, config: Mapping[str, Any]):
         self.config = config
-        self.results = "results" if config["preset"] == "default" else f"results/{config['preset']}"
+        self.results = results_folder(config)
         self.experiments = selected(config, "experiments")
         self.studies = selected(config, "adam_ntk")
         running = {*self.experiments, *self.studies}
         self.figures = {f: es for f, es in config["figures"].items() if set(es) <= running}
 
-    def family(self, experiment: str) -> str:
-        """What the experiment learns: ``linear``, ``hermite`` or ``images``."""
-        return next(iter(self._experiment(experiment)["task"]))
+    def family(self, experiment: str) -> Family:
+        """What the experiment learns."""
+        return FAMILIES[self._family(experiment)]
 
-    def training(self, experiment: str) -> str:
-        """How it learns: ``bayes`` or ``flow``."""
-        return next(iter(self._experiment(experiment)["training"]))
+    def engine(self, experiment: str) -> Engine:
+        """How it learns."""
+        return ENGINES[self._training(experiment)]
 
     def source_data_cells(self, experiment: str) -> dict[str, Cell]:
-        """Name → cell of each source data set: n_source and a group of seeds."""
-        return self._cells(experiment, {"n_source": self._task(experiment)["n_source"]})
+        """Name → cell of each source data set: the source's axes and a group of seeds."""
+        return self._cells(experiment, self._task_axes(experiment, source=True))
 
     def target_data_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each target data set."""
-        task = self._task(experiment)
-        axes = {"n_source": task["n_source"], "n_target": task["n_target"]}
-        if "overlap" in task:
-            axes["overlap"] = task["overlap"]
-        return self._cells(experiment, axes)
+        return self._cells(experiment, self._task_axes(experiment))
 
     def source_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each batch of source networks; depends on source axes only. Empty where no width is named."""
-        settings = self._experiment(experiment)
-        axes = {"n_source": self._task(experiment)["n_source"]}
+        settings, axes = self._experiment(experiment), self._task_axes(experiment, source=True)
         return self._cells(experiment, axes | {key: settings[key] for key in ("width", "source_strength")})
 
     def network_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each batch of target networks: source axes and target axes."""
-        settings = self._experiment(experiment)
-        axes = self._target_axes(experiment)
+        settings, axes = self._experiment(experiment), self._task_axes(experiment)
         return self._cells(experiment, axes | {key: settings[key] for key in ("width", "source_strength")})
 
     def theory_cells(self, experiment: str) -> dict[str, Cell]:
@@ -77,7 +73,7 @@ class Plan:
         settings = self._experiment(experiment)
         if not settings["theory"]:
             return {}
-        return self._cells(experiment, self._target_axes(experiment) | {"source_strength": settings["source_strength"]})
+        return self._cells(experiment, self._task_axes(experiment) | {"source_strength": settings["source_strength"]})
 
     def shows_representation(self, experiment: str) -> bool:
         """Whether kernels and preactivations are recorded."""
@@ -109,11 +105,11 @@ class Plan:
         cell = cells[cell_name]
         task = {**self._task(experiment), **{axis: value for axis, value in cell.items() if axis != "seeds"}}
         if part == "source":  # nothing of the target may enter: every target shares this file
-            task = {key: value for key, value in task.items() if key not in _TARGET_KEYS}
+            task = {key: value for key, value in task.items() if key not in self.family(experiment).any_target}
         return {
             **self._label(experiment, cell_name),
             "part": part,
-            "family": self.family(experiment),
+            "family": self._family(experiment),
             "task": task,
             "seeds": {seed: derive_seed(self.config["seed"], experiment, seed, "data") for seed in cell["seeds"]},
         }
@@ -122,40 +118,26 @@ class Plan:
         """Parameters of a job that trains or samples source networks."""
         cell = self.source_cells(experiment)[cell_name]
         settings = self._experiment(experiment)
-        training = settings["training"][self.training(experiment)]
-        if self.training(experiment) == "flow":
-            decay = training["source_weight_decay"]
-            training = {
-                "weight_decay": training["weight_decay"] if decay is None else decay,
-                "time": training["source_time"],
-            }
-        else:
-            training = {key: value for key, value in training.items() if key in _SOURCE_SAMPLING}
         return {
             **self._label(experiment, cell_name),
             **self._networks(experiment, cell, "source"),
             "activation": settings["activation"],
             "source_strength": cell["source_strength"],
             "width": cell["width"],
-            "settings": training,
+            "settings": self.engine(experiment).source_settings(self._settings(experiment)),
         }
 
     def network_parameters(self, experiment: str, cell_name: str) -> dict[str, Any]:
         """Parameters of a job that trains or samples target networks."""
         cell = self.network_cells(experiment)[cell_name]
         settings = self._experiment(experiment)
-        training = settings["training"][self.training(experiment)]
-        if self.training(experiment) == "flow":
-            training = {"weight_decay": training["weight_decay"], "times": training["target_times"]}
-        else:
-            training = {key: value for key, value in training.items() if key != "particles"}
         return {
             **self._label(experiment, cell_name),
             **self._networks(experiment, cell, "target"),
             **self._inner_axes(experiment),
             "activation": settings["activation"],
             "representation": settings["representation"],
-            "settings": training,
+            "settings": self.engine(experiment).target_settings(self._settings(experiment)),
             "axes": _without_seeds(cell),
         }
 
@@ -163,18 +145,14 @@ class Plan:
         """Parameters of a job that solves the theory."""
         cell = self.theory_cells(experiment)[cell_name]
         settings = self._experiment(experiment)
-        training = dict(settings["training"][self.training(experiment)])
-        for key in ("sampler", "burn_in_time", "sampling_time"):  # the sampler's, not the theory's
-            training.pop(key, None)
-        if settings["activation"] == "linear":  # solved without particles
-            training = {key: value for key, value in training.items() if key not in ("particles", "replicas")}
+        linear = settings["activation"] == "linear"
         return {
             **self._label(experiment, cell_name),
             **self._inner_axes(experiment),
-            "training": self.training(experiment),
+            "training": self._training(experiment),
             "activation": settings["activation"],
             "representation": settings["representation"],
-            "settings": training,
+            "settings": self.engine(experiment).theory_settings(self._settings(experiment), linear=linear),
             "axes": _without_seeds(cell),
             "particle_seeds": {s: derive_seed(self.config["seed"], experiment, s, "theory") for s in cell["seeds"]},
         }
@@ -189,12 +167,21 @@ class Plan:
     def _experiment(self, experiment: str) -> Mapping[str, Any]:
         return self.config["experiments"][experiment]
 
-    def _task(self, experiment: str) -> Mapping[str, Any]:
-        return self._experiment(experiment)["task"][self.family(experiment)]
+    def _family(self, experiment: str) -> str:
+        return next(iter(self._experiment(experiment)["task"]))
 
-    def _target_axes(self, experiment: str) -> dict[str, list[Any]]:
-        task = self._task(experiment)
-        return {key: task[key] for key in ("n_source", "n_target", "overlap") if key in task}
+    def _training(self, experiment: str) -> str:
+        return next(iter(self._experiment(experiment)["training"]))
+
+    def _task(self, experiment: str) -> Mapping[str, Any]:
+        return self._experiment(experiment)["task"][self._family(experiment)]
+
+    def _settings(self, experiment: str) -> Mapping[str, Any]:
+        return self._experiment(experiment)["training"][self._training(experiment)]
+
+    def _task_axes(self, experiment: str, *, source: bool = False) -> dict[str, list[Any]]:
+        family, task = self.family(experiment), self._task(experiment)
+        return {axis: task[axis] for axis in (family.source_axes if source else family.axes)}
 
     def _cells(self, experiment: str, axes: Mapping[str, list[Any]]) -> dict[str, Cell]:
         settings = self._experiment(experiment)
@@ -212,7 +199,7 @@ class Plan:
         root, replicas = self.config["seed"], range(settings["network_seeds"])
         seeds = {s: [derive_seed(root, experiment, s, purpose, replica) for replica in replicas] for s in cell["seeds"]}
         return {
-            "training": self.training(experiment),
+            "training": self._training(experiment),
             "network_seeds": seeds,
             "device": self.config["device"],
             "precision": settings["precision"],
@@ -224,10 +211,6 @@ class Plan:
 
     def _label(self, experiment: str, cell_name: str) -> dict[str, str]:
         return {"experiment": experiment, "cell": cell_name}
-
-
-_SOURCE_SAMPLING = ("inverse_temperature", "prior_precision", "sampler", "burn_in_time")
-_TARGET_KEYS = ("overlap", "target_degree", "n_target", "n_test", "target_noise")
 
 
 def _without_seeds(cell: Cell) -> dict[str, Any]:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping
 from functools import partial
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from infwidth.io.atomic import read_arrays
+from infwidth.numerics.lazy import registered
 from infwidth.numerics.losses import classification_error
 from infwidth.numerics.status import Status, worst
 from infwidth.stages.parts.job import Job, stage
 from infwidth.stages.parts.lines import Assembly, Line, lines_of
 from infwidth.tasks.transfer_task import TransferTask
 
+if TYPE_CHECKING:
+    from infwidth.engines import Engine
+
 
 @stage
 def main(job: Job) -> None:
     """Write the theory's rows of the table."""
     p = job.params
-    solver = importlib.import_module(f"infwidth.theory.{p['training']}")
+    engine = registered("engines", "ENGINES", p["training"])
     source, target = read_arrays(job.inputs["source"]), read_arrays(job.inputs["target"])
     arrays = ("x_target", "y_target", "x_test", "y_test")
     assembly = Assembly(p, "theory", str(target["label"]), _recorder(p))
@@ -34,8 +36,8 @@ def main(job: Job) -> None:
         )
         sources: dict = {}  # trained once for all lines
         for number, line in enumerate(lines_of(p)):
-            solution = _solve(solver, assembly, task, line, (index, number), seed, sources)
-            residuals += _add_line(assembly, solution, task, line, (index, number), seed)
+            solution = _solve(engine, assembly, task, line, (index, number), seed, sources)
+            residuals += _add_line(engine, assembly, solution, task, line, (index, number), seed)
             if assembly.recorder and number == 0:  # every line of transfer starts from the same source
                 status = _source_status(solution, line, sources)
                 assembly.add_source(index, seed, status, (index, number, None))
@@ -58,16 +60,16 @@ def _recorder(p: Mapping[str, Any]):
 
 
 def _solve(
-    solver: ModuleType, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources
+    engine: Engine, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources
 ):
     """Solve one line on one data set; ``place`` is the number of either."""
     p = assembly.params
     options = {"seed": p["particle_seeds"][str(seed)]}
-    if p["training"] == "flow":
+    if engine.over_time:
         options |= line.protocol | {"sources": sources}
     if assembly.recorder:
         options["observe"] = partial(_record, assembly.recorder, *place, task)
-    return solver.solve(
+    return engine.theory_door().solve(
         task,
         activation=p["activation"],
         source_strength=p["axes"]["source_strength"],
@@ -80,14 +82,13 @@ def _solve(
 
 
 def _add_line(
-    assembly: Assembly, solution, task: TransferTask, line: Line, place: tuple[int, int], seed: int
+    engine: Engine, assembly: Assembly, solution, task: TransferTask, line: Line, place: tuple[int, int], seed: int
 ) -> list[float]:
     """Add one line's points and return their residuals."""
     times = getattr(solution, "times", np.array([math.nan]))
     for i, coupling in enumerate(line.elastic_couplings):
         found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
-        if assembly.params["training"] == "bayes":
-            found |= {name: getattr(solution, name)[i] for name in ("leave_one_out", "log_evidence_density")}
+        found |= {name: getattr(solution, name)[i] for name in engine.theory_observables}
         found |= classification_error(solution.prediction[i], task.y_test)
         assembly.add(
             place[0],

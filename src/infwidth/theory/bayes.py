@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
@@ -18,7 +19,7 @@ from infwidth.theory.problem import Designs, check_activation, check_couplings, 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ACTIVATIONS = ("linear", "relu", "erf")
+ACTIVATIONS = tuple(name for name, activation in REGISTERED.items() if activation.growth <= 1)
 
 OBSERVABLES = ("prediction", "train_loss", "test_loss", "kernel", "leave_one_out", "log_evidence_density")
 

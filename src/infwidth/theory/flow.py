@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
@@ -17,7 +18,7 @@ from infwidth.theory.problem import Designs, check_activation, check_couplings, 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ACTIVATIONS = ("linear", "relu", "erf")
+ACTIVATIONS = tuple(REGISTERED)
 
 # The residual compares with a run at this many times the tolerance ...
 LOOSER = 100.0

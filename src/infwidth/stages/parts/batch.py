@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,14 @@ import torch
 
 from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.networks.two_layer.ensemble import SourceNetworks
+from infwidth.numerics.lazy import registered
 from infwidth.numerics.status import Status
 from infwidth.stages.parts.device import resolve_device
-
-# training → module, and its functions for source and target; imported by name, so that the workflow can let a
-# cell depend on its own trainer alone
-_TRAINERS = {
-    "flow": ("infwidth.networks.gradient_flow", {"source": "train_source", "target": "train_target"}),
-    "bayes": ("infwidth.networks.langevin", {"source": "sample_source", "target": "sample_target"}),
-}
 
 
 def trainer(training: str, part: str) -> Callable[..., Any]:
     """The function that trains or samples the source or target networks."""
-    module, functions = _TRAINERS[training]
-    return getattr(importlib.import_module(module), functions[part])
+    return registered("engines", "ENGINES", training).network_door(part)
 
 
 def batch_options(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""The catalogue of figures: what each shows, and which experiments it can show.
+
+A figure is the module of this package of that name, with ``draw``. Configuration and workflow read the catalogue; no
+figure does, so that an entry redraws nothing. A new figure is its module and an entry here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure shows and what it needs.
+
+    Attributes:
+        about: what it shows, in words.
+        training: how its transfer experiments learn; None where it shows none.
+        families: what they learn; empty for anything.
+        nonlinear: whether their activation has to be nonlinear.
+        axes: those of source_strength, target_strength, n_source, n_target and overlap it can show several values of.
+        needs: settings of an experiment that must not be empty or false: what it draws is made by them.
+        one: whether it shows a single experiment.
+        studies: kinds of ADAM* studies it shows.
+        language_width: which widths language studies have to hold, ``finite`` or ``infinite``.
+    """
+
+    about: str
+    training: str | None = None
+    families: tuple[str, ...] = ()
+    nonlinear: bool = False
+    axes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    one: bool = False
+    studies: tuple[str, ...] = ()
+    language_width: str = ""
+
+
+_CIFAR = {"training": "flow", "families": ("images",), "axes": ("target_strength",), "one": True}
+
+FIGURES = {
+    "linear_delta": Figure(
+        "linear teachers, Bayesian: test loss against δ, and how far networks are from theory",
+        training="bayes",
+        families=("linear",),
+        axes=("overlap",),
+    ),
+    "linear_dynamics": Figure(
+        "linear teachers, gradient flow: train and test loss over time for each δ, one row an overlap",
+        training="flow",
+        families=("linear",),
+        axes=("overlap",),
+        one=True,
+    ),
+    "cifar_delta": Figure(
+        "image classes, gradient flow: final test loss and error against δ for each γ, and the gain over scratch",
+        **_CIFAR,
+    ),
+    "cifar_kernels": Figure(
+        "image classes, gradient flow: kernel matrices of the source, and of the target before and after",
+        **_CIFAR,
+        needs=("representation",),
+    ),
+    "cifar_preactivations": Figure(
+        "image classes, gradient flow: densities of preactivations before and after training, their spread and tails",
+        **_CIFAR,
+        needs=("representation", "width"),
+    ),
+    "cifar_alignment": Figure(
+        "image classes, gradient flow: kernel–task alignment against δ for each γ",
+        **_CIFAR,
+        needs=("representation",),
+    ),
+    "cifar_gain": Figure(
+        "image classes, gradient flow: what the source is worth as the target's samples grow",
+        training="flow",
+        families=("images",),
+        axes=("n_target", "target_strength"),
+    ),
+    "hermite_dynamics": Figure(
+        "Hermite teachers, gradient flow: train and test loss over time for each δ",
+        training="flow",
+        families=("hermite",),
+    ),
+    "hermite_delta": Figure(
+        "Hermite teachers, gradient flow: final test loss against δ",
+        training="flow",
+        families=("hermite",),
+    ),
+    "bayes_delta": Figure(
+        "Bayesian nonlinear networks: test loss against δ, and how far networks are from theory",
+        training="bayes",
+        nonlinear=True,
+        axes=("overlap",),
+    ),
+    "bayes_hermite": Figure(
+        "Bayesian networks on Hermite teachers: test loss against δ, and how far networks are from theory",
+        training="bayes",
+        families=("hermite",),
+        axes=("overlap",),
+    ),
+    "bayes_densities": Figure(
+        "Bayesian networks: densities of preactivations of source and target, their spread and their tails",
+        training="bayes",
+        axes=("overlap",),
+        needs=("representation",),
+    ),
+    "delta_choice": Figure(
+        "which δ to choose: test loss, leave-one-out error and evidence against δ, and what each choice costs",
+        training="bayes",
+        axes=("overlap",),
+        needs=("theory",),
+    ),
+    "adamstar_width": Figure(
+        "language models: test loss against the width of MLP blocks for each way to train their readouts",
+        studies=("language",),
+        language_width="finite",
+    ),
+    "adamstar_limit": Figure(
+        "explicit frozen features against their dual: distance of the functions, and the loss, as the width grows",
+        studies=("limit", "language"),
+        language_width="infinite",
+    ),
+    "feature_selection": Figure("which frozen features a readout uses, against width", studies=("selection",)),
+    "expectation": Figure("the mean of finite models beside the infinite one", studies=("expectation",)),
+    "omega_support": Figure("distributions of the frozen features: test loss against width", studies=("support",)),
+    "optimiser_ablation": Figure(
+        "what moves a block of frozen features: test loss of each optimiser at its tuned rate",
+        studies=("architecture",),
+    ),
+}
+"""Name → figure; a name is what a configuration writes under ``figures``."""
