@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+LONGEST = 100
+"""Characters of a value or a key that a message shows."""
 _SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxstring = _SHORT.maxother = LONGEST
 _SHORT.maxlist = _SHORT.maxdict = 8
 _SPOKEN = {
     "int_type": "a whole number",
@@ -46,7 +48,8 @@ def spell(path: Iterable[str | int]) -> str:
 
 def show(value: Any) -> str:
     """A value as messages have it, shortened."""
-    return _SHORT.repr(value)
+    text = _SHORT.repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def nearest(name: str, known: Sequence[str], otherwise: str) -> str:
@@ -126,4 +129,4 @@ def dereference(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 def _plain(part: str | int) -> str:
     """A key that would break the line is shown as Python spells it."""
     text = str(part)
-    return text if text.isprintable() and len(text) <= 80 else show(text)
+    return text if text.isprintable() and len(text) <= LONGEST else show(text)

@@ -34,7 +34,7 @@ def load_config(*paths: str | Path, given: Mapping[str, Any] | None = None) -> d
     found: Any = {}
     for path in paths:
         found = overlay(found, read_preset(path))
-    return resolve_config(extended(overlay(found, given or {})))
+    return resolve_config(extended(overlay(found, given) if given else found))
 
 
 def read_preset(path: str | Path, below: Sequence[Path] = ()) -> Any:
