@@ -1,13 +1,16 @@
 """The configuration: defaults, friendly reading, one line an error, documentation that does not drift."""
 
-import importlib
+import copy
+import math
+import random
+import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from infwidth.figures.catalogue import FIGURES
-from infwidth.numerics.activations import ACTIVATIONS
-from infwidth.plan.config import ConfigError, load_config, resolve_config
+from infwidth.io.yaml import dump_yaml
+from infwidth.plan.config import ConfigError, load_config, preset_file, resolve_config, results_folder
 from infwidth.plan.config_keys import key_table
 
 ROOT = Path(__file__).parents[2]
@@ -102,12 +105,6 @@ def test_there_are_four_presets():
     assert {path.stem for path in PRESETS} == {"config", "ci", "study", "paper"}
 
 
-@pytest.mark.parametrize("training", ["bayes", "flow"])
-def test_configuration_and_theory_cover_the_same_activations(training):
-    covered = importlib.import_module(f"infwidth.theory.{training}").ACTIVATIONS
-    assert tuple(ACTIVATIONS) == covered
-
-
 def test_documentation_holds_every_key():
     assert key_table() in (ROOT / "config/README.md").read_text(encoding="utf-8")
 
@@ -118,6 +115,192 @@ def test_every_key_is_described():
         assert path == "| `experiments.<name>`" or len(meaning) > 3, line
 
 
-def test_every_figure_has_a_module():
-    for name in FIGURES:
-        assert (ROOT / f"src/infwidth/figures/{name}.py").exists()
+def lines_for(config) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        resolve_config(config)
+    return str(caught.value).split("\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "read"),
+    [
+        ("experiments/lin/width", 4.0, [4]),
+        ("experiments/lin/width", ["8", "1e1"], [8, 10]),
+        ("experiments/lin/data_seeds", "3", 3),
+        ("experiments/lin/theory", "false", False),
+        ("experiments/lin/task/linear/dimension", 6.0, 6),
+        ("experiments/lin/elastic_coupling", [1, 1.5, ".inf"], [1, 1.5, float("inf")]),
+        ("seed", 7.0, 7),
+    ],
+)
+def test_numbers_are_taken_as_meant_and_kept_as_written(small_config, path, value, read):
+    found = resolve_config(put(small_config, path, value))
+    for name in path.split("/"):
+        found = found[name]
+    assert found == read
+    assert repr(found) == repr(read)  # parameters of jobs are compared as text: 1 stays 1
+
+
+@pytest.mark.parametrize("section", ["images", "text"])
+def test_home_and_any_character_in_paths(small_config, section, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = put(small_config, section, {"path": """~/o'ne {two} "three" $4"""})
+    assert resolve_config(config)[section]["path"] == """/home/me/o'ne {two} "three" $4"""
+
+
+@pytest.mark.parametrize(
+    "value", [True, False, 2.5, "2.5", float("nan"), float("inf"), 10**400, 10**18, "1" * 500, [1], {}, None, "wide"]
+)
+def test_what_is_no_whole_number_is_one_line(small_config, value):
+    (line,) = lines_for(put(small_config, "experiments/lin/data_seeds", value))
+    assert line.startswith("experiments.lin.data_seeds = ")
+    assert "a whole number" in line
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize("key", [3, None, True, 1.5, "on\n", "", "Lin", "lin\n", "x" * 500])
+@pytest.mark.parametrize("where", ["experiments", "experiments/lin", "experiments/lin/task/linear", "figures", ""])
+def test_keys_that_are_no_names_are_one_line(small_config, key, where):
+    node = small_config
+    for name in where.split("/") if where else ():
+        node = node[name]
+    node[key] = {}
+    found = [line for line in lines_for(small_config) if "key" in line]
+    assert len(found) == 1
+    assert found[0].startswith(where.replace("/", ".") or ("configuration" if not isinstance(key, str) else ""))
+
+
+def test_a_long_value_is_shortened(small_config):
+    (line,) = lines_for(put(small_config, "experiments", [["x" * 1000] * 1000] * 1000))
+    assert len(line) < 300
+
+
+def write(folder, name: str, text: str):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def preset(tmp_path, small_config):
+    """A file that others extend, with two experiments."""
+    small_config["experiments"]["other"] = copy.deepcopy(small_config["experiments"]["lin"]) | {"n": None}
+    del small_config["experiments"]["other"]["n"]
+    return write(tmp_path, "base.yaml", dump_yaml(small_config))
+
+
+def test_a_preset_holds_what_differs(preset, tmp_path):
+    mine = write(tmp_path, "sub/mine.yaml", "extends: ../base.yaml\npreset: own\nexperiments: {lin: {width: [6, 8]}}\n")
+    found, base = load_config(mine), load_config(preset)
+    assert found["preset"] == "own"
+    assert found["experiments"]["lin"] == base["experiments"]["lin"] | {"width": [6, 8]}
+    assert found["experiments"]["other"] == base["experiments"]["other"]
+    deeper = write(tmp_path, "deeper.yaml", "extends: sub/mine.yaml\nseed: 3\n")
+    assert load_config(deeper) == found | {"seed": 3}
+    assert load_config(deeper, given={"only": "lin", "seed": "5"}) == found | {"seed": 5, "only": "lin"}
+
+
+def test_null_takes_away_what_was_there(preset, tmp_path):
+    text = "extends: base.yaml\nexperiments: {other: null, lin: {task: {linear: {n_test: null}}}}\nfigures: null\n"
+    found = load_config(write(tmp_path, "mine.yaml", text))
+    assert list(found["experiments"]) == ["lin"]
+    assert found["experiments"]["lin"]["task"]["linear"]["n_test"] == 1000  # the default
+    assert found["figures"] == {}
+    kind = "extends: base.yaml\nexperiments: {lin: {training: {flow: null, bayes: {inverse_temperature: 5}}}}\nfigures: {linear_dynamics: null}\n"  # noqa: E501
+    assert list(load_config(write(tmp_path, "kind.yaml", kind))["experiments"]["lin"]["training"]) == ["bayes"]
+    text = "extends: base.yaml\nexperiments: {lin: {width: null}}\n"
+    with pytest.raises(ConfigError, match=r"experiments\.lin\.width: missing"):
+        load_config(write(tmp_path, "missing.yaml", text))
+
+
+def test_an_experiment_extends_another_as_it_is_in_the_end(preset, tmp_path):
+    text = """
+extends: base.yaml
+experiments:
+  third: {extends: second, activation: erf}
+  second: {extends: lin, data_seeds: 7, task: {linear: {overlap: 1}}}
+  lin: {width: 12}
+"""
+    found = load_config(write(tmp_path, "mine.yaml", text))["experiments"]
+    assert found["third"] == found["second"] | {"activation": "erf"}
+    assert found["second"]["width"] == found["lin"]["width"] == [12]
+    assert found["second"]["task"]["linear"]["overlap"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("extends: none.yaml", r"none\.yaml: No such file"),
+        ("extends: 3", "extends = 3: expected the path"),
+        ("extends: mine.yaml", "extends each other"),
+        ("extends: base.yaml\nexperiments: {a: {extends: lim}}", "extends = 'lim': expected another.*mean 'lin'"),
+        ("extends: base.yaml\nexperiments: {a: {extends: [lin]}}", "expected another experiment"),
+        ("extends: base.yaml\nexperiments: {a: {extends: b}, b: {extends: a}}", "a → b → a extend each other"),
+        ("extends: base.yaml\nexperiments: {lin: {extends: lin}}", "lin → lin extend each other"),
+        ("extends: base.yaml\nexperiments: {lin: {task: {hermite: {}}}}", "exactly one of linear, hermite, images"),
+        ("extends: base.yaml\nseed: 1\nseed: 2", 'duplicate key "seed"'),
+    ],
+)
+def test_what_cannot_be_extended_is_one_line(preset, tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_config(write(tmp_path, "mine.yaml", text))
+    assert words.startswith("exactly") or len(str(caught.value).splitlines()) == 1
+
+
+def test_presets_resolve_to_files_that_stand_alone(tmp_path):
+    for path in PRESETS:
+        found = load_config(path)
+        assert load_config(write(tmp_path, "whole.yaml", dump_yaml(found))) == found
+
+
+def test_the_results_folder_comes_from_the_preset(small_config):
+    assert results_folder(resolve_config(small_config)) == "results/mine"
+    assert results_folder(resolve_config(small_config | {"preset": "default"})) == "results"
+    assert preset_file("study") == preset_file("config/study.yaml") == Path("config/study.yaml")
+    assert preset_file("default") == Path("config/config.yaml")
+
+
+VALUES = [
+    *(None, True, False, 0, -1, 1, 3, 2.5, 4.0, 1e300, -1e300, 1e-300, math.nan, math.inf, -math.inf, 10**400, 10**18),
+    *("", "x", "1e-3", "nan", "inf", "1" * 500, "a\nb", "\0", "~/x", "on", "linear_flow", [], [None], [[1]], [1, 1]),
+    *([1, "a"], {}, {"a": 1}, {1: 2}, {None: 1}, {"x": None}, [math.nan], [1, 1.0], date(2026, 1, 1), b"x", {1}, 3j),
+]
+KEYS = [3, None, True, 1.5, "on", "a\nb", "", "Width", "wdith", "x" * 300, (1, 2)]
+
+
+def test_a_mutated_configuration_resolves_or_says_why():
+    """Types, signs, NaN, huge values, wrong keys: never another exception than one line an error that names a key."""
+    base, draw = load_config(ROOT / "config/ci.yaml"), random.Random(0)
+    places = [place for place in _places(base) if place]
+    refused = 0
+    for _ in range(500):
+        config = copy.deepcopy(base)
+        *parents, last = draw.choice(places)
+        node = config
+        for name in parents:
+            node = node[name]
+        action, value = draw.choice(["set", "set", "remove", "add", "rename"]), draw.choice(VALUES)
+        if action == "set":
+            node[last] = value
+        elif action == "remove":
+            del node[last]
+        elif isinstance(node, dict):
+            node[draw.choice(KEYS)] = value if action == "add" else node.pop(last)
+        try:
+            resolve_config(config)
+        except ConfigError as error:
+            refused += 1
+            for line in str(error).split("\n"):
+                assert re.match(rf"(configuration|{'|'.join(base)}|\S+: unknown key)", line), line
+                assert ": " in line
+                assert ";" in line
+                assert len(line) < 1500
+    assert refused > 300
+
+
+def _places(value, path=()):
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in items:
+        yield from _places(inner, (*path, name))

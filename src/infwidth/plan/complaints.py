@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -34,10 +35,18 @@ _BOUNDS = {
 
 def lines_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Return one line for each thing that pydantic found, in the order of keys."""
-    schema = model.model_json_schema()
-    found = [(spell(one["loc"]), one) for one in error.errors(include_url=False)]
+    schema = _schema(model)
+    errors = error.errors(include_url=False)
+    misnamed = [one["loc"][:-1] for one in errors if one["loc"] and one["loc"][-1] == "[key]"]  # what they hold is moot
+    errors = [one for one in errors if not any(one["loc"][: len(key)] == key != one["loc"][:-1] for key in misnamed)]
+    found = [(spell(one["loc"]), one) for one in errors]
     lines = [_line(path, one, _node(schema, one["loc"])) for path, one in sorted(found, key=lambda pair: pair[0])]
     return list(dict.fromkeys(lines))
+
+
+@cache
+def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
+    return model.model_json_schema()
 
 
 def spell(path: Iterable[str | int]) -> str:
@@ -69,7 +78,8 @@ def _line(path: str, error: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         return f"{path}: missing; expected a value{f' ({text})' if text else ''}; add it"
     if kind == "invalid_key" or last == "[key]":
         words = error.get("ctx", {}).get("words", "text")
-        return f"{path}: a key that is {show(error['input'])}: expected {words}; rename it"
+        place = spell(error["loc"][: -2 if last == "[key]" else -1]) or "configuration"
+        return f"{place}: the key {show(error['input'])}: expected {words}; rename it"
     return f"{path or 'configuration'} = {show(error['input'])}: expected {_expectation(error, node)}; change it"
 
 
@@ -129,4 +139,4 @@ def dereference(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 def _plain(part: str | int) -> str:
     """A key that would break the line is shown as Python spells it."""
     text = str(part)
-    return text if text.isprintable() and len(text) <= LONGEST else show(text)
+    return text if text and text.isprintable() and len(text) <= LONGEST else show(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, TRAINED
@@ -18,12 +19,21 @@ RESERVED = (
 )
 """Folders of results/ in which a preset of that name would write. (`study` is a preset of ours; nothing of it and of
 the default's studies has the same path.)"""
-CLASSES = 10
-"""Of CIFAR-10, and of the digits that stand in for it."""
-TRAIN_IMAGES = {"cifar10": 5000, "digits": 147}
-"""Training images of a class, at most."""
-TEST_IMAGES = {"cifar10": 1000, "digits": 36}
 ARCHIVE = ".npz"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many images a known data set has: of a class at most, and in all."""
+
+    train: int
+    test: int
+    all_train: int
+    all_test: int
+    classes: int = 10
+
+
+KNOWN = {"cifar10": Sizes(5000, 1000, 50_000, 10_000), "digits": Sizes(147, 36, 1442, 355)}
 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
@@ -38,8 +48,10 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if name in config["experiments"]:
             yield f"adam_ntk.{name}: expected a name that experiments does not use; rename one of them"
         ((kind, settings),) = study["study"].items()
-        check = _language if kind == "language" else _single_block
-        yield from check(f"adam_ntk.{name}.study.{kind}", settings)
+        where = f"adam_ntk.{name}.study.{kind}"
+        yield from _language(where, settings) if kind == "language" else _single_block(where, settings)
+        if "dataset" in settings:
+            yield from _sample(where, settings, *_known(settings["dataset"], config["images"]))
     for figure, experiments in config["figures"].items():
         if FIGURES[figure].one and len(experiments) > 1:
             yield f"figures.{figure} = {show(experiments)}: expected one, as it shows one alone; remove the others"
@@ -82,27 +94,30 @@ def _experiment(where: str, experiment: Mapping[str, Any], images: Mapping[str, 
         yield from _images(f"{where}.task.images", task, images)
 
 
+def _known(dataset: str, images: Mapping[str, Any]) -> tuple[str, Sizes | None]:
+    """A data set's name and sizes, by ``images`` for ``images``; an archive's are known to the job that reads it."""
+    if dataset == "images":
+        dataset = "digits" if images["dataset"] == "digits" else "cifar10"
+        if images["path"] and images["path"].endswith(ARCHIVE):
+            return images["path"], None
+    return dataset, KNOWN[dataset]
+
+
 def _images(where: str, task: Mapping[str, Any], images: Mapping[str, Any]) -> Iterator[str]:
-    """What known data sets cannot give; an archive of one's own is looked into by the job that reads it."""
-    if images["path"] and images["path"].endswith(ARCHIVE):
+    """What a known data set cannot give to a task."""
+    name, sizes = _known("images", images)
+    if sizes is None:
         return
     for key in ("source_classes", "target_classes"):
         for i, index in enumerate(task[key]):
-            if index >= CLASSES:
-                yield f"{where}.{key}[{i}] = {index}: expected 0 … {CLASSES - 1}, the classes of the images; change it"
-    known = "digits" if images["dataset"] == "digits" else "cifar10"
-    shared = set(task["source_classes"]) & set(task["target_classes"])
-    for key, available in (("n_source", TRAIN_IMAGES), ("n_target", TRAIN_IMAGES), ("n_test", TEST_IMAGES)):
-        sizes = task[key] if isinstance(task[key], list) else [task[key] or 0]
-        for i, size in enumerate(sizes):
-            if size > 2 * available[known]:
-                path = f"{where}.{key}[{i}]" if isinstance(task[key], list) else f"{where}.{key}"
-                most = 2 * available[known]
-                yield f"{path} = {size}: expected ≤ {most}, what two classes of {known} have at most; reduce it"
-    together = max(task["n_source"]) + max(task["n_target"])
-    if shared and together > 2 * TRAIN_IMAGES[known] >= max(*task["n_source"], *task["n_target"]):
-        most = 2 * TRAIN_IMAGES[known]
-        yield f"{where}.n_target: n_source + n_target = {together}: expected ≤ {most} as they share a class; reduce it"
+            if index >= sizes.classes:
+                yield f"{where}.{key}[{i}] = {index}: expected 0 … {sizes.classes - 1}, classes of {name}; change it"
+    for key, most in (("n_source", 2 * sizes.train), ("n_target", 2 * sizes.train), ("n_test", 2 * sizes.test)):
+        several = isinstance(task[key], list)
+        for i, size in enumerate(task[key] if several else [task[key] or 0]):
+            if size > most:
+                path = f"{where}.{key}[{i}]" if several else f"{where}.{key}"
+                yield f"{path} = {size}: expected ≤ {most}, what two classes of {name} have at most; reduce it"
 
 
 def _language(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -129,6 +144,17 @@ def _single_block(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
         if batch in settings and settings[batch] > settings[samples]:
             found, most = settings[batch], settings[samples]
             yield f"{where}.{batch} = {found}: expected ≤ {samples} = {most}; reduce it"
+
+
+def _sample(where: str, settings: Mapping[str, Any], name: str, sizes: Sizes | None) -> Iterator[str]:
+    """What a known data set cannot give to a study."""
+    if sizes is None:
+        return
+    train = settings["samples"] + settings.get("validation_samples", 0)
+    key = "samples + validation_samples" if "validation_samples" in settings else "samples"
+    for what, size, most in ((key, train, sizes.all_train), ("test_samples", settings["test_samples"], sizes.all_test)):
+        if size and size > most:
+            yield f"{where}.{what} = {size}: expected ≤ {most}, what {name} has; reduce it"
 
 
 def _unshowable(config: Mapping[str, Any], figure: Figure, experiment: str, names: list[str]) -> Iterator[str]:

@@ -58,7 +58,8 @@ STUDY: tuple[Demand, ...] = (
     ),
     (WORK, "training", "steps batch widths"),
     (WORK, "training", "trained_steps trained_batch trained_widths"),
-    *((WORK, "training", f"steps batch {draws}") for draws in ("draws", "feature_draws", "sampled_features")),
+    *((WORK, "features", f"samples widths {draws}") for draws in ("draws", "feature_draws")),
+    (MEMORY, "features", "samples sampled_features"),
 )
 
 

@@ -47,19 +47,19 @@ def model_of(settings: type) -> type[BaseModel]:
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class _Kinds(_Settings):
     """Exactly one of the fields is given, and only it is kept."""
 
-    @model_validator(mode="after")
-    def _one(self) -> _Kinds:
-        given, known = sorted(self.model_fields_set), ", ".join(type(self).model_fields)
-        if len(given) != 1:
-            found = f"{' and '.join(given)} together" if given else "nothing"
-            raise PydanticCustomError("expected", f"exactly one of {known}, not {found}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) != 1 and set(value) <= set(cls.model_fields):
+            found = f"{' and '.join(value)} together" if value else "none"
+            raise _expected(f"exactly one of {', '.join(cls.model_fields)}, not {found}")
+        return value
 
     @model_serializer(mode="wrap")
     def _given(self, serialize: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

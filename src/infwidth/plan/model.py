@@ -18,7 +18,7 @@ from infwidth.tasks.image_sources import DATASETS as IMAGE_SETS
 from infwidth.tasks.text_sources import DATASETS as TEXTS
 
 Name = Annotated[
-    str, Pattern(r"[a-z][a-z0-9_]*", "a name of lower-case letters, digits and underscores, a letter first")
+    str, Pattern(r"[a-z][a-z0-9_]{0,63}", "a name of lower-case letters, digits and _, a letter first, at most 64")
 ]
 Task = one_of("Task", {name: family.settings for name, family in FAMILIES.items()}, "What is learned.")
 Training = one_of("Training", {name: engine.settings for name, engine in ENGINES.items()}, "How it is learned.")
@@ -141,7 +141,7 @@ class Configuration:
 
     preset: Annotated[
         str,
-        Pattern(r"[a-z0-9][a-z0-9_-]*", "a name of lower-case letters, digits, - and _, a letter or digit first"),
+        Pattern(r"[a-z0-9][a-z0-9_-]{0,63}", "a name of lower-case letters, digits, - and _, none of these first"),
         Meaning("Name of the preset. `default` writes to results/, any other to results/<preset>/."),
     ]
     seed: Annotated[

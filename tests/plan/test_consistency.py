@@ -1,0 +1,167 @@
+"""What is wrong between keys that are each right is said before any job, one line each."""
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+
+from infwidth.figures.catalogue import FIGURES
+from infwidth.plan.config import ConfigError, load_config, resolve_config
+from infwidth.plan.consistency import RESERVED
+
+ROOT = Path(__file__).parents[2]
+FLOW = {"weight_decay": 0.1, "source_time": 1, "target_times": [0, 1]}
+IMAGES = {"source_classes": [0, 1], "target_classes": [2, 3], "n_source": 8, "n_target": 4}
+
+
+def lines(config) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        resolve_config(config)
+    return str(caught.value).split("\n")
+
+
+def study(kind: str, settings: dict, **options) -> dict:
+    return {"preset": "mine", "adam_ntk": {"s": {"study": {kind: settings}}}, **options}
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_preset_writes_into_no_folder_of_results(small_config, name):
+    (line,) = lines(small_config | {"preset": name})
+    assert line.startswith(f"preset = {name!r}: expected a name that results/ does not use")
+
+
+@pytest.mark.parametrize("kind", ["limit", "expectation", "selection", "support", "architecture"])
+def test_every_optimiser_has_a_learning_rate(kind):
+    rates = {"momentum": 1, "trained_features": 1} if kind == "selection" else {"momentum": 1}
+    (line,) = lines(study(kind, {"optimisers": ["momentum", "sgd"], "learning_rates": rates}))
+    assert line.startswith(f"adam_ntk.s.study.{kind}.learning_rates.sgd: missing")
+
+
+def test_the_control_of_selection_has_a_learning_rate():
+    (line,) = lines(study("selection", {"learning_rates": {"adam_star": 1, "sgd": 1}}))
+    assert "learning_rates.trained_features: missing" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"width": [2.5]}, r"width[0] = 2.5: expected a whole number, or .inf"),
+        ({"width": [math.inf], "learning_rates": {"sgd": 1, "frozen_adam": 1}}, "frozen_adam: expected a finite width"),
+        ({"learning_rates": {"sgd": [0.1, 0.1 + 1e-14]}}, "learning_rates.sgd = [0.1, 0.1"),
+        ({"width": [8, 8.0]}, "different entries (8 stands twice, to 12 digits)"),
+        ({"context": 10**6, "batch": 10**3}, "context = 1e+06: attention would need"),
+    ],
+)
+def test_language_studies(settings, words):
+    given = {"width": [8], "learning_rates": {"sgd": 1}, "steps": 5, "model_width": 8, "heads": 2}
+    (line,) = lines(study("language", given | settings))
+    assert words in line
+
+
+def test_rates_that_differ_in_the_seventh_digit_are_told_apart():
+    rates = [0.1, 0.1 * (1 + 1e-8)]
+    given = {"width": [8], "learning_rates": {"sgd": rates}, "steps": 5}
+    found = resolve_config(study("language", given))["adam_ntk"]["s"]["study"]["language"]["learning_rates"]["sgd"]
+    assert found == rates
+    assert len({f"sweep-{rate:.12g}" for rate in found}) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"training": {"flow": FLOW | {"particles": 7}}}, "particles = 7: expected an even number"),
+        ({"training": {"bayes": {"inverse_temperature": 1}}, "controls": ["scratch"]}, "expected none under bayes"),
+        ({"task": {"hermite": {"dimension": 5, "source_degree": 171, "target_degree": 1, "n_source": 4, "n_target": 4}}},  # noqa: E501
+         "source_degree = 171: expected 1 … 170"),
+        ({"task": {"images": IMAGES | {"source_classes": [1, 10]}}}, "source_classes[1] = 10: expected 0 … 9"),
+        ({"task": {"images": IMAGES | {"n_source": [8, 10002]}}}, "n_source[1] = 10002: expected ≤ 10000"),
+        ({"task": {"images": IMAGES | {"n_test": 2002}}}, "n_test = 2002: expected ≤ 2000"),
+        ({"elastic_coupling": [0.3, 0.3 * (1 + 1e-15)]}, "different entries"),
+    ],
+)  # fmt: skip
+def test_experiments(small_config, changes, words):
+    config = small_config | {"figures": {}}
+    config["experiments"]["lin"] |= changes
+    (line,) = lines(config)
+    assert words in line
+
+
+def test_images_are_counted_by_their_data_set(small_config, tmp_path):
+    config = small_config | {"figures": {}, "images": {"dataset": "digits"}}
+    config["experiments"]["lin"]["task"] = {"images": IMAGES | {"n_source": 296}}
+    assert "expected ≤ 294, what two classes of digits have" in lines(config)[0]
+    config["images"] = {"path": str(tmp_path / "mine.npz")}  # an archive's are known to the job that reads it
+    config["experiments"]["lin"]["task"]["images"] |= {"n_source": 10**5, "source_classes": [0, 77]}
+    resolve_config(config)
+    assert "samples = 1500: expected ≤ 1442" in lines(study("limit", {"samples": 1500}))[0]
+    assert "batch = 64: expected ≤ samples = 60" in lines(study("limit", {"samples": 60, "batch": 64}))[0]
+    resolve_config(study("limit", {"samples": 1500, "dataset": "images"}))
+
+
+@pytest.mark.parametrize(("section", "alone"), [("images", "digits"), ("text", "cpython")])
+def test_data_that_come_by_themselves_have_no_path(small_config, section, alone):
+    (line,) = lines(small_config | {section: {"dataset": alone, "path": "x"}})
+    assert line.startswith(f"{section}.path = 'x': expected none, as ")
+
+
+def kinds_of(config: dict, name: str) -> tuple:
+    if name in config["adam_ntk"]:
+        return tuple(config["adam_ntk"][name]["study"])
+    experiment = config["experiments"][name]
+    return (*experiment["training"], *experiment["task"])
+
+
+def test_a_figure_shows_its_own_kind_of_experiment_alone():
+    """All pairs of a figure and an experiment of the default: those of its catalogue's kind and no other."""
+    config = load_config(ROOT / "config/config.yaml")
+    for name, figure in FIGURES.items():
+        for experiment in [*config["experiments"], *config["adam_ntk"]]:
+            found = kinds_of(config, experiment)
+            if figure.training is None:
+                right = found[0] in figure.studies
+            else:
+                right = found[0] == figure.training and (not figure.families or found[-1] in figure.families)
+            try:
+                resolve_config(config | {"figures": {name: experiment}})
+            except ConfigError as error:
+                text = str(error)
+                assert text.startswith(f"figures.{name}[0] = {experiment!r}: ")
+                if right:
+                    assert any(word in text for word in ("shows", "has activation", "width")), text
+            else:
+                assert right, (name, experiment)
+
+
+@pytest.mark.parametrize(
+    ("figure", "experiment", "words"),
+    [
+        ("linear_delta", "linear_flow", "learns by flow, expected bayes"),
+        ("linear_dynamics", "cifar_flow", "learns images, expected linear"),
+        ("cifar_kernels", "cifar_gain", "set representation: true there"),
+        ("cifar_delta", "cifar_gain", "shows one n_target, not [10, 25, 50]"),
+        ("bayes_delta", "linear_bayes", "has activation linear"),
+        ("adamstar_limit", "adamstar_language", "has no infinite width"),
+        ("hermite_delta", "bayes_hermite", "learns by bayes, expected flow"),
+        ("expectation", "adamstar_limit", "is a limit study, expected expectation"),
+        ("linear_delta", "linear_baves", "did you mean 'linear_bayes'?"),
+    ],
+)
+def test_wrong_pairs_say_why(figure, experiment, words):
+    config = load_config(ROOT / "config/config.yaml") | {"figures": {figure: experiment}}
+    assert any(words in line for line in lines(config))
+
+
+def test_a_figure_of_one_experiment_takes_one(small_config):
+    config = small_config
+    config["experiments"]["other"] = copy.deepcopy(config["experiments"]["lin"])
+    config["figures"] = {"linear_dynamics": ["lin", "other"]}
+    (line,) = lines(config)
+    assert "figures.linear_dynamics = ['lin', 'other']: expected one" in line
+
+
+def test_an_axis_a_figure_does_not_draw_along_has_one_value(small_config):
+    config = small_config
+    config["experiments"]["lin"]["target_strength"] = [0.5, 1]
+    (line,) = lines(config)
+    assert "shows one target_strength, not [0.5, 1]" in line

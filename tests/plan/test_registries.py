@@ -1,0 +1,126 @@
+"""What registries say is what the modules they name have: arguments, defaults, doors, modules."""
+
+import dataclasses
+import importlib
+import inspect
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+
+from infwidth.adam_ntk.adam_star import OPTIMISERS
+from infwidth.adam_ntk.feature_kernels import _KERNELS
+from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NETWORK_VARIANTS, READOUT_OPTIMISERS, VARIANTS
+from infwidth.engines import ENGINES
+from infwidth.figures.catalogue import FIGURES
+from infwidth.figures.parts.optimiser_looks import OPTIMISER_NAMES
+from infwidth.numerics.activations import ACTIVATIONS
+from infwidth.plan.consistency import KNOWN
+from infwidth.studies.kinds import KINDS, Nonlinear
+from infwidth.studies.readout_training import LIMIT_OF
+from infwidth.tasks.families import FAMILIES
+from infwidth.tasks.image_sources import load_images
+
+FIGURES_FOLDER = Path(__file__).parents[2] / "src/infwidth/figures"
+GIVEN = {"seed", "dataset_path", "progress", "pool"}
+
+
+def arguments(function) -> dict[str, inspect.Parameter]:
+    return {name: one for name, one in inspect.signature(function).parameters.items() if name not in GIVEN}
+
+
+def settings_of(settings: type) -> dict:
+    return get_type_hints(settings, include_extras=True)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_a_familys_settings_are_the_arguments_of_its_function(family):
+    found, settings = arguments(family.door()), settings_of(family.settings)
+    assert set(settings) == set(found)
+    for name in found:
+        if hasattr(family.settings, name) and found[name].default is not inspect.Parameter.empty:
+            default = getattr(family.settings, name)
+            assert (default[0] if name in family.axes else default) == found[name].default
+    assert set(family.axes) <= set(found)
+    assert set(family.any_target) <= set(found)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_the_source_depends_on_nothing_of_any_target(family):
+    pools = (load_images("digits"),) if family.from_images else ()
+    common = {
+        "linear": {"dimension": 5, "n_source": 6, "source_noise": 0.3},
+        "hermite": {"dimension": 5, "source_degree": 2, "n_source": 6, "noise": 0.3},
+        "images": {"source_classes": [0, 1], "target_classes": [2, 3], "n_source": 6},
+    }[next(name for name, one in FAMILIES.items() if one is family)]
+    one = family.door()(*pools, **common, **family.any_target, seed=3)
+    others = {"overlap": 0.7, "n_target": 4, "n_test": 4, "target_noise": 0.5, "target_degree": 3}
+    other = family.door()(*pools, **common, **{name: others[name] for name in family.any_target}, seed=3)
+    np.testing.assert_array_equal(one.x_source, other.x_source)
+    np.testing.assert_array_equal(one.y_source, other.y_source)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_an_engines_settings_are_the_arguments_of_its_doors(engine):
+    solve, settings = engine.theory_door().solve, set(settings_of(engine.settings))
+    assert settings - set(engine.network_only) <= set(arguments(solve))
+    assert set(engine.network_only) | set(engine.particle_settings) <= settings
+    for part, wanted in (("source", engine.source_arguments), ("target", engine.target_arguments)):
+        assert set(wanted) <= set(arguments(engine.network_door(part)))
+        assert {key for keys in wanted.values() for key in keys} <= settings
+    assert ({"start", "anchor"} <= set(arguments(solve))) == engine.over_time
+    solution = getattr(engine.theory_door(), inspect.signature(solve).return_annotation)
+    fields = {field.name for field in dataclasses.fields(solution)}
+    assert set(engine.theory_observables) <= fields
+    assert ("times" in fields) == engine.over_time
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_theories_cover_the_activations_that_can_be_configured(engine):
+    assert tuple(ACTIVATIONS) == engine.theory_door().ACTIVATIONS
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "language"])
+def test_a_studys_settings_are_the_arguments_of_its_run(kind):
+    run = importlib.import_module(f"infwidth.studies.{kind}").run
+    expected = {
+        name: tuple(one.default) if isinstance(one.default, list) else one.default
+        for name, one in arguments(run).items()
+    }
+    assert {name: getattr(KINDS[kind], name) for name in settings_of(KINDS[kind])} == expected
+
+
+def test_variants_are_the_optimisers_and_say_which_have_a_limit():
+    assert {variant.optimiser for variant in VARIANTS.values()} - {None} == set(OPTIMISERS)
+    assert set(READOUT_OPTIMISERS) == set(OPTIMISERS)
+    for name, variant in VARIANTS.items():
+        options = OPTIMISERS.get(variant.optimiser, {})
+        if name in OPTIMISERS:
+            assert variant.has_limit == (options.get("sharing") != "none")
+            assert variant.by_output == (options.get("sharing") != "layer")
+    assert set(LIMIT_OF) == set(READOUT_OPTIMISERS) - set(KERNEL_OPTIMISERS)
+    assert set(LIMIT_OF.values()) <= set(KERNEL_OPTIMISERS)
+    assert set(NETWORK_VARIANTS) <= set(OPTIMISER_NAMES) <= set(VARIANTS)
+
+
+def test_studies_offer_the_activations_that_have_a_kernel():
+    assert set(get_args(Nonlinear)) == set(_KERNELS) - {"linear"}
+
+
+def test_every_figure_has_a_module_and_every_module_a_figure():
+    modules = {path.stem for path in FIGURES_FOLDER.glob("*.py")} - {"__init__", "catalogue", "draw", "advice"}
+    assert set(FIGURES) == modules
+    for figure in FIGURES.values():
+        assert bool(figure.studies) != bool(figure.training)
+        assert set(figure.studies) <= set(KINDS)
+        assert set(figure.families) <= set(FAMILIES)
+        assert figure.training in (None, *ENGINES)
+
+
+def test_known_data_sets_have_the_sizes_that_are_checked():
+    digits = load_images("digits")
+    for part, of_class, in_all in (("train", "train", "all_train"), ("test", "test", "all_test")):
+        counts = np.bincount(getattr(digits, f"y_{part}"))
+        assert (counts.max(), counts.sum()) == (getattr(KNOWN["digits"], of_class), getattr(KNOWN["digits"], in_all))
+        assert len(counts) == KNOWN["digits"].classes
