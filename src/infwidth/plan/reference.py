@@ -1,155 +1,206 @@
-"""A run held against a committed reference, number by number."""
+"""A committed reference made of a run: beside the old one, checked, and only then in its place."""
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
-from collections.abc import Collection, Iterator
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from infwidth.analysis.claims import Verdict, as_markdown, natural_key
-from infwidth.analysis.seeds import POINT
-from infwidth.io.atomic import atomic_file, write_json
-from infwidth.io.tables import COLUMNS, KEYS, read_table
+from infwidth.io.atomic import atomic_file, read_arrays, read_json, write_json
+from infwidth.io.tables import read_table
+from infwidth.io.whole import SUFFIX, check_whole, read_manifest
 from infwidth.numerics.checks import InputError
+from infwidth.plan.comparison import compare, compare_tables
+from infwidth.plan.outputs import finished_outputs
 from infwidth.plan.timing import CELL_RULES, read_seconds, recorded_seconds, write_seconds
+from infwidth.plan.transfer import Plan
 
-THEORY_TOLERANCE = 1e-6  # relative; the theory's solvers are deterministic
-SAMPLED_SIGMAS = 5.0  # standard errors; on another device the noise is another sample
-NETWORK_FLOOR = 1e-3  # relative; what different arithmetic may change in a network that samples nothing
+__all__ = ["compare", "compare_tables", "make_reference"]
 
-
-def compare(results: Path, reference: Path, skip: Collection[str] = ()) -> Iterator[str]:
-    """Compare every table of a reference with that of a run.
-
-    Theory must agree to :data:`THEORY_TOLERANCE` relative, what is sampled (networks, theory with particles) to
-    :data:`SAMPLED_SIGMAS` standard errors.
-
-    Args:
-        results: the run's folder, holding ``tables``.
-        reference: the reference's folder, holding ``tables``.
-        skip: experiments to leave out, such as one whose images could not be had.
-
-    Yields:
-        One line for each drift: the table, the row and both numbers.
-
-    Raises:
-        InputError: the reference holds no table.
-    """
-    paths = sorted((reference / "tables").glob("*.csv"))
-    if not paths:
-        raise InputError(f"{reference}/tables: no tables; expected a reference (make one with `infwidth reference`)")
-    for path in (path for path in paths if path.stem not in skip):
-        found = results / "tables" / path.name
-        if not found.exists():
-            yield f"{path.stem}: {found} is missing; the reference has it"
-            continue
-        yield from compare_tables(path.stem, read_table(found), read_table(path))
+_ENTRIES = {"tables", "figures", "manifest.json", "claims.json", "claims.md", "seconds.csv"}
 
 
-def compare_tables(name: str, found: pd.DataFrame, expected: pd.DataFrame) -> Iterator[str]:
-    """Yield a line for each row in which two tables differ; see :func:`compare`."""
-    both = found.merge(expected, on=KEYS, how="outer", suffixes=("_found", "_expected"), indicator=True)
-    for _, row in both[both["_merge"] != "both"].iterrows():
-        side = "is not in the reference" if row["_merge"] == "left_only" else "is missing from the run"
-        yield f"{name}: row {_spelt(row, KEYS)} {side}"
-    both = both[both["_merge"] == "both"]
-    changed = both["status_found"] != both["status_expected"]
-    for _, row in both[changed & (both["kind"] == "theory")].iterrows():
-        yield f"{name}: {_spelt(row, KEYS)}: status {row['status_found']}, reference {row['status_expected']}"
-
-    exact = (both["kind"] == "theory") & (both["stderr_expected"] == 0)
-    theory = both[exact]
-    scale = theory["value_expected"].abs().clip(lower=1e-12)
-    far = (theory["value_found"] - theory["value_expected"]).abs() > THEORY_TOLERANCE * scale
-    for _, row in theory[far].iterrows():
-        yield f"{name}: {_spelt(row, KEYS)}: {row['value_found']:.12g}, reference {row['value_expected']:.12g}"
-
-    yield from _compare_sampled(name, both[~exact])
-
-
-def _compare_sampled(name: str, rows: pd.DataFrame) -> Iterator[str]:
-    """Compare the means over data sets; errors are pooled over them, few networks each giving a poor one."""
-    rows = rows.assign(variance=rows["stderr_found"].fillna(0) ** 2 + rows["stderr_expected"].fillna(0) ** 2)
-    grouped = rows.groupby(POINT, dropna=False, sort=True).agg(
-        found=("value_found", "mean"),
-        expected=("value_expected", "mean"),
-        variance=("variance", "sum"),
-        seeds=("seed", "size"),
-    )
-    error = np.sqrt(grouped["variance"]) / grouped["seeds"]
-    grouped["allowed"] = SAMPLED_SIGMAS * error + NETWORK_FLOOR * grouped["expected"].abs()
-    drifted = grouped[(grouped["found"] - grouped["expected"]).abs() > grouped["allowed"]].reset_index()
-    for _, row in drifted.iterrows():
-        yield (
-            f"{name}: mean over seeds of {_spelt(row, POINT)}: {row['found']:.6g}, "
-            f"reference {row['expected']:.6g} (allowed ±{row['allowed']:.2g})"
-        )
-
-
-def _spelt(row: pd.Series, keys: list[str]) -> str:
-    parts = [f"{key}={row[key]}" for key in keys if pd.notna(row[key]) and key in COLUMNS]
-    return ", ".join(parts)
-
-
-def make_reference(results: Path, reference: Path, only: str = "") -> list[Path]:
+def make_reference(results: Path, reference: Path, only: str = "", plan: Plan | None = None) -> list[Path]:
     """Replace a reference by a run's tables, small figures, claims, one manifest and its jobs' seconds.
 
     Args:
         results: the run's folder.
         reference: the reference's folder.
-        only: renew the experiments whose name begins so, and the figures of the run; the rest of the reference stays.
+        only: renew the experiments whose name begins so, and their figures; the rest of the reference stays.
+        plan: that of the run, of all its experiments; what it does not name is left out, and all that it names must be
+            there. None: every experiment that has a table.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: the run has no tables.
+        InputError: the run is not finished, damaged or has no manifests, or the folder is no reference's. Then the old
+            reference is as it was.
     """
-    tables = sorted((results / "tables").glob(f"{only}*.csv"))
-    if not tables:
-        raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
-    manifests = {
-        str(path.relative_to(results)): json.loads(path.read_text(encoding="utf-8"))
-        for rule in CELL_RULES
-        for path in sorted((results / rule).glob(f"{only}*/*.manifest.json"))
-    }
-    verdicts = [
-        entry
-        for path in sorted((results / "claims").glob(f"{only}*.json"))
-        if "manifest" not in path.name
-        for entry in _read_json(path, [])
-    ]
-    seconds = {job: s for job, s in recorded_seconds(results).items() if _experiment(job).startswith(only)}
-    kept = {"cells": {}}
-    if only:
-        kept = _read_json(reference / "manifest.json", kept)
-        old = _read_json(reference / "claims.json", [])
-        verdicts = [entry for entry in old if not entry["experiment"].startswith(only)] + verdicts
-        seconds = read_seconds(reference / "seconds.csv") | seconds
-    elif reference.exists():
-        shutil.rmtree(reference)
-    arrays = [path.with_suffix(".npz") for path in tables]
-    written = []
-    for path in [*tables, *(path for path in arrays if path.exists()), *sorted((results / "figures").glob("*.png"))]:
-        written.append(reference / path.relative_to(results))
-        written[-1].parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, written[-1])
+    _check_place(results, reference)
+    run = _Run.of(results, only, plan)
+    run.check(plan)
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{reference.name}-", dir=reference.parent))
+    try:
+        new, old = beside / "new", beside / "old"
+        new.mkdir()
+        if only and reference.exists():
+            _keep(reference, new, only, plan)
+        _write(run, new, reference if only else None)
+        if reference.exists():
+            os.rename(reference, old)
+        try:
+            os.rename(new, reference)
+        except OSError:
+            if old.exists():
+                os.rename(old, reference)
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return sorted(path for path in reference.rglob("*") if path.is_file())
+
+
+def _check_place(results: Path, reference: Path) -> None:
+    """Raise InputError where replacing that folder would remove anything but a reference."""
+    if results.resolve() == reference.resolve() or reference.resolve() in results.resolve().parents:
+        raise InputError(f"{reference}: holds the run itself; expected a reference's folder; name another")
+    if reference.is_symlink() or (reference.exists() and not reference.is_dir()):
+        raise InputError(f"{reference}: expected a folder of its own; name another")
+    others = (
+        sorted(path.name for path in reference.iterdir() if path.name not in _ENTRIES) if reference.exists() else []
+    )
+    if others:
+        raise InputError(
+            f"{reference}: holds {', '.join(others[:5])}, which no reference does; expected a reference's folder, such "
+            "as results/reference/ci; name that"
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What of a run goes into a reference: its experiments and figures."""
+
+    results: Path
+    only: str
+    experiments: list[str]
+    figures: list[str]
+
+    @classmethod
+    def of(cls, results: Path, only: str, plan: Plan | None) -> _Run:
+        tables = sorted(path.stem for path in (results / "tables").glob("*.csv"))
+        if plan is None:
+            experiments, figures = tables, sorted(path.stem for path in (results / "figures").glob("*.png"))
+        else:
+            experiments = [*plan.experiments, *plan.studies]
+            figures = [name for name, shown in plan.figures.items() if any(one.startswith(only) for one in shown)]
+        experiments = sorted(name for name in experiments if name.startswith(only))
+        if not experiments or not tables:
+            raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
+        return cls(results, only, experiments, figures)
+
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """Path below the results of each cell's manifest → its content."""
+        paths = [
+            path
+            for rule in CELL_RULES
+            for name in self.experiments
+            for path in sorted((self.results / rule / name).glob(f"*{SUFFIX}"))
+        ]
+        return {path.relative_to(self.results).as_posix(): read_manifest(path) for path in paths}
+
+    def check(self, plan: Plan | None) -> None:
+        """Raise InputError unless the run is finished, has its manifests and is whole."""
+        missing = []
+        if plan is not None:
+            wanted = [path for path in finished_outputs(plan) if _belongs(path, self.experiments, self.figures)]
+            missing += [path for path in wanted if not (self.results / path).exists()]
+        made = {_experiment(name) for name in self.manifests()}
+        missing += [f"the manifests of {name}" for name in self.experiments if name not in made]
+        missing += [f"claims/{name}.json" for name in self.experiments if not self._verdict_file(name).exists()]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise InputError(
+                f"{self.results}: {', '.join(missing[:3])}{more} not there; expected a finished run with its "
+                "manifests; run `make reproduce` first"
+            )
+        for name in self.experiments:
+            read_table(self.results / f"tables/{name}.csv")
+            if (self.results / f"tables/{name}.npz").exists():
+                read_arrays(self.results / f"tables/{name}.npz")
+        for name in self.figures:
+            check_whole(self.results / f"figures/{name}.png")
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        """Those on its experiments."""
+        paths = dict.fromkeys(map(self._verdict_file, self.experiments))
+        return [entry for path in paths for entry in read_json(path) if entry["experiment"] in self.experiments]
+
+    def _verdict_file(self, experiment: str) -> Path:
+        """The experiment's own, newer after a run of it alone, or the whole table."""
+        own = self.results / f"claims/{experiment}.json"
+        return own if own.exists() else self.results / "claims.json"
+
+
+def _belongs(path: str, experiments: Collection[str], figures: Collection[str]) -> bool:
+    """Whether a file of a run is of these experiments or figures."""
+    folder, *rest = path.split("/")
+    names = figures if folder == "figures" else experiments
+    return not rest or rest[0].split(".")[0] in names
+
+
+def _keep(reference: Path, new: Path, only: str, plan: Plan | None) -> None:
+    """Copy what stays of an old reference: the tables of other experiments, and figures."""
+    planned = None if plan is None else {*plan.experiments, *plan.studies, *plan.figures}
+    for path in [*reference.glob("tables/*"), *reference.glob("figures/*")]:
+        stays = path.parent.name == "figures" or not path.stem.startswith(only)
+        if stays and (planned is None or path.stem in planned):
+            _copy(path, new / path.relative_to(reference))
+
+
+def _write(run: _Run, new: Path, old: Path | None) -> None:
+    """Write the reference's files; ``old`` is a reference of which other experiments stay, if any."""
+    for name in run.experiments:
+        for kind in ("csv", "npz"):
+            if (run.results / f"tables/{name}.{kind}").exists():
+                _copy(run.results / f"tables/{name}.{kind}", new / f"tables/{name}.{kind}")
+    for name in run.figures:
+        if (run.results / f"figures/{name}.png").exists():
+            _copy(run.results / f"figures/{name}.png", new / f"figures/{name}.png")
+    manifests, verdicts = run.manifests(), run.verdicts()
+    seconds = {job: s for job, s in recorded_seconds(run.results).items() if _of(job, run)}
+    cells: dict[str, Any] = {}
+    if old is not None:
+        stay = {path.stem for path in new.glob("tables/*.csv")} - set(run.experiments)
+        kept = _read_json(old / "manifest.json", {"cells": {}})["cells"]
+        cells = {name: facts for name, facts in kept.items() if _experiment(name) in stay}
+        verdicts += [entry for entry in _read_json(old / "claims.json", []) if entry["experiment"] in stay]
+        seconds = read_seconds(old / "seconds.csv") | seconds
     first = next(iter(manifests.values()))
-    cells = {name: facts for name, facts in kept["cells"].items() if not _experiment(name).startswith(only)}
     summary = {key: first[key] for key in ("commit", "python", "machine", "versions")}
     summary["cells"] = cells | {name: manifest["facts"] for name, manifest in manifests.items()}
     verdicts.sort(key=lambda entry: natural_key(entry["id"]))
-    write_json(reference / "manifest.json", summary)
-    write_json(reference / "claims.json", verdicts)
-    with atomic_file(reference / "claims.md", text=True) as handle:
+    write_json(new / "manifest.json", summary)
+    write_json(new / "claims.json", verdicts)
+    with atomic_file(new / "claims.md", text=True) as handle:
         handle.write(as_markdown([Verdict(**entry) for entry in verdicts]))
-    write_seconds(reference / "seconds.csv", dict(sorted(seconds.items())))
-    return [*written, *(reference / name for name in ("manifest.json", "claims.json", "claims.md", "seconds.csv"))]
+    write_seconds(new / "seconds.csv", dict(sorted(seconds.items())))
+
+
+def _copy(path: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, to)
+
+
+def _of(job: str, run: _Run) -> bool:
+    """Whether a job is one of the run's experiments, figures or, of a whole run, the claim table."""
+    name = _experiment(job)
+    return name in run.experiments or name in run.figures or (job == "claims" and not run.only)
 
 
 def _experiment(job: str) -> str:
@@ -159,4 +210,4 @@ def _experiment(job: str) -> str:
 
 
 def _read_json(path: Path, absent: Any) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else absent
+    return read_json(path) if path.exists() else absent

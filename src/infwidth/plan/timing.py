@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 import pandas as pd
 
-from infwidth.io.atomic import atomic_file
+from infwidth.io.atomic import atomic_file, reading
+from infwidth.io.reading import READ_ERRORS
+from infwidth.numerics.checks import InputError
 
 CELL_RULES = ("target", "theory", "language", "study")
 """Rules whose jobs are the cells of experiments."""
@@ -20,7 +23,8 @@ def recorded_seconds(results: str | Path) -> dict[str, float]:
     found = {}
     for path in sorted(folder.rglob("*.tsv")):
         name = path.relative_to(folder).with_suffix("").as_posix()
-        found[name] = float(pd.read_csv(path, sep="\t", usecols=["s"])["s"].mean())
+        with suppress(*READ_ERRORS):  # one that a killed job left unfinished tells nothing
+            found[name] = float(pd.read_csv(path, sep="\t", usecols=["s"], encoding="utf-8")["s"].mean())
     return found
 
 
@@ -31,10 +35,12 @@ def write_seconds(path: str | Path, seconds: Mapping[str, float]) -> None:
 
 
 def read_seconds(path: str | Path) -> dict[str, float]:
-    """Read what :func:`write_seconds` wrote; empty where there is no such file."""
+    """Read what :func:`write_seconds` wrote; empty where there is no such file, InputError where it is damaged."""
     if not Path(path).exists():
         return {}
-    return pd.read_csv(path, index_col="job")["seconds"].to_dict()
+    with reading(path, "job times (CSV)"):
+        table = pd.read_csv(path, dtype={"job": str}, keep_default_na=False, encoding="utf-8")
+        return dict(zip(table["job"], table["seconds"].astype(float).tolist(), strict=True))
 
 
 def announcement(benchmarks: Iterable[str], cores: int) -> str:
@@ -52,7 +58,9 @@ def announcement(benchmarks: Iterable[str], cores: int) -> str:
     jobs = [path.split("/benchmarks/")[1].removesuffix(".tsv") for path in benchmarks]
     experiments = sorted({job.split("/")[1] for job in jobs if job.split("/")[0] not in ("figure", "claims")})
     cells = {tuple(job.split("/")[1:]) for job in jobs if job.split("/")[0] in CELL_RULES}
-    reference = read_seconds(Path("results/reference") / preset / "seconds.csv")
+    reference: dict[str, float] = {}
+    with suppress(InputError):  # how long a run takes is no reason not to start it
+        reference = read_seconds(Path("results/reference") / preset / "seconds.csv")
     seconds = expected_seconds(jobs, recorded_seconds(results), reference)
     expected = "an unknown time" if seconds is None else f"about {max(0.1, seconds / cores / 60):.1f} minutes"
     of = f"{len(cells)} cells of {', '.join(experiments)}" if cells else "no cells"

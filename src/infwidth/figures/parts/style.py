@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from infwidth.io.atomic import atomic_file
@@ -173,10 +174,22 @@ def across(points: pd.DataFrame, positions: Mapping[float, float]) -> pd.DataFra
     return pd.concat([points.assign(elastic_coupling=end) for end in (min(positions), max(positions))])
 
 
+def plain_text(figure: Figure) -> None:
+    """Take titles, legends and notes as they are: a dollar in the name of a data set or file begins no formula.
+
+    Formulas stand in the labels of axes and at ticks alone, where no user's text does.
+    """
+    labels = {text for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for text in axis.findobj(Text)}
+    for text in figure.findobj(Text):
+        if text not in labels:
+            text.set_parse_math(False)
+
+
 def save_figure(figure: Figure, plotted: pd.DataFrame, paths: Mapping[str, Path]) -> None:
     """Write the figure as ``pdf`` and ``png`` and the numbers it shows as ``csv``, without dates, so that equal
     figures are equal files.
     """
+    plain_text(figure)
     with atomic_file(paths["pdf"]) as handle:
         figure.savefig(handle, format="pdf", metadata={"CreationDate": None})
     with atomic_file(paths["png"]) as handle:
