@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from infwidth.cli.places import DEFAULT_CONFIG, check_names, config_of, place, read_config, reference_of
 from infwidth.numerics.checks import InputError
+
+if TYPE_CHECKING:
+    from infwidth.plan.transfer import Plan
 
 _config = click.option("--config", default="", help="the configuration whose results are meant; else the folder's")
 
@@ -21,7 +25,7 @@ def claims(results: str, config: str, only: str) -> None:
     from infwidth.analysis.claims import as_text
     from infwidth.cli.verdicts import leftover_line, read_verdicts
 
-    results, planned = _place(results, config)
+    results, planned, _ = _place(results, config)
     verdicts = read_verdicts(results, planned)
     if only:
         check_names("--only", [only], {verdict.experiment for verdict in verdicts} | (planned or set()), prefix=True)
@@ -40,7 +44,7 @@ def compare(results: str, reference: str, config: str, skip: tuple[str, ...]) ->
     """Compare the tables of a run with a reference, by default its preset's; fail on drift."""
     from infwidth.plan.reference import compare as differences
 
-    results, _ = _place(results, config)
+    results, planned, _ = _place(results, config)
     reference = reference or str(reference_of(results))
     known = {path.stem for path in (Path(reference) / "tables").glob("*.csv")}
     if not known:
@@ -48,7 +52,7 @@ def compare(results: str, reference: str, config: str, skip: tuple[str, ...]) ->
     if not any((Path(results) / "tables").glob("*.csv")):
         raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
     check_names("--skip", skip, known)
-    lines = list(differences(Path(results), Path(reference), skip))
+    lines = list(differences(Path(results), Path(reference), skip, planned))
     for line in lines[:50]:
         click.echo(f"drift: {line}", err=True)
     if len(lines) > 50:
@@ -69,11 +73,11 @@ def reference(results: str, reference: str, config: str, only: str) -> None:
     """Replace a reference, by default its preset's, by a run, on purpose."""
     from infwidth.plan.reference import make_reference
 
-    results, planned = _place(results, config)
+    results, planned, plan = _place(results, config)
     reference = reference or str(reference_of(results))
     if only and planned is not None:
         check_names("--only", [only], planned, prefix=True)
-    files = make_reference(Path(results), Path(reference), only)
+    files = make_reference(Path(results), Path(reference), only, plan)
     click.echo(f"{reference}: {len(files)} files, {sum(path.stat().st_size for path in files) // 1024} kB; commit them")
 
 
@@ -111,7 +115,7 @@ def cite(results: str, config: str) -> None:
     from infwidth.cli.verdicts import read_verdicts
     from infwidth.io.tables import read_table
 
-    results, planned = _place(results, config)
+    results, planned, _ = _place(results, config)
     tables = [
         read_table(path)
         for path in sorted(Path(results).glob("tables/*.csv"))
@@ -122,10 +126,12 @@ def cite(results: str, config: str) -> None:
         click.echo(line)
 
 
-def _place(results: str, config: str) -> tuple[str, set[str] | None]:
-    """The results folder meant, and the experiments that its configuration plans (None: not known)."""
+def _place(results: str, config: str) -> tuple[str, set[str] | None, Plan | None]:
+    """The results folder meant, the experiments that its configuration names, and its plan (None: not known)."""
+    from infwidth.plan.transfer import Plan
+
     config = config or (config_of(results) if results else DEFAULT_CONFIG)
     if not config:
-        return results, None
+        return results, None, None
     made = read_config(config)
-    return place(made, config, results), {*made["experiments"], *made["adam_ntk"]}
+    return place(made, config, results), {*made["experiments"], *made["adam_ntk"]}, Plan(made)

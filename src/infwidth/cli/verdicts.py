@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from infwidth.analysis.claims import Verdict, natural_key
+from infwidth.io.atomic import read_json
 from infwidth.numerics.checks import InputError
 
 
@@ -70,6 +70,6 @@ def _verdict_files(results: str | Path) -> list[Path]:
 
 def _read(path: Path) -> list[Verdict]:
     try:
-        return [Verdict(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
+        return [Verdict(**entry) for entry in read_json(path)]
+    except TypeError as error:
         raise InputError(f"{path}: not verdicts ({error}); remove it and run `make reproduce` again") from error

@@ -18,10 +18,14 @@ from tqdm import tqdm
 from infwidth.io.failures import machine_failure
 from infwidth.io.manifest import write_manifest
 from infwidth.io.reading import describe
+from infwidth.io.whole import require_manifest
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import UnconvergedError
 
 log = logging.getLogger("infwidth")
+
+_WRITTEN = (".csv", ".npz", ".json")
+"""What jobs write for each other."""
 
 
 @dataclass
@@ -85,6 +89,10 @@ def _run(body: Callable[[Job], None], job: Job, title: str) -> None:
     """Run a stage's body and write its manifest."""
     started = time.perf_counter()
     log.info("%s: started with %s", job.name, json.dumps(job.params, ensure_ascii=False))
+    if "manifest" in job.outputs:  # part of a run, where whatever other jobs wrote has one too
+        for path in job.inputs.values():
+            if path.suffix in _WRITTEN:
+                require_manifest(path)
     body(job)
     seconds = time.perf_counter() - started
     if "manifest" in job.outputs:
