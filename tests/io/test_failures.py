@@ -1,8 +1,6 @@
 """What a machine refuses ends in one line that names the path and the remedy."""
 
 import errno
-import os
-import resource
 import subprocess
 import sys
 
@@ -48,7 +46,6 @@ def test_memory_that_is_not_there_is_known_by_numpy_and_torch():
 
 def test_a_stage_on_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     """A limit on the size of files stands for the disk."""
-    np.savez(tmp_path / "in.npz", x=np.zeros(10))
     code = """
 import resource, signal, sys
 import numpy as np
@@ -61,12 +58,14 @@ def body(job):
 stage(body)(sys.argv[1:])
 """
     path = tmp_path / "out.npz"
-    command = [sys.executable, "-c", code, f"--output=data={path}", f"--log={tmp_path / 'l.log'}"]
+    script = tmp_path / "full.py"
+    script.write_text(code)
+    command = [sys.executable, script, f"--output=data={path}", f"--log={tmp_path / 'l.log'}"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert f"{path}: File too large; raise the limit" in line
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["in.npz", "l.log"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["full.py", "l.log"]
 
 
 def test_writing_names_the_file_that_could_not_be_written(tmp_path):
@@ -74,6 +73,3 @@ def test_writing_names_the_file_that_could_not_be_written(tmp_path):
     with pytest.raises(OSError, match="file") as caught:
         write_arrays(tmp_path / "file/below.npz", {"x": 1})
     assert caught.value.filename
-    if os.path.exists("/dev/full"):
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        assert soft == hard or soft > 0  # nothing was left limited

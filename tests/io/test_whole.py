@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_a_file_that_no_manifest_is_for_ends_in_one_line_too(tmp_path, kind, con
     with pytest.raises(InputError, match="can't be read"):
         READERS[kind](path)
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"b.{kind}: can't be read") as caught:
+    with pytest.raises(InputError, match=rf"b.{kind}: (can't be read|columns .* are missing)") as caught:
         READERS[kind](path)
     assert "\n" not in str(caught.value)
 
@@ -144,5 +145,6 @@ def test_text_is_utf8_whatever_the_locale(tmp_path):
         "assert read_table('a.csv')['dataset'][0] == '0,1 → 8,9'\n"
     )
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    subprocess.run(["python", "-c", code], cwd=tmp_path, env=environment, check=True)
+    (tmp_path / "code.py").write_text(code, encoding="utf-8")
+    subprocess.run([sys.executable, "code.py"], cwd=tmp_path, env=environment, check=True)
     assert "→" in (tmp_path / "a.csv").read_text(encoding="utf-8")
