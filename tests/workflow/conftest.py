@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-COPIED = ["Snakefile", "workflow", "config", "profiles", "src", "pyproject.toml", "Makefile"]
+COPIED = ["Snakefile", "workflow", "config", "profiles", "src", "pyproject.toml", "Makefile", "constraints.txt"]
 
 
 class Project:
