@@ -6,7 +6,6 @@ import logging
 import re
 import sys
 import time
-from pathlib import Path
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -49,7 +48,7 @@ class LogHandler(LogHandlerBase):
             return f"[{place}] {name}, {time.monotonic() - started:.1f} s"
         elif event == LogEvent.JOB_ERROR:
             name, _ = self.jobs.get(record.jobid, (record.rule_name, 0.0))
-            return "\n".join([f"failed: {name}", *(_ending(path) for path in getattr(record, "log", None) or [])])
+            return f"failed: {name}; log: {', '.join(map(str, record.log or []))}"
         elif event is None and (record.levelno >= logging.ERROR or _STANDS_ALONE.match(record.getMessage())):
             return record.getMessage()
         elif event == LogEvent.ERROR:
@@ -58,12 +57,3 @@ class LogHandler(LogHandlerBase):
 
 
 _STANDS_ALONE = re.compile(r"Nothing to be done|Terminating processes|Will exit after finishing|Shutting down")
-
-
-def _ending(path: str) -> str:
-    """The last lines of a job's log."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return f"  {path}: no log was written"
-    return "\n".join(f"  {line}" for line in lines[-20:])

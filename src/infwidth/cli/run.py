@@ -45,10 +45,12 @@ class Request:
 
     def read(self) -> tuple[dict[str, Any], str]:
         """Return the resolved configuration and the folder of its results; raises InputError."""
+        from infwidth.plan.claims import check_run_claims
         from infwidth.plan.inputs import check_files
 
         config = read_config(self.config, **self.given())
         check_files(config)
+        check_run_claims(config)
         return config, place(config, self.config, self.results)
 
     def given(self) -> dict[str, Any]:
