@@ -121,6 +121,7 @@ def run(request: Request, arguments: tuple[str, ...]) -> None:
     _make_caches_writable()
     code = _snakemake([*arguments, *_logger(arguments), *request.options()])
     if code:
+        click.echo("infwidth: not finished; the same command goes on from here", err=True)
         sys.exit(code)
     if "--touch" in arguments:
         return
@@ -191,15 +192,13 @@ def _logger(arguments: Sequence[str]) -> list[str]:
     """Let Snakemake show bars on a terminal, elsewhere one line a finished job, unless another logger is asked for."""
     if any(argument.split("=")[0] == "--logger" for argument in arguments):
         return []
-    if sys.stderr.isatty():
-        os.environ["TQDM_DISABLE"] = "1"  # the jobs' own bars would write into these
-        return ["--logger", "rich"]
-    from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
+    from infwidth.cli.loggers import register
 
-    import infwidth.cli.finished_jobs as finished_jobs
-
-    LoggerPluginRegistry().register_plugin("lines", finished_jobs)
-    return ["--logger", "lines"]
+    register()
+    if not sys.stderr.isatty():
+        return ["--logger", "lines"]
+    os.environ["TQDM_DISABLE"] = "1"  # the jobs' own bars would write into these
+    return ["--logger", "bars"]
 
 
 def _report(request: Request, results: Path) -> Path | None:
