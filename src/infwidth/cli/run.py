@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from infwidth.cli.places import DEFAULT_CONFIG, place, read_config
+from infwidth.cli.places import DEFAULT_CONFIG, place, planned, read_config
 from infwidth.numerics.checks import InputError
 
 
@@ -115,9 +115,9 @@ def run(request: Request, arguments: tuple[str, ...]) -> None:
     from infwidth.plan.run_lock import hold
 
     config, results = request.read()
-    planned = {*config["experiments"], *config["adam_ntk"]}
     hold(results)
-    before = read_verdicts(results, planned, absent_ok=True)
+    names = planned(config)
+    before = read_verdicts(results, names, absent_ok=True)
     _make_caches_writable()
     code = _snakemake([*arguments, *_logger(arguments), *request.options()])
     if code:
@@ -126,10 +126,10 @@ def run(request: Request, arguments: tuple[str, ...]) -> None:
     if "--touch" in arguments:
         return
     report = None if request.only else _report(request, Path(results))
-    after = [v for v in read_verdicts(results, planned, absent_ok=True) if v.experiment.startswith(request.only)]
+    after = [v for v in read_verdicts(results, names, absent_ok=True) if v.experiment.startswith(request.only)]
     table = " ".join(["infwidth claims", results, *(["--only", request.only] if request.only else [])])
     where = f"{results}/: figures, tables{', report.html' if report else ''}; every claim: {table}"
-    for line in filter(None, [*summary(before, after), leftover_line(results, planned), where]):
+    for line in filter(None, [*summary(before, after), leftover_line(results, names), where]):
         click.echo(line)
 
 
