@@ -117,7 +117,7 @@ def run(request: Request, arguments: tuple[str, ...]) -> None:
     config, results = request.read()
     hold(results)
     names = planned(config)
-    before = read_verdicts(results, names, absent_ok=True)
+    before = read_verdicts(results, names, lenient=True)
     _make_caches_writable()
     code = _snakemake([*arguments, *_logger(arguments), *request.options()])
     if code:
@@ -126,7 +126,7 @@ def run(request: Request, arguments: tuple[str, ...]) -> None:
     if "--touch" in arguments:
         return
     report = None if request.only else _report(request, Path(results))
-    after = [v for v in read_verdicts(results, names, absent_ok=True) if v.experiment.startswith(request.only)]
+    after = [v for v in read_verdicts(results, names, lenient=True) if v.experiment.startswith(request.only)]
     table = " ".join(["infwidth claims", results, *(["--only", request.only] if request.only else [])])
     where = f"{results}/: figures, tables{', report.html' if report else ''}; every claim: {table}"
     for line in filter(None, [*summary(before, after), leftover_line(results, names), where]):

@@ -11,21 +11,27 @@ from infwidth.analysis.claims import Verdict, natural_key
 from infwidth.numerics.checks import InputError
 
 
-def read_verdicts(results: str | Path, planned: Collection[str] | None, *, absent_ok: bool = False) -> list[Verdict]:
+def read_verdicts(results: str | Path, planned: Collection[str] | None, *, lenient: bool = False) -> list[Verdict]:
     """Read the verdicts of the planned experiments; of all with None.
 
     An experiment's own file is newer than the whole table after a run of that experiment alone; a reference holds
     the table only.
 
     Raises:
-        InputError: there are none, unless ``absent_ok``; or a file that is no verdicts.
+        InputError: there are none, or a file is no verdicts, unless ``lenient``.
     """
     paths = _verdict_files(results)
     paths = paths or [path for path in [Path(results) / "claims.json"] if path.exists()]
-    verdicts = [verdict for path in paths for verdict in _read(path)]
+    verdicts = []
+    for path in paths:
+        try:
+            verdicts += [Verdict(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, TypeError) as error:  # before a run that makes it again
+            if not lenient:
+                raise InputError(f"{path}: not verdicts ({error}); remove it and run `make reproduce` again") from error
     if planned is not None:
         verdicts = [verdict for verdict in verdicts if verdict.experiment in planned]
-    if not verdicts and not paths and not absent_ok:
+    if not verdicts and not paths and not lenient:
         raise InputError(f"{results}: no claims; expected a finished run; run `make reproduce` first")
     return verdicts
 
@@ -67,10 +73,3 @@ _SHOWN = 8
 
 def _verdict_files(results: str | Path) -> list[Path]:
     return [path for path in sorted(Path(results).glob("claims/*.json")) if not path.stem.endswith(".manifest")]
-
-
-def _read(path: Path) -> list[Verdict]:
-    try:
-        return [Verdict(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not verdicts ({error}); remove it and run `make reproduce` again") from error
