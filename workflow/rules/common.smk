@@ -10,7 +10,7 @@ try:
     from infwidth.plan.claims import check_run_claims
     from infwidth.plan.config import load_config
     from infwidth.plan.inputs import check_files, image_files, text_files
-    from infwidth.plan.run_lock import hold
+    from infwidth.plan.run_lock import hold, is_held_elsewhere
     from infwidth.plan.outputs import (
         cell_outputs,
         date_to_now,
@@ -82,7 +82,8 @@ def date_files():
         raise WorkflowError(str(error))
 
 
-if workflow.is_main_process:  # a job on a cluster reads the Snakefile too
+# A job on a cluster reads the Snakefile too, and what another run is writing only looks damaged.
+if workflow.is_main_process and not is_held_elsewhere(RESULTS):
     set_aside()
 
 # Source files of stages and of the modules they pick by name: an edit re-runs what it touches.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -17,8 +18,10 @@ from infwidth.numerics.checks import InputError
 @click.option("--target-strength", type=float, help="γ, that on the target; 5/√D by default")
 @click.option("--inverse-temperature", type=float, default=10.0, show_default=True, help="β; 1/β is a ridge")
 @click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, without 100 from 250 samples on")
-@click.option("--particles", type=int, help="of the theory; by default as many as the samples need")
-@click.option("--seed", type=int, default=0, show_default=True, help="of the theory's particles and of subsets")
+@click.option("--particles", type=click.IntRange(min=1), help="of the theory; by default as many as the samples need")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the theory's particles and of subsets"
+)
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
 def advise(source: str, target: str, couplings: str | None, output: str, **settings: object) -> None:
     """Predict how strongly a target network should be tied to its source, from two labelled data sets.
@@ -39,13 +42,7 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
     data = own_data(source, target)
-    folder = Path(output)
-    try:  # before minutes of work for it
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--output = {output}: can't be made ({error.strerror}); expected a folder's path; choose another"
-        ) from None
+    paths = _paths(output)
     bar = None
 
     def show(fraction: float) -> None:
@@ -59,8 +56,25 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
     with ExitStack() as ending:
         found = predict(data, couplings=values, progress=show, **settings)
     figure = draw(found.table, found.smaller, found.recommended, data.label, len(data.y_target))
-    save_figure(figure, found.table, {kind: folder / f"advice.{kind}" for kind in ("pdf", "png", "csv")})
+    save_figure(figure, found.table, paths)
     percent = {column: found.table[column].map("{:+.1%}".format) for column in ("gain", "gain_stderr")}
     click.echo(found.table.assign(**percent).to_string(index=False, float_format="{:.4g}".format))
     click.echo(found.sentence)
-    click.echo(f"{folder}/advice.csv, .pdf, .png")
+    click.echo(f"{output}/advice.csv, .pdf, .png")
+
+
+def _paths(output: str) -> dict[str, Path]:
+    """Where table and figure go; raises InputError, before minutes of work for them, if they can't."""
+    paths = {kind: Path(output, f"advice.{kind}") for kind in ("pdf", "png", "csv")}
+    try:
+        Path(output).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"--output = {output}: can't be written to ({error.strerror}); expected a folder's path; choose another"
+        ) from None
+    for path in paths.values():
+        if path.is_dir():
+            raise InputError(f"--output = {output}: {path} is a folder; expected a file's place; choose another folder")
+    return paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import locale
 import os
 import sys
@@ -32,11 +33,18 @@ class OneLineErrors(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise click.ClickException(str(error)) from error
+        except click.UsageError as error:
+            asked = error.ctx.command_path if error.ctx else "infwidth"
+            raise _OneLineUsage(f"{error.format_message().rstrip('.')}; see `{asked} --help`") from error
         except (MemoryError, OSError, RuntimeError) as error:
             refused = machine_failure(error)
-            if refused is None:
+            if refused is None or getattr(error, "errno", None) == errno.EPIPE:  # a pipe that was closed is no failure
                 raise
             raise click.ClickException(refused) from error
+
+
+class _OneLineUsage(click.ClickException):
+    exit_code = click.UsageError.exit_code
 
 
 def _write_utf8() -> None:

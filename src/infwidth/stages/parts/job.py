@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -48,8 +49,9 @@ class Job:
 
     def progress(self) -> Callable[[float], None]:
         """Return a callable that shows, on a terminal, the fraction done and the time left."""
-        # disable=None: silent unless stderr is a terminal
-        bar = tqdm(total=1.0, desc=self.name, disable=None, bar_format="{desc}: {percentage:3.0f} %, {remaining} left")
+        look = "{desc}: {percentage:3.0f} %, {remaining} left"
+        # None: silent unless stderr is a terminal; a run that shows bars of its own there says so
+        bar = tqdm(total=1.0, desc=self.name, disable="TQDM_DISABLE" in os.environ or None, bar_format=look)
 
         def show(fraction: float) -> None:
             bar.n = fraction
