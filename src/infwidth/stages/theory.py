@@ -12,6 +12,7 @@ import numpy as np
 from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.io.tables import make_table, write_table
 from infwidth.numerics.losses import classification_error
+from infwidth.numerics.observed import Observed
 from infwidth.numerics.status import Status
 from infwidth.stages.parts.job import Job, stage
 from infwidth.stages.parts.lines import SOURCE_COLUMNS, lines_of, rows_over_time
@@ -85,13 +86,13 @@ def main(job: Job) -> None:
     }
 
 
-def _record(recorder, index, number, task, _replica, coupling, time, preactivation) -> None:
+def _record(recorder, index: int, number: int, task: TransferTask, seen: Observed) -> None:
     """Hand the recorder what the solver shows."""
-    key = (index, number, coupling)
-    if coupling is None:
-        recorder.source(key, preactivation, task.y_source)
+    key = (index, number, seen.coupling)
+    if seen.coupling is None:
+        recorder.source(key, seen.preactivation, task.y_source)
     else:
-        recorder.target(key, time, preactivation, task.y_target)
+        recorder.target(key, seen.time, seen.preactivation, task.y_target)
 
 
 def _stderr(stderr: Mapping, metric: str, coupling: int, times: int) -> np.ndarray:
