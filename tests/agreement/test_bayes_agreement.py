@@ -6,6 +6,7 @@ import torch
 
 from infwidth.networks import langevin
 from infwidth.networks.two_layer.ensemble import TargetPoint
+from infwidth.numerics.observed import Observed
 from infwidth.tasks import linear
 from infwidth.theory import bayes
 
@@ -20,11 +21,11 @@ def test_sampled_networks_are_the_theory(activation):
     shown = {"theory": {}, "network": {}}
 
     def keep(kind):
-        return lambda _, g, t, h: shown[kind].setdefault(g, []).append(h.double())
+        return lambda seen: shown[kind].setdefault(seen.coupling, []).append(seen.preactivation.double())
 
     theory = bayes.solve(
         task, activation=activation, target_strength=1.0, elastic_coupling=COUPLINGS, particles=2048,
-        observe=keep("theory"), **SETTINGS,
+        observe=lambda *seen: keep("theory")(Observed(*seen)), **SETTINGS,
     )  # fmt: skip
     seeds, width = range(6), 1000
     common = {"activation": activation, "inverse_temperature": 20.0, "seeds": seeds, "dtype": torch.float32}
