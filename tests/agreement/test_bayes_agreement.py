@@ -19,12 +19,12 @@ def test_sampled_networks_are_the_theory(activation):
     task = linear(dimension=15, overlap=0.6, n_source=40, n_target=15, n_test=300, seed=1)
     shown = {"theory": {}, "network": {}}
 
-    def keep(kind, g, h):
-        shown[kind].setdefault(g, []).append(h.double())
+    def keep(kind):
+        return lambda seen: shown[kind].setdefault(seen.coupling, []).append(seen.preactivation.double())
 
     theory = bayes.solve(
         task, activation=activation, target_strength=1.0, elastic_coupling=COUPLINGS, particles=2048,
-        observe=lambda seen: keep("theory", seen.coupling, seen.preactivation), **SETTINGS,
+        observe=keep("theory"), **SETTINGS,
     )  # fmt: skip
     seeds, width = range(6), 1000
     common = {"activation": activation, "inverse_temperature": 20.0, "seeds": seeds, "dtype": torch.float32}

@@ -32,7 +32,11 @@ def main(job: Job) -> None:
     if p["representation"]:
         recorder = Recorder(p["activation"], p["settings"].get("times", [math.nan]))
         size = replicas(p)
-        watching = {"observe": lambda b, g, t, h: recorder.target((b // size, g), t, h, y[b])}
+        watching = {
+            "observe": lambda seen: recorder.target(
+                (seen.replica // size, seen.coupling), seen.time, seen.preactivation, y[seen.replica]
+            )
+        }
         _record_sources(p, recorder, source, read_arrays(job.inputs["source_data"]))
     found = trainer(p["training"], "target")(
         source,

@@ -20,11 +20,10 @@ from infwidth.adam_ntk.feature_kernels import feature_kernel
 from infwidth.adam_ntk.random_features import draw_hidden, features
 from infwidth.adam_ntk.variants import TRAINED
 from infwidth.numerics.checks import check_count, check_number
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.studies.readout_training import (
     LIMIT_OF,
-    Counter,
     check_counts,
     check_names,
     kernel_features,
