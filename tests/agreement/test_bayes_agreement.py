@@ -31,7 +31,7 @@ def test_sampled_networks_are_the_theory(activation):
     source = langevin.sample_source(task.x_source, task.y_source, source_strength=1.0, width=width, **common)
     found = langevin.sample_target(
         source, task.x_target, task.y_target, task.x_test, points=[TargetPoint(c, 1.0) for c in COUPLINGS],
-        sampling_time=100.0, observe=lambda _, g, t, h: keep("network", g, h), **common,
+        sampling_time=100.0, observe=keep("network"), **common,
     )  # fmt: skip
     for g in range(len(COUPLINGS)):
         losses = np.square(found.prediction[:, g] - task.y_test).mean(-1)
