@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/networks.py [--against REVISION] [--repeats 9]
 
 Writes benchmarks/results/networks.json. Each ratio is an earlier run's seconds over ours, the median over pairs timed
-in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow of
-source and target networks, per width N. ``hmc``: posterior sampling. ``language``: training steps of a transformer.
+in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow
+of source and target networks, per width N. ``hmc``: posterior sampling. ``language``: steps of a transformer.
 ``matmul_ratio``: a step of the flow over its bare matrix products.
 """
 
