@@ -19,7 +19,7 @@ _config = click.option("--config", default="", help="the configuration whose res
 @click.option("--only", default="", help="experiments whose name begins so")
 def claims(results: str, config: str, only: str) -> None:
     """Print the claim table of a run."""
-    from infwidth.analysis.claims import as_text
+    from infwidth.analysis.claim_table import as_text
     from infwidth.cli.verdicts import leftover_line, read_verdicts
 
     results, made = _place(results, config)
