@@ -144,7 +144,7 @@ def with_deviation(table):
     theory = select(table, kind="theory", metric=["train_loss", "test_loss"])
     networks = select(table, kind="network")[[*keys, "value", "width"]]
     both = theory.merge(networks, on=keys, suffixes=("", "_network"))
-    mean = both.assign(off=both["value_network"] - both["value"]).groupby(keys[:-2] + ["metric"], dropna=False)["off"]
+    mean = both.assign(off=both["value_network"] - both["value"]).groupby([*keys[:-2], "metric"], dropna=False)["off"]
     predicted = both.assign(value=both["width_network"] * mean.transform("mean"), metric=both["metric"] + "_deviation")
     return pd.concat([table, predicted[table.columns]], ignore_index=True)
 
