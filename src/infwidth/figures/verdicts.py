@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from matplotlib.lines import Line2D
 
 from infwidth.analysis.claim_table import natural_key
 from infwidth.analysis.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict
-from infwidth.figures.parts.style import new_figure
+from infwidth.figures.parts.style import new_figure, save_figure
+from infwidth.io.atomic import read_json
 
 REACH = 4.0
 """Where the axis ends, in units of the bound; an interval that goes on ends in an arrow."""
@@ -48,6 +50,11 @@ def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
         entries.append(Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=4, label=side))
     figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside lower center", ncols=len(entries))
     return figure, shown
+
+
+def draw_claims(claims: Path, paths: Mapping[str, Path]) -> None:
+    """Draw the verdicts of a claims.json and write ``pdf``, ``png`` and ``csv``."""
+    save_figure(*draw([Verdict(**entry) for entry in read_json(claims)]), paths)
 
 
 def _draw_paper(axes: Axes, shown: pd.DataFrame) -> None:

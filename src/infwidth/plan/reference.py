@@ -100,6 +100,7 @@ class _Run:
         else:
             experiments = [*plan.experiments, *plan.studies]
             figures = [name for name, shown in plan.figures.items() if any(one.startswith(only) for one in shown)]
+            figures += [] if only else ["verdicts"]
         experiments = sorted(name for name in experiments if name.startswith(only))
         if not experiments or not tables:
             raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
