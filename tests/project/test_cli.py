@@ -47,7 +47,7 @@ def test_check_reads_claims_too(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
     assert "claims" in invoke("check", "config/claims.yaml").output
     text = (root / "config/claims.yaml").read_text(encoding="utf-8")
-    (tmp_path / "other.yaml").write_text(text.replace("relative_to: start", "relative_to: strat"), encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(text.replace("relative_to: start", "relative_to: strat", 1), encoding="utf-8")
     done = invoke("check", str(tmp_path / "other.yaml"))
     assert done.exit_code == 1
     assert "claim T1.flow.train" in done.output
@@ -140,7 +140,7 @@ def test_reference_figures_redraw_without_solving(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
     done = invoke("figures", "results/reference/ci", str(tmp_path), "--config", "config/ci.yaml")
     assert done.exit_code == 0, done.output
-    assert {path.stem for path in tmp_path.glob("*.pdf")} == set(load_config("config/ci.yaml")["figures"])
+    assert {path.stem for path in tmp_path.glob("*.pdf")} == {"verdicts", *load_config("config/ci.yaml")["figures"]}
 
 
 def test_claims_compare_and_cite_read_a_run(root, monkeypatch):

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from infwidth.analysis.claims import Verdict, natural_key
+from infwidth.analysis.claim_table import natural_key
+from infwidth.analysis.claims import Verdict
 from infwidth.io.atomic import read_json
 from infwidth.numerics.checks import InputError
 

@@ -44,6 +44,7 @@ def finished_outputs(plan: Plan) -> list[str]:
     }
     if plan.config["only"] is None:
         outputs["claims"] = ["claims.json", "claims.md"]
+        outputs["figures/verdicts"] = [f"figures/verdicts.{kind}" for kind in ("pdf", "png", "csv")]
     return [path for stem, paths in outputs.items() for path in [*paths, f"{stem}{SUFFIX}"]]
 
 
