@@ -27,7 +27,8 @@ from infwidth.analysis.claim_arguments import (
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import POINT
-from infwidth.io.tables import KEYS, at_last_time, select, widest
+from infwidth.io.rows import at_last_time, widest
+from infwidth.io.tables import KEYS, select
 from infwidth.numerics.checks import InputError
 
 
