@@ -18,7 +18,8 @@ from infwidth.analysis.agreement import AGREEMENT, disagreement
 from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, Pair, Rows
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.estimates import Estimate, Largest, Smooth
-from infwidth.io.tables import at_last_time, select, widest
+from infwidth.io.rows import at_last_time, widest
+from infwidth.io.tables import select
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 
