@@ -152,6 +152,11 @@ class _AnchoredFlow:
         """Decay and coupling, plus the rate at which the data drive the state."""
         return self.stiffness + self.driven_rate
 
+    def relevance(self, time):
+        """What is left on the anchor, of what matters through it alone: at δ = 0 (z, Y) ends on a neutral mode."""
+        m = self.anchoring(time)
+        return np.array([1.0, m, 1.0, 1.0, m])
+
     def split(self, state):
         """Views (a, z, p, R, Y) of a state; a has shape (1,)."""
         d = self.dimension
