@@ -12,6 +12,7 @@ from infwidth.engines import ENGINES
 from infwidth.figures.catalogue import FIGURES, Figure
 from infwidth.plan.complaints import nearest, show
 from infwidth.plan.demand import excesses
+from infwidth.tasks.families import FAMILIES
 
 RESERVED = (
     *("reference", "redrawn", "data", "source", "target", "theory", "language", "tables", "claims", "figures"),
@@ -90,7 +91,7 @@ def _experiment(where: str, experiment: Mapping[str, Any], images: Mapping[str, 
     times = settings.get("target_times", [])
     if times != sorted(times):
         yield f"{where}.training.{training}.target_times = {show(times)}: expected increasing times; sort them"
-    if family == "images":
+    if FAMILIES[family].from_images:
         yield from _images(f"{where}.task.images", task, images)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from infwidth.io.atomic import read_arrays
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
+from infwidth.numerics.lazy import registered
 from infwidth.numerics.losses import classification_error, expected_squared_error, mean_squared_error
 from infwidth.numerics.status import Status, worst
 from infwidth.stages.parts.batch import batch_options, load_source, over_replicas, repeated, replicas, trainer
@@ -45,7 +46,7 @@ def main(job: Job) -> None:
         **watching,
         progress=job.progress(),
     )
-    flow = p["training"] == "flow"
+    flow = registered("engines", "ENGINES", p["training"]).over_time
     times = np.asarray(found.times) if flow else np.array([math.nan])
     averaged = {metric: over_replicas(p, values) for metric, values in _measure(p, found, y, y_test).items()}
     statuses = _statuses(p, source, found.status, [line for line, _ in points])
@@ -85,7 +86,7 @@ def _record_sources(
 
 def _measure(p: Mapping[str, Any], found, y: np.ndarray, y_test: np.ndarray) -> dict[str, np.ndarray]:
     """Metric → its value for each network, point and time."""
-    flow = p["training"] == "flow"
+    flow = registered("engines", "ENGINES", p["training"]).over_time
     # predictions (networks, points, times, samples); a posterior has one "time"
     train, test = (array if flow else array[:, :, None] for array in (found.train_prediction, found.prediction))
     measured = {
