@@ -18,6 +18,7 @@ from infwidth.numerics.settings import (
     Ge,
     Infinite,
     Le,
+    Le,
     MaxLen,
     Meaning,
     MinLen,
