@@ -18,7 +18,6 @@ from infwidth.numerics.settings import (
     Ge,
     Infinite,
     Le,
-    Le,
     MaxLen,
     Meaning,
     MinLen,
