@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from infwidth.analysis.claims import Verdict
 from infwidth.cli import main
 from infwidth.cli.verdicts import summary
+from infwidth.io.yaml import read_yaml
 from infwidth.plan.config import load_config
 
 
@@ -27,6 +28,19 @@ def test_check_says_what_a_preset_holds(root, monkeypatch):
     assert done.exit_code == 0
     assert "experiments (linear_bayes, linear_flow" in done.output
     assert "results/ci/" in done.output
+
+
+def test_resolve_prints_the_whole_and_results_the_folder(root, monkeypatch, tmp_path):
+    monkeypatch.chdir(root)
+    for name in ("ci", "config/ci.yaml"):
+        done = invoke("resolve", name)
+        assert done.exit_code == 0
+        assert read_yaml(done.output, name) == load_config("config/ci.yaml")
+    for name, folder in (("ci", "results/ci"), ("config/study.yaml", "results/study"), ("default", "results")):
+        assert invoke("results", name).output == f"{folder}\n"
+    (tmp_path / "mine.yaml").write_text(f"extends: {root}/config/ci.yaml\npreset: own\n", encoding="utf-8")
+    assert invoke("results", str(tmp_path / "mine.yaml")).output == "results/own\n"
+    assert "did you mean 'study'" in invoke("resolve", "stdy").output
 
 
 def test_check_reads_claims_too(root, monkeypatch, tmp_path):

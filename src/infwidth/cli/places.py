@@ -22,15 +22,16 @@ def check_root() -> None:
 
 
 def read_config(path: str, **given: Any) -> dict[str, Any]:
-    """Read and resolve a configuration of this project, with the values that the command line gives beside it.
+    """Read and resolve a configuration of this project, a file or a preset's name, with what the command line gives.
 
     Raises:
         InputError: not in the project's root, no such file, or a configuration with errors, one line each.
     """
     from infwidth.plan.complaints import nearest
-    from infwidth.plan.config import load_config
+    from infwidth.plan.config import load_config, preset_file
 
     check_root()
+    path = str(preset_file(path))
     if not Path(path).exists():
         known = sorted(file.stem for file in Path("config").glob("*.yaml") if file.stem not in ("config", "claims"))
         remedy = nearest(Path(path).stem, known, "name one of those, or correct the path")
