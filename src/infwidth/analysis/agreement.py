@@ -11,7 +11,8 @@ import pandas as pd
 from infwidth.analysis.claim_arguments import Metrics, Rows, Scale
 from infwidth.analysis.estimates import RootMeanSquare
 from infwidth.analysis.extrapolation import infinite_width
-from infwidth.io.tables import KEYS, select, widest
+from infwidth.io.rows import widest
+from infwidth.io.tables import KEYS, select
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 
