@@ -1,4 +1,4 @@
-"""Bayesian linear networks averaged over data sets: a theory whose cost depends on neither P nor D (docs/averaged.md)."""
+"""Bayesian linear networks averaged over data sets, at a cost that knows neither P nor D (docs/averaged.md)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class AveragedSolution:
-    """Averages over data sets as D → ∞. Every field has the shape that the arguments broadcast to; numbers give numbers.
+    """Averages over data sets as D → ∞. Fields have the shape to which the arguments broadcast; numbers give numbers.
 
     Attributes:
         test_loss: E of the target, label noise σ² included.
@@ -42,7 +42,8 @@ class AveragedSolution:
         spike: b, by which the source's hidden weights E W̄W̄ᵀ = (I + b ŝŝᵀ)/λ_W exceed their prior along what it learnt.
         alignment: m = |w·ŝ|/√D, cosine between the target's teacher and what the source learnt.
         domain_margin: q, the smaller of source and target: 1 for a lazy network, 0 at the border of the domain.
-        status: how the solver ended. DIVERGED where the loss is infinite: ν = 1, β = ∞ and label noise.
+        status: how the solver ended. DIVERGED where a loss is infinite (ν = 1, β = ∞ and label noise); the target's
+            is NaN where the source's is.
         residual: the largest relative mismatch of the equations of both saddle points.
         iterations: evaluations of the target's outer equation.
     """
@@ -140,20 +141,21 @@ def _solve(settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarra
     layer = (settings["hidden_precision"], settings["readout_precision"])
     nothing = 0.0 * settings["overlap"]
     source = solve_saddle(Features.elastic(settings["source_richness"], nothing, *layer, nothing), source_data)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         spike = source.tilt / source.margin
         target_data = target_data.seen_from(source_data, source.gain, settings["overlap"])
     features = Features.elastic(settings["target_richness"], settings["elastic_coupling"], *layer, spike)
     target = solve_saddle(features, target_data)
+    known = source.status == Status.CONVERGED
     return {
-        "test_loss": target.test_error,
-        "train_loss": target.train_error,
+        "test_loss": np.where(known, target.test_error, np.nan),
+        "train_loss": np.where(known, target.train_error, np.nan),
         "source_test_loss": source.test_error,
         "source_train_loss": source.train_error,
         "spike": spike,
         "alignment": target_data.alignment,
         "domain_margin": np.minimum(source.margin, target.margin),
-        "status": np.where(source.status == Status.CONVERGED, target.status, source.status),
+        "status": np.where(known, target.status, source.status),
         "residual": np.maximum(source.residual, target.residual),
         "iterations": target.iterations,
     }
@@ -189,7 +191,7 @@ def check_array(name: str, value: ArrayLike, **bounds: float | bool) -> np.ndarr
         raise InputError(f"{name} = {value!r}: expected numbers; pass an array of them")
     for position in {array.argmin(), array.argmax(), np.isnan(array).argmax()} if array.size else ():
         index = ", ".join(map(str, np.unravel_index(position, array.shape)))
-        check_number(f"{name}[{index}]", array.flat[position], **bounds)
+        check_number(f"{name}[{index}]", array.flat[position].item(), **bounds)
     return array.astype(float)
 
 
@@ -220,7 +222,7 @@ def _spectra(
 
 def _shaped(value: np.ndarray, shape: tuple[int, ...]) -> float | int | Status | np.ndarray:
     """A field in the shape of the settings; a number where they are numbers."""
-    return np.asarray(value).item() if shape == () else np.broadcast_to(value, shape) if np.ndim(value) == 0 else np.reshape(value, shape)
+    return np.reshape(value, shape) if shape else np.asarray(value).item()
 
 
 def _require_converged(solution: dict, settings: dict[str, np.ndarray]) -> None:

@@ -62,31 +62,32 @@ class IsotropicData:
         """What is learnt at the feature gain c1."""
         nu, ridge = self.ratio, self.temperature / gain
         offset = 1 + ridge - nu
-        large = np.maximum(0.5 * (np.abs(offset) + np.sqrt(offset * offset + 4 * nu * ridge)), TINY)
-        small = nu * ridge / large  # the quadratics for νχ and ζ have the same two roots: no cancellation
+        large = 0.5 * (np.abs(offset) + np.sqrt(offset * offset + 4 * nu * ridge))
+        small = nu * ridge / np.maximum(large, TINY)  # the two roots that νχ and ζ share
         scarce = offset >= 0
         chi, zeta = np.where(scarce, large, small) / nu, np.where(scarce, small, large)
         kept = 1 / (1 + chi)
         lost = chi * kept
-        gap = np.maximum(zeta + kept * lost, TINY)  # ν − h²
+        gap = zeta + kept * lost  # ν − h²
         rest = 1 - self.aligned
-        missed, missed_spike = self.noise_power + lost * lost * rest, lost * lost * self.aligned
+        missed = _quotient(self.noise_power + lost * lost * rest, gap)
+        missed_spike = _quotient(lost * lost * self.aligned, gap)
         square, zero = kept * kept, 0.0 * nu
         return Learnt(
             stiffness=kept,
             signal=np.sqrt(self.aligned) * kept,
-            drive=(square * (rest + missed / gap), zero, square * (self.aligned + missed_spike / gap)),
-            error=(nu * missed / gap, zero, nu * missed_spike / gap),
+            drive=(square * (rest + missed), zero, square * (self.aligned + missed_spike)),
+            error=(nu * missed, zero, nu * missed_spike),
             slack=zeta / nu,
         )
 
     def seen_from(self, source: IsotropicData, gain: np.ndarray, overlap: np.ndarray) -> IsotropicData:
-        """This data with the spike along what ``source`` learnt at its gain c̄1: m² = α²/(1 + τ̄²), eq. (A5)."""
+        """The data with the spike along what ``source`` learnt at its gain c̄1: m² = α²/(1 + τ̄²), eq. (A5)."""
         return replace(self, aligned=overlap**2 / (1 + source.learn(gain).error[0] / source.ratio))
 
     @property
     def alignment(self) -> np.ndarray:
-        """m = |w·ŝ|/√D."""
+        """|w·ŝ|/√D, which is m."""
         return np.sqrt(self.aligned)
 
 
@@ -166,12 +167,12 @@ class ShiftedData:
         signal = mean(self.cross * sigma * g)
         lever = chi * signal / stiffness
         crossed, weight = mean(sigma * g2 * self.cross), mean(sigma * g2)
-        gap = np.maximum(nu - mean(sigma * sigma * g2), TINY)
+        gap = np.maximum(nu - mean(sigma * sigma * g2), 0.0)
         # in powers of o = 1 − ω
         error = (
-            nu * (self.noise_power + chi * chi * mean(sigma * g2 * self.teacher)) / gap,
-            -2 * nu * chi * lever * crossed / gap,
-            nu * lever * lever * mean(sigma * g2 * self.direction) / gap,
+            nu * _quotient(self.noise_power + chi * chi * mean(sigma * g2 * self.teacher), gap),
+            -2 * nu * _quotient(chi * lever * crossed, gap),
+            nu * _quotient(lever * lever * mean(sigma * g2 * self.direction), gap),
         )
         drive = (
             mean(sigma * sigma * g2 * self.teacher) + weight * error[0] / nu,
@@ -181,7 +182,7 @@ class ShiftedData:
         return Learnt(stiffness, signal, _complement(drive), _complement(error), zeta / nu)
 
     def seen_from(self, source: ShiftedData, gain: np.ndarray, overlap: np.ndarray) -> ShiftedData:
-        """This data with the spike along what ``source`` learnt at its gain c̄1, eq. (A15)."""
+        """The data with the spike along what ``source`` learnt at its gain c̄1, eq. (A15)."""
         tau = (source.learn(gain).error[0] / source.ratio)[..., None]
         _, _, g = source.resolvent(gain)
         sigma, teacher = source.spectrum, source.teacher
@@ -191,8 +192,13 @@ class ShiftedData:
 
     @property
     def alignment(self) -> np.ndarray:
-        """m = |w·ŝ|/√D."""
+        """|w·ŝ|/√D, which is m."""
         return np.abs(self.cross.mean(-1))
+
+
+def _quotient(power: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """power/gap, 0 where there is no power and inf where there is no gap (ν = 1 without a ridge)."""
+    return np.where(power != 0, power / gap, 0.0)
 
 
 def _complement(powers: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -100,6 +100,8 @@ def solve_saddle(features: Features, data: Data) -> Saddle:
         learnt = data.learn(gain)
         weight, margin, tilt = _inner(gain, features, learnt)
         error = _polynomial(learnt.error, weight)
+        bounded = bounded & np.isfinite(error)
+        train = np.where(learnt.slack > 0, error * learnt.slack**2, 0.0)
         residual = _residual(gain, weight, margin, features, learnt)
     found = np.where(residual <= ACCURACY, Status.CONVERGED, Status.STALLED)
     return Saddle(
@@ -108,7 +110,7 @@ def solve_saddle(features: Features, data: Data) -> Saddle:
         margin=margin,
         tilt=tilt,
         test_error=np.where(bounded, error, np.inf),
-        train_error=error * learnt.slack**2,
+        train_error=train,
         residual=np.where(bounded, residual, np.inf),
         iterations=iterations,
         status=np.where(bounded, found, Status.DIVERGED),
@@ -119,16 +121,16 @@ def _bracket(features: Features, data: Data, low: np.ndarray) -> tuple[np.ndarra
     """Move ln c1 up from its least value until the excess changes sign; says where it does."""
     start, width = low, 1.0
     high = start + width
-    short = _excess(high, features, data) < 0
-    while short.any() and width < REACH:
+    excess = _excess(high, features, data)
+    while (excess < 0).any() and width < REACH:
         width *= 2
-        low, high = np.where(short, high, low), np.where(short, start + width, high)
-        short = _excess(high, features, data) < 0
-    return low, high, np.isfinite(low) & ~short
+        low, high = np.where(excess < 0, high, low), np.where(excess < 0, start + width, high)
+        excess = _excess(high, features, data)
+    return low, high, excess >= 0
 
 
 def _root(features: Features, data: Data, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ln c1 where the excess changes sign, and the evaluations it took."""
+    """Where the excess changes sign, as ln c1, and the evaluations it took."""
     if np.ndim(low) == 0:  # a lone point: the vectorised method's bookkeeping would take most of the time
         root, report = brentq(_excess, low, high, args=(features, data), xtol=1e-14, full_output=True)
         return np.float64(root), np.int64(report.function_calls)
@@ -163,7 +165,7 @@ def _inner(gain: np.ndarray, features: Features, learnt: Learnt) -> tuple[np.nda
     starts at the lesser of two: where the right side equals the left at its greatest, and where the left is 0.
     """
     scale = features.compliance * (features.richness / gain) ** 2
-    constant, linear, square = (scale * power for power in learnt.drive)
+    constant, linear, square = (np.where(scale > 0, scale * power, 0.0) for power in learnt.drive)
     brake = features.carried * features.spike * learnt.stiffness / gain
     room = np.maximum(1 - constant, 0.0)
     most = room + np.minimum(linear, 0.0) ** 2 / (4 * np.maximum(square, TINY))
