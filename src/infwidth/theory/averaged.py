@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from infwidth.numerics.checks import InputError, check_number
+from infwidth.numerics.checks import InputError, check_number, spell
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.theory.linear.averaged_data import IsotropicData, ShiftedData
 from infwidth.theory.linear.averaged_saddle import Data, Features, solve_saddle
@@ -184,11 +184,14 @@ def _settings(**arguments: ArrayLike) -> dict[str, np.ndarray]:
 
 def check_array(name: str, value: ArrayLike, **bounds: float | bool) -> np.ndarray:
     """Return ``value`` as an array of floats that all lie in the range of :func:`check_number`."""
-    if np.ndim(value) == 0:
-        return np.array(check_number(name, np.asarray(value).item(), **bounds))
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of unequal length
+        array = np.array(None, dtype=object)
+    if array.ndim == 0:
+        return np.array(check_number(name, value, **bounds))
     if array.dtype.kind not in "iuf":
-        raise InputError(f"{name} = {value!r}: expected numbers; pass an array of them")
+        raise InputError(f"{name} = {spell(value)}: expected numbers; pass an array of them")
     for position in {array.argmin(), array.argmax(), np.isnan(array).argmax()} if array.size else ():
         index = ", ".join(map(str, np.unravel_index(position, array.shape)))
         check_number(f"{name}[{index}]", array.flat[position].item(), **bounds)
