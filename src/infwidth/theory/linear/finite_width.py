@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.finite_width import FiniteWidth
 from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.posterior import LinearPosterior
 from infwidth.theory.problem import Designs
-
-
-@dataclass(frozen=True)
-class FiniteWidth:
-    """The coefficient c of E_N = E_∞ + c/N + O(1/N²), E_N the expected test loss of one network from the posterior.
-
-    Attributes:
-        mean: from the shift of the posterior's mean predictor.
-        thermal: from the scatter of networks of one posterior.
-        source: from the scatter of the source network that the posterior is tied to; 0 at δ = 0.
-        total: c, the sum of the three.
-        one_percent: N_1% = 100|c|/E_∞, width at which the loss is 1 % off the limit's.
-    """
-
-    mean: float | np.ndarray
-    thermal: float | np.ndarray
-    source: float | np.ndarray
-    total: float | np.ndarray
-    one_percent: float | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -246,11 +227,4 @@ def expand_posteriors(
     square_norms = np.mean(np.square(task.x_test), -1)
     return expand(
         layer, scatter, Trial.of(designs.test, square_norms, designs.test @ target.saddle.weights - task.y_test)
-    )
-
-
-def stack(widths: Sequence[FiniteWidth]) -> FiniteWidth:
-    """The coefficients of several couplings in one, (n,) each."""
-    return FiniteWidth(
-        **{field.name: np.array([getattr(one, field.name) for one in widths]) for field in fields(FiniteWidth)}
     )
