@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 
+from infwidth.networks import langevin
+from infwidth.tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.linear.concave_dual import Design, Potential
+from infwidth.theory import bayes
+from infwidth.theory.linear.concave_dual import Potential
+from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.exact_width import norm_law
-from infwidth.theory.linear.finite_width import Layer, SourceScatter, expand_posteriors
+from infwidth.theory.linear.finite_width import Layer, SourceScatter
 from infwidth.theory.linear.posterior import solve_posterior
 from infwidth.theory.problem import Designs
 
 BETA, STRENGTHS, D = 20.0, (1.0, 0.5), 16
+SCALES = {"source_strength": STRENGTHS[0], "target_strength": STRENGTHS[1], "inverse_temperature": BETA}
 
 
 def make_task(overlap):
@@ -147,7 +152,7 @@ class TestSampledNetworks:
     @pytest.mark.parametrize(("overlap", "coupling"), [(0.0, 1.0), (0.6, 10.0), (0.9, 100.0)])
     def test_loss(self, sources, overlap, coupling):
         task = make_task(overlap)
-        source, target = posteriors(task, coupling)
+        _, target = posteriors(task, coupling)
         limit = np.mean((target.saddle.weights - task.y_test) ** 2)
         losses = sampled_losses(
             task.x_target / np.sqrt(D),
@@ -163,15 +168,23 @@ class TestSampledNetworks:
             rng=np.random.default_rng(8),
         )
         error = losses.std(ddof=1) / np.sqrt(len(losses))
-        found = expand_posteriors(
-            task,
-            Designs.of(task),
-            source,
-            target,
-            strengths=STRENGTHS,
-            inverse_temperatures=(BETA, BETA),
-            elastic_coupling=coupling,
-            precision=1.0,
-        )
+        found = bayes.solve(task, activation="linear", elastic_coupling=coupling, **SCALES).finite_width
         assert abs(losses.mean() - limit - found.total / WIDTH) < 3 * error
         assert losses.mean() - limit > 4 * error
+
+
+@pytest.mark.parametrize("activation", ["erf", "relu"])
+def test_other_activations(activation):
+    """Networks of 100 neurons sampled by Hamiltonian Monte Carlo; without a tie c/N is many standard errors."""
+    task = linear(dimension=8, overlap=0.6, n_source=16, n_target=6, n_test=60, seed=3)
+    settings = {"activation": activation, "source_strength": 0.8, "target_strength": 0.6, "inverse_temperature": 10.0}
+    settings["elastic_coupling"] = [0.0, 5.0]
+    theory = bayes.solve(task, evidence=False, **settings)
+    times = {"burn_in_time": 24, "sampling_time": 30}
+    networks = langevin.run(task, width=100, seeds=range(40), strict=False, **times, **settings)
+    found = theory.finite_width
+    expected = theory.test_loss + found.total / 100
+    errors = (networks.stderr["sampled_test_loss"], theory.stderr["test_loss"], found.stderr["total"] / 100)
+    error = np.linalg.norm(errors, axis=0)
+    assert (np.abs(networks.sampled_test_loss - expected) < 3 * error).all()
+    assert networks.sampled_test_loss[0] - theory.test_loss[0] > 3 * error[0]

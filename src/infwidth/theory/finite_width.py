@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+
+PARTS = ("mean", "thermal", "source", "total", "one_percent")
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class FiniteWidth:
         source: from the scatter of the source network that the posterior is tied to; 0 at δ = 0.
         total: c, the sum of the three.
         one_percent: N_1% = 100|c|/E_∞, width at which the loss is 1 % off the limit's.
+        stderr: name → standard error; 0 for linear networks, where nothing is sampled.
     """
 
     mean: float | np.ndarray
@@ -25,10 +28,15 @@ class FiniteWidth:
     source: float | np.ndarray
     total: float | np.ndarray
     one_percent: float | np.ndarray
+    stderr: Mapping[str, float | np.ndarray] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+
+
+def unknown() -> FiniteWidth:
+    """The coefficients of a point that has no answer."""
+    return FiniteWidth(**dict.fromkeys(PARTS, np.nan), stderr=dict.fromkeys(PARTS, np.nan))
 
 
 def stack(widths: Sequence[FiniteWidth]) -> FiniteWidth:
     """The coefficients of several couplings in one, (n,) each."""
-    return FiniteWidth(
-        **{field.name: np.array([getattr(one, field.name) for one in widths]) for field in fields(FiniteWidth)}
-    )
+    parts = {name: np.array([getattr(one, name) for one in widths]) for name in PARTS}
+    return FiniteWidth(**parts, stderr={name: np.array([one.stderr[name] for one in widths]) for name in PARTS})

@@ -5,11 +5,14 @@ import pytest
 
 from infwidth.tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.linear.concave_dual import Design, Potential
+from infwidth.theory import bayes
+from infwidth.theory.finite_width import PARTS
+from infwidth.theory.linear.concave_dual import Potential
+from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.exact_width import norm_law
 from infwidth.theory.linear.finite_width import Layer, SourceScatter, bend, expand_posteriors
 from infwidth.theory.linear.posterior import solve_posterior
-from infwidth.theory.problem import Designs
+from infwidth.theory.problem import BayesProblem, Designs
 
 BETA, STRENGTHS = 20.0, (1.0, 0.5)
 
@@ -39,17 +42,20 @@ def full(task):
     return Designs(*(x / np.sqrt(task.dimension) for x in parts), basis=None, dimension=task.dimension)
 
 
-def widths(task, coupling, precision=1.0, designs=None):
-    designs = Designs.of(task) if designs is None else designs
-    return expand_posteriors(
+def solved(task, coupling, precision=1.0):
+    return bayes.solve(
         task,
-        designs,
-        *posteriors(designs, task, coupling, precision),
-        strengths=STRENGTHS,
-        inverse_temperatures=(BETA, BETA),
+        activation="linear",
+        source_strength=STRENGTHS[0],
+        target_strength=STRENGTHS[1],
         elastic_coupling=coupling,
-        precision=precision,
+        inverse_temperature=BETA,
+        prior_precision=precision,
     )
+
+
+def widths(task, coupling, precision=1.0):
+    return solved(task, coupling, precision).finite_width
 
 
 @pytest.mark.parametrize(
@@ -65,6 +71,19 @@ def test_reference(overlap, coupling, parts, one_percent):
     np.testing.assert_allclose((found.mean, found.thermal, found.source), parts, atol=5.1e-4)
     assert found.total == pytest.approx(sum(parts), abs=1.5e-3)
     assert found.one_percent == pytest.approx(one_percent, abs=0.6)
+
+
+def test_of_several_couplings():
+    task = reference_task(0.6)
+    several = widths(task, [0.0, 10.0, np.inf])
+    for index, coupling in enumerate((0.0, 10.0, np.inf)):
+        one = widths(task, coupling)
+        for name in PARTS:
+            assert getattr(several, name)[index] == getattr(one, name), name
+            assert one.stderr[name] == 0
+    assert several.source[0] == 0
+    loss = solved(task, [0.0, 10.0, np.inf]).test_loss
+    np.testing.assert_allclose(several.one_percent, 100 * np.abs(several.total) / loss)
 
 
 def layers(coupling, precision=1.4):
@@ -106,9 +125,11 @@ def test_inputs_that_do_not_span_the_space():
     """A basis of the training inputs and one number for the rest give what all coordinates give."""
     task = linear(dimension=60, overlap=0.5, n_source=25, n_target=12, n_test=200, source_noise=0.3, seed=3)
     for coupling in (0.0, 3.0, np.inf):
-        compact, whole = widths(task, coupling, 0.7), widths(task, coupling, 0.7, full(task))
-        for name, value in vars(whole).items():
-            assert getattr(compact, name) == pytest.approx(value, rel=1e-8, abs=1e-12), name
+        designs, compact = full(task), widths(task, coupling, 0.7)
+        problem = BayesProblem(task, "linear", STRENGTHS, [coupling], (BETA, BETA), 0.7, 100)
+        whole = expand_posteriors(problem, designs, *posteriors(designs, task, coupling, 0.7), coupling)
+        for name in PARTS:
+            assert getattr(compact, name) == pytest.approx(getattr(whole, name), rel=1e-8, abs=1e-12), name
 
 
 def test_rotated_inputs_change_nothing():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infwidth.theory.linear.concave_dual import Design
+from infwidth.theory.linear.design import Design
 
 NODES = 4001
 """Nodes of the integral over ln|w|; its integrand is smooth and falls off at both ends, so it is exact to rounding."""

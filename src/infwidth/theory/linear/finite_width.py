@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.finite_width import FiniteWidth
 from infwidth.theory.linear.concave_dual import Potential
-from infwidth.theory.linear.posterior import LinearPosterior
-from infwidth.theory.problem import Designs
+from infwidth.theory.problem import BayesProblem, Designs
+
+if TYPE_CHECKING:
+    from infwidth.theory.linear.posterior import LinearPosterior
 
 
 @dataclass(frozen=True)
@@ -193,38 +195,31 @@ def expand(target: Layer, scatter: SourceScatter | None, trial: Trial) -> Finite
 
 
 def expand_posteriors(
-    task: TransferTask,
+    problem: BayesProblem,
     designs: Designs,
     source: LinearPosterior | None,
     target: LinearPosterior,
-    *,
-    strengths: tuple[float, float],
-    inverse_temperatures: tuple[float, float],
     elastic_coupling: float,
-    precision: float,
 ) -> FiniteWidth:
     """The coefficient c of a target's loss on the task's test points.
 
     Args:
-        task: the data.
-        designs: its inputs.
+        problem: the data, strengths, inverse temperatures and precision.
+        designs: the data's inputs.
         source: the source's saddle point; None without a tie.
         target: the target's.
-        strengths: γ̄ and γ.
-        inverse_temperatures: β of source and target.
         elastic_coupling: δ.
-        precision: λ of all weights.
     """
+    task, precision = problem.task, problem.precision
+    (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
     nothing = np.zeros_like(target.hidden)
     scatter = None
     if source is not None and elastic_coupling > 0:
         fresh = Potential.elastic(nothing, 0.0, precision, precision, spread=True)
-        layer = Layer.of(fresh, source.saddle.drive, designs.source, inverse_temperatures[0], strengths[0])
+        layer = Layer.of(fresh, source.saddle.drive, designs.source, source_beta, source_strength)
         scatter = SourceScatter.of(layer)
     anchor = nothing if scatter is None else source.hidden
     tied = Potential.elastic(anchor, elastic_coupling, precision, precision, spread=True)
-    layer = Layer.of(tied, target.saddle.drive, designs.target, inverse_temperatures[1], strengths[1])
-    square_norms = np.mean(np.square(task.x_test), -1)
-    return expand(
-        layer, scatter, Trial.of(designs.test, square_norms, designs.test @ target.saddle.weights - task.y_test)
-    )
+    layer = Layer.of(tied, target.saddle.drive, designs.target, beta, strength)
+    residuals = designs.test @ target.saddle.weights - task.y_test
+    return expand(layer, scatter, Trial.of(designs.test, np.mean(np.square(task.x_test), -1), residuals))

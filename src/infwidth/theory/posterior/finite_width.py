@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from infwidth.theory.finite_width import FiniteWidth
+from infwidth.numerics.seeds import derive_seed
+from infwidth.theory.finite_width import PARTS, FiniteWidth
 from infwidth.theory.posterior.anchor import SourceChain
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.windows import BLOCKS
@@ -55,7 +58,7 @@ class Posterior:
 
 
 @dataclass(frozen=True)
-class Tests:
+class TrialPoints:
     """Test points.
 
     Attributes:
@@ -67,6 +70,38 @@ class Tests:
     inputs: Tensor
     outside: Tensor
     residuals: Tensor
+
+
+class Chained(Protocol):
+    """A source at its solution that can be moved on for fresh draws of W̄."""
+
+    def chain(self, generator: torch.Generator) -> SourceChain:
+        """A copy of its particles."""
+
+
+def expand_target(
+    target: Posterior,
+    source: Posterior | None,
+    particles: Chained | None,
+    tests: TrialPoints,
+    coupling: float,
+    count: int,
+    seed: int,
+) -> FiniteWidth:
+    """Sample a target's neurons anew and measure c.
+
+    Args:
+        target: the target at its saddle point.
+        source: the source at its own; None without a tie.
+        particles: the source's particles; None without a tie.
+        tests: the points on which the loss is taken.
+        coupling: δ.
+        count: target neurons, a multiple of ``BLOCKS`` × ``REPLICAS``.
+        seed: of the neurons.
+    """
+    generator = torch.Generator(target.dual.device).manual_seed(derive_seed(seed, "finite width"))
+    chain = None if particles is None else particles.chain(generator)
+    return measure(Neurons(target, source, chain, coupling, count, generator), tests)
 
 
 @dataclass
@@ -104,9 +139,11 @@ class Neurons:
         self.pull = 0.0 if chain is None else 1.0 if self.frozen else coupling / (coupling + target.precision)
         self.replicas = count // BLOCKS if chain is None else REPLICAS
 
-    def rounds(self, rounds: int, sweeps: int):
+    def rounds(self, rounds: int, sweeps: int) -> Iterator[Sample]:
         """Yield ``sweeps`` samples from each of ``rounds`` draws of the source neurons."""
         layer, groups = self.target.layer, self.count // self.replicas
+        if self.frozen:  # there is nothing to settle: every sample has source neurons of its own
+            rounds, sweeps = rounds * sweeps, 1
         for _ in range(rounds):
             if self.chain is None:
                 anchors, own = layer.inputs.new_zeros(1, layer.inputs.shape[1]), None
@@ -128,7 +165,7 @@ class Neurons:
                 shape = (groups, self.replicas)
                 yield Sample(readout.view(shape), population.hidden.view(*shape, -1), outputs.view(*shape, -1), drawn)
 
-    def test_outputs(self, sample: Sample, tests: Tests, part: slice) -> Tensor:
+    def test_outputs(self, sample: Sample, tests: TrialPoints, part: slice) -> Tensor:
         """Outputs wφ(x) on some test points, (G, R, n); what x has outside the basis meets Gaussian weights."""
         groups, replicas = sample.readout.shape
         field, outside = sample.hidden @ tests.inputs[part].T, tests.outside[part]
@@ -143,7 +180,7 @@ class Neurons:
         return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
 
-def measure(neurons: Neurons, tests: Tests, *, rounds: int = 4, sweeps: int = 8) -> tuple[FiniteWidth, FiniteWidth]:
+def measure(neurons: Neurons, tests: TrialPoints, *, rounds: int = 2, sweeps: int = 12) -> FiniteWidth:
     """Measure c of eq. (18) for any activation by eqs. (15) to (17).
 
     Args:
@@ -153,7 +190,7 @@ def measure(neurons: Neurons, tests: Tests, *, rounds: int = 4, sweeps: int = 8)
         sweeps: samples from each.
 
     Returns:
-        The coefficients, and their standard errors from independent blocks of neurons.
+        The coefficients, with standard errors from independent blocks of neurons.
     """
     first = _covariances(neurons, tests, rounds, sweeps)
     parts = torch.zeros(3, BLOCKS, dtype=torch.float64)
@@ -164,11 +201,13 @@ def measure(neurons: Neurons, tests: Tests, *, rounds: int = 4, sweeps: int = 8)
     loss = float(tests.residuals.square().mean())
     total = parts.sum(0)
 
-    def collect(mean: Tensor, total: Tensor) -> FiniteWidth:
-        return FiniteWidth(*mean.tolist(), total=float(total), one_percent=100 * abs(float(total)) / loss)
+    def numbers(parts: Tensor, total: Tensor) -> dict[str, float]:
+        values = [*parts.tolist(), float(total), 100 * abs(float(total)) / loss]
+        return dict(zip(PARTS, values, strict=True))
 
     root = math.sqrt(BLOCKS)
-    return collect(parts.mean(1), total.mean()), collect(parts.std(1) / root, total.std() / root)
+    error = numbers(parts.std(1) / root, total.std() / root)
+    return FiniteWidth(**numbers(parts.mean(1), total.mean()), stderr=error)
 
 
 @dataclass(frozen=True)
@@ -198,7 +237,7 @@ class Covariances:
     source_offset: float
 
 
-def _covariances(neurons: Neurons, tests: Tests, rounds: int, sweeps: int) -> Covariances:
+def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int) -> Covariances:
     """The first stage."""
     target, total = neurons.target, rounds * sweeps
     size, points = len(target.dual), len(tests.inputs)
@@ -245,7 +284,7 @@ def _covariances(neurons: Neurons, tests: Tests, rounds: int, sweeps: int) -> Co
     )
 
 
-def _parts(sample: Sample, neurons: Neurons, tests: Tests, first: Covariances) -> Tensor:
+def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covariances) -> Tensor:
     """Mean, thermal and source part of one sample, block by block, (3, B), without the offsets."""
     groups, replicas = sample.readout.shape
     points, strength = len(tests.inputs), neurons.target.strength
@@ -279,10 +318,11 @@ def _parts(sample: Sample, neurons: Neurons, tests: Tests, first: Covariances) -
         drawn = sample.drawn - first.source_mean
         left = probe.mean(1) - sample.drawn @ probe_gain
         quadratic = torch.einsum("gp,pq,gq->g", drawn, first.source_inverse, drawn)
-        parts[0] -= 0.5 * blocks((left - left.mean()) * quadratic)
+        # centring both factors changes no sum and takes from the blocks what they do not share
+        parts[0] -= 0.5 * blocks((left - left.mean()) * (quadratic - quadratic.mean()))
         response = (own[..., None] * moved).sum(1) / (replicas - 1)
         around = middle - middle.mean(0) - drawn @ first.mean_gain.T
-        common = torch.einsum("gp,pq,gq->g", response, first.inverse, around)
+        common = torch.einsum("gp,pq,gq->g", response - response.mean(0), first.inverse, around)
         skew = (own * torch.einsum("grp,pq,grq->gr", moved, first.inverse, moved)).sum(1)
         parts[0] -= blocks(common - third * skew / replicas)
     return parts
