@@ -135,6 +135,15 @@ class TestRandomSettings:
             assert solution.source_test_loss[k] == pytest.approx(source, rel=1e-8), k
             assert solution.test_loss[k] == pytest.approx(target, rel=1e-8), k
 
+    def test_far_beyond_what_anyone_would_ask(self):
+        rng = np.random.default_rng(0)
+        ranges = {"ratio": (1e-5, 1e4), "richness": (1e-5, 1e5), "noise": (1e-3, 30.0)}
+        ranges = {f"{side}_{name}": ends for side in ("source", "target") for name, ends in ranges.items()}
+        ranges |= {"inverse_temperature": (1e-4, 1e14), "source_inverse_temperature": (1e-4, 1e14)}
+        ranges |= {"elastic_coupling": (1e-8, 1e12), "hidden_precision": (1e-4, 1e4), "readout_precision": (1e-4, 1e4)}
+        settings = {name: np.exp(rng.uniform(*np.log(ends), 2000)) for name, ends in ranges.items()}
+        assert averaged.solve(overlap=rng.uniform(-1, 1, 2000), **settings).residual.max() < 1e-10
+
     def test_a_lone_point_is_the_grid_s(self):
         settings = random_settings(60, 1)
         grid = averaged.solve(**settings)

@@ -44,7 +44,7 @@ class AveragedSolution:
         domain_margin: q, the smaller of source and target: 1 for a lazy network, 0 at the border of the domain.
         status: how the solver ended. DIVERGED where a loss is infinite (ν = 1, β = ∞ and label noise); the target's
             is NaN where the source's is.
-        residual: the largest relative mismatch of the equations of both saddle points.
+        residual: the largest mismatch of the equations of both saddle points, in numbers of order 1.
         iterations: evaluations of the target's outer equation.
     """
 

@@ -173,3 +173,29 @@ class TestExactWidth:
         _, target = posteriors(Designs.of(task), task, 0.0)
         found = self.law(task, 10**6).mean
         np.testing.assert_allclose(found, target.saddle.weights, atol=1e-4)
+
+
+class TestCriticalWidth:
+    """Laws of the width at which the loss is 1 % off, averaged over data as D → ∞ (docs/finite_width.md)."""
+
+    dimension = 100
+
+    def found(self, ratio, strength, coupling):
+        for seed in range(6):
+            sizes = {"n_source": 10, "n_target": int(ratio * self.dimension), "n_test": 1000}
+            task = linear(dimension=self.dimension, overlap=0.5, seed=seed, **sizes)
+            strengths = {"source_strength": 1e-3, "target_strength": strength}
+            tie = {"elastic_coupling": coupling, "inverse_temperature": 1e5}
+            yield bayes.solve(task, activation="linear", **strengths, **tie)
+
+    @pytest.mark.parametrize(("ratio", "richness"), [(0.3, 0.3), (0.5, 2.0), (0.5, 20.0)])
+    def test_without_a_tie(self, ratio, richness):
+        solutions = self.found(ratio, richness / np.sqrt(self.dimension), 0.0)
+        found = np.mean([solution.finite_width.one_percent for solution in solutions])
+        law = 100 * self.dimension / richness**2 * (1 + np.sqrt(1 + 4 * richness**2 * ratio)) / 2
+        assert found == pytest.approx(law, rel=0.25)
+
+    def test_frozen_features_of_an_untrained_source(self):
+        """What scatters is the draw of the features, as many as target samples make them fit by chance."""
+        solutions = [(one.finite_width.source, one.test_loss) for one in self.found(0.3, 0.3, np.inf)]
+        assert np.mean([100 * source / loss for source, loss in solutions]) == pytest.approx(100 * 30, rel=0.25)

@@ -66,7 +66,7 @@ class Saddle:
         tilt: κ²/(Lλ_w) = 1 − q.
         test_error: E, label noise included.
         train_error: E(ζ/ν)².
-        residual: the largest relative mismatch of eqs. (A2), (A3) and (A9).
+        residual: the larger mismatch of eqs. (A3) and (A9) at the margin of eq. (A2).
         iterations: evaluations of the outer equation.
         status: one a setting.
     """
@@ -98,11 +98,12 @@ def solve_saddle(features: Features, data: Data) -> Saddle:
         log_gain, iterations = _root(features, data, low, high) if np.any(bounded) else (high, 0 * np.int64(bounded))
         gain = np.exp(log_gain)
         learnt = data.learn(gain)
-        weight, margin, tilt = _inner(gain, features, learnt)
+        weight, _, tilt = _inner(gain, features, learnt)
+        margin = _margin(gain, weight, features, learnt)
         error = _polynomial(learnt.error, weight)
         bounded = bounded & np.isfinite(error)
         train = np.where(learnt.slack > 0, error * learnt.slack**2, 0.0)
-        residual = _residual(gain, weight, margin, features, learnt)
+        residual = _residual(gain, weight, margin, tilt, features, learnt)
     found = np.where(residual <= ACCURACY, Status.CONVERGED, Status.STALLED)
     return Saddle(
         gain=gain,
@@ -154,8 +155,19 @@ def _excess(log_gain: np.ndarray, features: Features, data: Data) -> np.ndarray:
 
 def _required(gain, weight, margin, features: Features, learnt: Learnt) -> np.ndarray:
     """q² times the gain that the feature layer gives back, eq. (A2)."""
+    return features.compliance * margin + _held(gain, weight, features, learnt)
+
+
+def _held(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:
+    """(c/K)(1 + b k_s²/(Lλ_w)): what of eq. (A2) the source holds."""
     along_spike = (features.richness * learnt.signal * weight / gain) ** 2
-    return features.compliance * margin + features.carried * (1 + features.spike * features.compliance * along_spike)
+    return features.carried * (1 + features.spike * features.compliance * along_spike)
+
+
+def _margin(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:
+    """The root q of eq. (A2), c1q² = q/(Lλ_w) + what the source holds, to full precision however small."""
+    held = _held(gain, weight, features, learnt)
+    return np.minimum((features.compliance + np.sqrt(features.compliance**2 + 4 * gain * held)) / (2 * gain), 1.0)
 
 
 def _inner(gain: np.ndarray, features: Features, learnt: Learnt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -188,15 +200,7 @@ def _polynomial(powers: tuple[np.ndarray, np.ndarray, np.ndarray], weight: np.nd
     return powers[0] + weight * (powers[1] + weight * powers[2])
 
 
-def _residual(gain, weight, margin, features: Features, learnt: Learnt) -> np.ndarray:
-    """The largest mismatch of gain, margin and spike's weight, each from the equation that defines it."""
-    tilt = features.compliance * (features.richness / gain) ** 2 * _polynomial(learnt.drive, weight)
+def _residual(gain, weight, margin, tilt, features: Features, learnt: Learnt) -> np.ndarray:
+    """The larger mismatch of eqs. (A3) and (A9) at the margin of eq. (A2)."""
     brake = features.carried * features.spike * learnt.stiffness / gain
-    required = _required(gain, weight, margin, features, learnt) / margin**2
-    return np.maximum.reduce(
-        [
-            np.abs(required / gain - 1),
-            np.abs(1 - margin - tilt),
-            np.abs(weight - margin / (margin + brake)),
-        ]
-    )
+    return np.maximum(np.abs(1 - margin - tilt), np.abs(weight - margin / (margin + brake)))

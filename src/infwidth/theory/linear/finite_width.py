@@ -63,8 +63,10 @@ class Layer:
     ) -> Layer:
         """The layer of a saddle point at drive k on training inputs over √D, (P, r)."""
         hessian = potential.hessian(drive)
-        noisy = inputs @ hessian @ inputs.T + np.eye(len(inputs)) / inverse_temperature
-        return cls(potential, drive, inputs.T @ np.linalg.solve(noisy, inputs), hessian, strength)
+        _, singular, right = np.linalg.svd(inputs, full_matrices=False)
+        seen = singular[:, None] * right
+        noisy = seen @ hessian @ seen.T + np.eye(len(seen)) / inverse_temperature
+        return cls(potential, drive, seen.T @ np.linalg.solve(noisy, seen), hessian, strength)
 
 
 @dataclass(frozen=True)
