@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status
 from infwidth.theory.linear.concave_dual import DualSolution, Potential, maximise
 from infwidth.theory.linear.design import Design
+from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.problem import BayesProblem, Designs
 from infwidth.theory.solution import BayesSolution, FactoredKernel, attempt
 
@@ -133,7 +135,8 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             point = _observe(problem, designs, design, tied, found)
             if point.status is Status.CONVERGED:
                 break
-        return [point]
+        expand = functools.partial(expand_posteriors, problem, designs, tied, found, coupling)
+        return [dataclasses.replace(point, expand=expand)]
 
     def missing(status: Status) -> BayesSolution:
         nothing = np.full((designs.target.shape[1],) * 2, np.nan)
