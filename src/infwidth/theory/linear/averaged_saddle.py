@@ -66,7 +66,7 @@ class Saddle:
         tilt: κ²/(Lλ_w) = 1 − q.
         test_error: E, label noise included.
         train_error: E(ζ/ν)².
-        residual: the larger mismatch of eqs. (A3) and (A9) at the margin of eq. (A2).
+        residual: the larger mismatch of eq. (A3) and, relative, of eq. (A2) where eq. (A9) holds.
         iterations: evaluations of the outer equation.
         status: one a setting.
     """
@@ -98,12 +98,15 @@ def solve_saddle(features: Features, data: Data) -> Saddle:
         log_gain, iterations = _root(features, data, low, high) if np.any(bounded) else (high, 0 * np.int64(bounded))
         gain = np.exp(log_gain)
         learnt = data.learn(gain)
-        weight, _, tilt = _inner(gain, features, learnt)
+        weight, _ = _inner(gain, features, learnt)
         margin = _margin(gain, weight, features, learnt)
+        weight = margin / (margin + _brake(gain, features, learnt))
+        tilt = features.compliance * (features.richness / gain) ** 2 * _polynomial(learnt.drive, weight)
         error = _polynomial(learnt.error, weight)
         bounded = bounded & np.isfinite(error)
         train = np.where(learnt.slack > 0, error * learnt.slack**2, 0.0)
-        residual = _residual(gain, weight, margin, tilt, features, learnt)
+        mismatch = np.abs(_margin(gain, weight, features, learnt) / margin - 1)
+        residual = np.maximum(np.abs(1 - margin - tilt), mismatch)
     found = np.where(residual <= ACCURACY, Status.CONVERGED, Status.STALLED)
     return Saddle(
         gain=gain,
@@ -148,7 +151,7 @@ def _excess(log_gain: np.ndarray, features: Features, data: Data) -> np.ndarray:
     """(c1 − R)/(c1 + R), eq. (A10), between −1 and 1 and increasing in c1."""
     gain = np.exp(log_gain)
     learnt = data.learn(gain)
-    weight, margin, _ = _inner(gain, features, learnt)
+    weight, margin = _inner(gain, features, learnt)
     left, right = gain * margin * margin, _required(gain, weight, margin, features, learnt)
     return (left - right) / (left + right)
 
@@ -164,21 +167,26 @@ def _held(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:
     return features.carried * (1 + features.spike * features.compliance * along_spike)
 
 
+def _brake(gain, features: Features, learnt: Learnt) -> np.ndarray:
+    """η of eq. (A9)."""
+    return features.carried * features.spike * learnt.stiffness / gain
+
+
 def _margin(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:
     """The root q of eq. (A2), c1q² = q/(Lλ_w) + what the source holds, to full precision however small."""
     held = _held(gain, weight, features, learnt)
     return np.minimum((features.compliance + np.sqrt(features.compliance**2 + 4 * gain * held)) / (2 * gain), 1.0)
 
 
-def _inner(gain: np.ndarray, features: Features, learnt: Learnt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """ω, q and κ²/(Lλ_w) at fixed c1: the root of 1 − κ²(ω)/(Lλ_w) = ηω/(1 − ω), eq. (A11).
+def _inner(gain: np.ndarray, features: Features, learnt: Learnt) -> tuple[np.ndarray, np.ndarray]:
+    """ω and q at fixed c1: the root of 1 − κ²(ω)/(Lλ_w) = ηω/(1 − ω), eq. (A11).
 
     The difference of the sides is concave, so Newton's method comes down to the root from any point above it. It
     starts at the lesser of two: where the right side equals the left at its greatest, and where the left is 0.
     """
     scale = features.compliance * (features.richness / gain) ** 2
     constant, linear, square = (np.where(scale > 0, scale * power, 0.0) for power in learnt.drive)
-    brake = features.carried * features.spike * learnt.stiffness / gain
+    brake = _brake(gain, features, learnt)
     room = np.maximum(1 - constant, 0.0)
     most = room + np.minimum(linear, 0.0) ** 2 / (4 * np.maximum(square, TINY))
     margin_zero = 2 * room / np.maximum(linear + np.sqrt(linear * linear + 4 * square * room), TINY)
@@ -193,14 +201,8 @@ def _inner(gain: np.ndarray, features: Features, learnt: Learnt) -> tuple[np.nda
             break
     tilt = constant + weight * (linear + square * weight)
     margin = np.where(weight < 0.5, brake * weight / (1 - weight), 1 - tilt)
-    return weight, np.maximum(margin, TINY), tilt
+    return weight, np.maximum(margin, TINY)
 
 
 def _polynomial(powers: tuple[np.ndarray, np.ndarray, np.ndarray], weight: np.ndarray) -> np.ndarray:
     return powers[0] + weight * (powers[1] + weight * powers[2])
-
-
-def _residual(gain, weight, margin, tilt, features: Features, learnt: Learnt) -> np.ndarray:
-    """The larger mismatch of eqs. (A3) and (A9) at the margin of eq. (A2)."""
-    brake = features.carried * features.spike * learnt.stiffness / gain
-    return np.maximum(np.abs(1 - margin - tilt), np.abs(weight - margin / (margin + brake)))
