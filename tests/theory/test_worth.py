@@ -105,6 +105,18 @@ def test_what_is_varied_is_not_an_argument():
         worth.best_coupling(overlap=0.5, elastic_coupling=1, **HARMFUL)
 
 
+@pytest.mark.parametrize("question", [worth.critical_overlap, worth.best_coupling, worth.sample_savings])
+def test_bad_input_is_named(question):
+    settings = {"overlap": 0.5, "elastic_coupling": 1.0, **HARMFUL}
+    if question is not worth.sample_savings:
+        del settings["elastic_coupling"]
+    if question is worth.critical_overlap:
+        del settings["overlap"]
+    for changes in ({"target_ratio": "many"}, {"source_richness": -1}, {"target_noise": [0.1, np.nan]}):
+        with pytest.raises(InputError, match=next(iter(changes))):
+            question(**(settings | changes))
+
+
 def test_shifted_inputs():
     spectra = {"source_spectrum": [2.0, 0.5, 0.5], "target_spectrum": [1.0, 1.5, 0.5]}
     critical = worth.critical_overlap(**HARMFUL, **spectra)

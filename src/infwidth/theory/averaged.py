@@ -112,7 +112,7 @@ def solve(
     """
     if source_inverse_temperature is None:
         source_inverse_temperature = inverse_temperature
-    settings = _settings(
+    settings = check_settings(
         source_ratio=source_ratio,
         target_ratio=target_ratio,
         source_richness=source_richness,
@@ -172,8 +172,8 @@ def _data(
     return tuple(ShiftedData.spikeless(*data, spectra[k], spectra[2]) for k, data in enumerate((source, target)))
 
 
-def _settings(**arguments: ArrayLike) -> dict[str, np.ndarray]:
-    """Check the arguments and broadcast them together."""
+def check_settings(**arguments: ArrayLike) -> dict[str, np.ndarray]:
+    """Return arguments of :func:`solve` (but spectra) as arrays broadcast together; raises InputError for a bad one."""
     arrays = {name: check_array(name, value, **RANGES[name]) for name, value in arguments.items()}
     try:
         return dict(zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True))

@@ -128,11 +128,12 @@ class _Grid:
 
     @classmethod
     def of(cls, settings: dict[str, ArrayLike]) -> _Grid:
-        """Settings that ``averaged.solve`` has checked or will check."""
+        """Check and broadcast settings."""
         varied = {name: value for name, value in settings.items() if name in averaged.RANGES and value is not None}
-        arrays = np.broadcast_arrays(*varied.values())
-        flat = {name: array.ravel().astype(float) for name, array in zip(varied, arrays, strict=True)}
-        return cls(arrays[0].shape, flat, {name: value for name, value in settings.items() if name not in varied})
+        arrays = averaged.check_settings(**varied)
+        flat = {name: array.ravel() for name, array in arrays.items()}
+        shared = {name: value for name, value in settings.items() if name not in varied}
+        return cls(np.broadcast_shapes(*(array.shape for array in arrays.values())), flat, shared)
 
     @property
     def size(self) -> int:
