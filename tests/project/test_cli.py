@@ -40,7 +40,7 @@ def test_resolve_prints_the_whole_and_results_the_folder(root, monkeypatch, tmp_
         assert invoke("results", name).output == f"{folder}\n"
     (tmp_path / "mine.yaml").write_text(f"extends: {root}/config/ci.yaml\npreset: own\n", encoding="utf-8")
     assert invoke("results", str(tmp_path / "mine.yaml")).output == "results/own\n"
-    assert "did you mean study" in invoke("resolve", "stdy").output
+    assert "did you mean 'study'?" in invoke("resolve", "stdy").output
 
 
 def test_check_reads_claims_too(root, monkeypatch, tmp_path):
@@ -66,7 +66,7 @@ NPZ = f"{REFERENCE}/tables/cifar_flow.npz"
         (("check", "config/cii.yaml"), "did you mean 'ci'?"),
         (("check", NPZ), NPZ),
         (("check", "README.md"), "README.md"),
-        (("check", "config"), "config: Is a directory"),
+        (("check", "src"), "src: Is a directory"),
         (("check", "src/infwidth/__init__.py"), "__init__.py"),
         (("claims", "nowhere"), "run `make reproduce` first"),
         (("claims", REFERENCE, "--only", "linaer_bayes"), "did you mean 'linear_bayes'?"),
