@@ -16,6 +16,8 @@ from infwidth.theory.patience import Patience
 
 SHRINK, GROW, SAFETY = 0.3, 2.0, 0.9
 """Bounds on the change of a step, and the fraction taken of the step that the error estimate allows."""
+JUDGED = 1000
+"""Evaluations after which the pace of a population is judged for the first time."""
 SHORTEST = 1e-12
 """A step below this fraction of the first one, or of the time reached, means divergence."""
 
@@ -96,7 +98,7 @@ def integrate(
     proposal = _first_step(flow, batch, point, scale, rtol, times[-1]) if step is None else torch.full_like(now, step)
     shortest = SHORTEST * proposal
     hopeless = _below_rounding(flow, point, rtol * scale) if step is None else torch.zeros_like(now, dtype=torch.bool)
-    patience = [Patience(float(times[-1]), max_evaluations) for _ in range(total)]
+    patience = [Patience(float(times[-1]), max_evaluations, JUDGED) for _ in range(total)]
     while True:
         short = proposal < torch.maximum(shortest[label], SHORTEST * now)
         broken = short | ~torch.isfinite(point.output / scale).all(1)

@@ -12,6 +12,8 @@ from scipy.integrate import DOP853
 from infwidth.numerics.status import Status
 from infwidth.theory.patience import Patience
 
+# Evaluations after which a run's pace is judged for the first time.
+JUDGED = 4000
 # Columns of the extrapolation table: order of the implicit integrator.
 COLUMNS = 7
 
@@ -99,7 +101,7 @@ def implicit_extrapolation(
     """
     states: list[np.ndarray] = []
     time, evaluations = 0.0, 0
-    patience = Patience(times[-1], max_evaluations)
+    patience = Patience(times[-1], max_evaluations, JUDGED)
     # A first step across all of the course would land on a saddle, and no error estimate would notice.
     first = step = min(times[-1] * 1e-4, 1 / system.driven_rate if system.driven_rate else np.inf)
     for target in times:
