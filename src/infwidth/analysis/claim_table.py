@@ -41,6 +41,8 @@ def as_text(verdicts: Sequence[Verdict]) -> str:
         f"theory {_word(v.theory):<4} networks {_word(v.networks):<4} expected {v.expected:<12}  {v.statement}"
         for v in ordered
     ]
+    if not lines:
+        return "no claim is about these experiments; docs/claims.md says how to make some of your own"
     counts = [f"{sum(v.verdict == kind for v in ordered)} {kind}" for kind in VERDICTS]
     return "\n".join([*lines, f"{len(ordered)} claims: {', '.join(counts)}", *by_chance(ordered)])
 
