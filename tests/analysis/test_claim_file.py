@@ -206,3 +206,11 @@ def test_claims_of_ones_own_are_about_ones_own_experiments(root, tmp_path, small
 
 def test_without_claims_a_run_says_so():
     assert "no claim is about these experiments" in as_text([])
+
+
+def test_the_example_of_the_documentation_is_right(root, tmp_path):
+    (example,) = re.findall(r"```yaml\n(.*?)```", (root / "docs/claims.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "my_claims.yaml").write_text(example, encoding="utf-8")
+    claims = check_claims(tmp_path / "my_claims.yaml", experiments={"my_experiment"})
+    assert [claim.id for claim in claims] == ["mine.falls.0.3", "mine.falls.0.9"]
+    assert claims[0].statement == "At α = 0.3 the test loss falls by over 10 % from δ = 0 to 10."

@@ -27,7 +27,7 @@ def as_markdown(verdicts: Sequence[Verdict]) -> str:
         sides = (
             [_side(side) for side in (v.theory, v.networks)] if v.theory or v.networks else ["–", _found(v.as_dict())]
         )
-        cells = [v.id, statement, f"**{v.verdict}**{mark}", *sides, v.expected, v.figure]
+        cells = [v.id, statement, f"**{v.verdict}**{mark}", *sides, v.expected, v.figure or "–"]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, "", EXPLAINED, "", *by_chance(ordered), ""])
 
@@ -56,7 +56,7 @@ def by_chance(verdicts: Sequence[Verdict]) -> list[str]:
         if of_paper:
             stand = sum(bool(verdict.stands) for verdict in definite)
             sentences.append(
-                f"Paper {paper}: of {len(of_paper)} intervals at 95 % about {0.05 * len(of_paper):.1f} miss by chance; "
+                f"{'Own claims' if paper == 'own' else f'Paper {paper}'}: of {len(of_paper)} intervals at 95 % about {0.05 * len(of_paper):.1f} miss by chance; "
                 f"of {len(definite)} definite verdicts {stand} stand together (Holm), the others are marked †."
             )
     return sentences
