@@ -1,7 +1,7 @@
 rule judge:
     input:
         code=code("stages.judge"),
-        claims="config/claims.yaml",
+        claims=claim_files(PLAN.config),
         table=f"{RESULTS}/tables/{{experiment}}.csv",
     output:
         verdicts=f"{RESULTS}/claims/{{experiment}}.json",
@@ -17,9 +17,10 @@ rule judge:
         job=lambda w: as_argument(
             {"experiment": w.experiment, "seconds": data_set_seconds(w.experiment)}
         ),
+        claims=lambda w, input: numbered(input.claims),
     shell:
         "python -m infwidth.stages judge --params {params.job:q}"
-        " --input claims={input.claims:q} --input table={input.table:q}"
+        " {params.claims:q} --input table={input.table:q}"
         " --output verdicts={output.verdicts:q} --output manifest={output.manifest:q} --log {log:q}"
 
 

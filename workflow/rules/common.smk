@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 try:
     from infwidth.io.closure import import_closure
-    from infwidth.plan.claims import check_run_claims
+    from infwidth.plan.claims import check_run_claims, claim_files
     from infwidth.plan.config import load_config
     from infwidth.plan.inputs import check_files, image_files, text_files
     from infwidth.plan.run_lock import hold, is_held_elsewhere

@@ -27,7 +27,7 @@ def as_markdown(verdicts: Sequence[Verdict]) -> str:
         sides = (
             [_side(side) for side in (v.theory, v.networks)] if v.theory or v.networks else ["–", _found(v.as_dict())]
         )
-        cells = [v.id, statement, f"**{v.verdict}**{mark}", *sides, v.expected, v.figure]
+        cells = [v.id, statement, f"**{v.verdict}**{mark}", *sides, v.expected, v.figure or "–"]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, "", EXPLAINED, "", *by_chance(ordered), ""])
 
@@ -41,6 +41,8 @@ def as_text(verdicts: Sequence[Verdict]) -> str:
         f"theory {_word(v.theory):<4} networks {_word(v.networks):<4} expected {v.expected:<12}  {v.statement}"
         for v in ordered
     ]
+    if not lines:
+        return "no claim is about these experiments; docs/claims.md says how to make some of your own"
     counts = [f"{sum(v.verdict == kind for v in ordered)} {kind}" for kind in VERDICTS]
     return "\n".join([*lines, f"{len(ordered)} claims: {', '.join(counts)}", *by_chance(ordered)])
 
@@ -54,7 +56,7 @@ def by_chance(verdicts: Sequence[Verdict]) -> list[str]:
         if of_paper:
             stand = sum(bool(verdict.stands) for verdict in definite)
             sentences.append(
-                f"Paper {paper}: of {len(of_paper)} intervals at 95 % about {0.05 * len(of_paper):.1f} miss by chance; "
+                f"{'Own claims' if paper == 'own' else f'Paper {paper}'}: of {len(of_paper)} intervals at 95 % about {0.05 * len(of_paper):.1f} miss by chance; "
                 f"of {len(definite)} definite verdicts {stand} stand together (Holm), the others are marked †."
             )
     return sentences

@@ -313,7 +313,7 @@ def _price(claim: Claim, found: Estimate, stderr: float | None, seconds: float |
 def _reason(told: Mapping[str, Any]) -> str:
     """Why a finding is inconclusive, and what would decide it, in words."""
     if not told:
-        return "two data sets or more would tell"
+        return "more data sets would tell"
     budget = sorted(told["budget"].items(), key=lambda item: -item[1])
     of = "variance: " + ", ".join(f"{100 * part:.0f} % {source}" for source, part in budget if part >= 0.005)
     if "needed" not in told:

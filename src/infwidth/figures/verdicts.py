@@ -44,7 +44,7 @@ def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
     figure.set_size_inches(6.2 * len(papers), 1.6 + 0.19 * counts.max() if len(shown) else 2)
     for paper, axes in zip(papers, panels, strict=True):
         _draw_paper(axes, shown[shown["paper"] == paper])
-        axes.set_title(f"paper {paper}" if paper else "no claim was tested")
+        axes.set_title({"": "no claim was tested", "own": "own claims"}.get(paper, f"paper {paper}"))
     entries = [Line2D([], [], color=colour, linewidth=2.5, label=verdict) for verdict, colour in COLOURS.items()]
     for side, (marker, _) in SIDES.items():
         entries.append(Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=4, label=side))

@@ -12,7 +12,8 @@ from infwidth.stages.parts.job import Job, stage
 @stage
 def main(job: Job) -> None:
     """Write the verdicts on the experiment's claims as JSON."""
-    claims = [claim for claim in load_claims(job.inputs["claims"]) if claim.experiment == job.params["experiment"]]
+    files = [path for name, path in job.inputs.items() if name != "table"]
+    claims = [claim for path in files for claim in load_claims(path) if claim.experiment == job.params["experiment"]]
     table = read_table(job.inputs["table"])
     verdicts = judge_all(claims, table, job.params.get("seconds"))
     write_json(job.outputs["verdicts"], [verdict.as_dict() for verdict in verdicts])
