@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from infwidth.applied.advice import COUPLINGS, Advice, _conclude, advise
+from infwidth.applied.advice import COUPLINGS, Advice, advise
+from infwidth.applied.verdict import conclude
 from infwidth.numerics.checks import InputError
 from infwidth.tasks import linear
 from infwidth.tasks.own_data import OwnData, own_data
@@ -67,7 +68,7 @@ def test_the_sentence_says_what_the_table_can(rows, recommended, words):
 
     columns = ["elastic_coupling", "loss", "gain", "gain_stderr", "status"]
     table = pd.DataFrame(rows, columns=columns).assign(stderr=0.1)
-    found, sentence = _conclude(table)
+    found, sentence = conclude(table)
     assert found == recommended
     assert words in sentence
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -20,7 +22,11 @@ from infwidth.numerics.checks import InputError
 @click.option("--particles", type=int, help="of the theory; by default as many as the samples need")
 @click.option("--seed", type=int, default=0, show_default=True, help="of the theory's particles and of subsets")
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
-def advise(source: str, target: str, couplings: str | None, output: str, **settings: object) -> None:
+@click.option("--classes", "labels", flag_value="classes", help="labels are two classes")
+@click.option("--regression", "labels", flag_value="regression", help="labels are numbers, also where they are whole")
+def advise(
+    source: str, target: str, couplings: str | None, output: str, labels: str | None, **settings: object
+) -> None:
     """Predict how strongly a target network should be tied to its source, from two labelled data sets.
 
     SOURCE and TARGET are .npz files with keys x (samples first) and y (two classes, or numbers).
@@ -38,19 +44,19 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
         values = [float(value) for value in couplings.split(",")] if couplings else None
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
-    data = own_data(source, target)
-    folder = Path(output)
-    try:  # before minutes of work for it
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--output = {output}: can't be made ({error.strerror}); expected a folder's path; choose another"
-        ) from None
-    bar = None
+    data = own_data(source, target, labels=labels or "auto")
+    paths = {kind: Path(output).expanduser() / f"advice.{kind}" for kind in ("pdf", "png", "csv")}
+    _check_writable(output, paths.values())
+    bar, notes = None, list(data.notes)
+
+    def tell() -> None:
+        while notes:
+            click.echo(notes.pop(0))
 
     def show(fraction: float) -> None:
         nonlocal bar
         if bar is None:  # only now are the arguments known to be good, and an error would stand alone
+            tell()
             look = "{desc}: {percentage:3.0f} %, {remaining} left"
             bar = ending.enter_context(tqdm(total=1.0, desc="theory", bar_format=look))
         bar.n = fraction
@@ -58,9 +64,26 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
 
     with ExitStack() as ending:
         found = predict(data, couplings=values, progress=show, **settings)
-    figure = draw(found.table, found.smaller, found.recommended, data.label, len(data.y_target))
-    save_figure(figure, found.table, {kind: folder / f"advice.{kind}" for kind in ("pdf", "png", "csv")})
+    figure = draw(found.table, found.smaller, found.recommended, data.label, found.n_target)
+    save_figure(figure, found.table, paths)
+    notes += found.notes
+    tell()
     percent = {column: found.table[column].map("{:+.1%}".format) for column in ("gain", "gain_stderr")}
     click.echo(found.table.assign(**percent).to_string(index=False, float_format="{:.4g}".format))
     click.echo(found.sentence)
-    click.echo(f"{folder}/advice.csv, .pdf, .png")
+    click.echo(f"{paths['csv']}, .pdf, .png")
+
+
+def _check_writable(output: str, paths: Iterable[Path]) -> None:
+    """Make the folder of the paths and see that they can be written, before minutes of work for them."""
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(0, f"{path.name} is a folder")
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+    except OSError as error:
+        raise InputError(
+            f"--output = {output}: can't be written ({error.strerror}); expected a folder's path; choose another"
+        ) from None

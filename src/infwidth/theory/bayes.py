@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.folds import FoldsLeftOut, check_folds, first_order
 from infwidth.theory.linear.concave_dual import Design, Potential
 from infwidth.theory.linear.posterior import LinearPosterior, ridge_prediction, solve_posterior
 from infwidth.theory.problem import Designs, check_activation, check_couplings, mean_squared_error
@@ -44,6 +46,8 @@ class BayesSolution:
         leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
             to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
         left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
+        folds: residuals y − f of each target sample, f without its fold (P2,), if folds were given, else None; a tuple
+            for a sequence of couplings, None for a point that was not reached.
         status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
         residual: linear: the largest of |y − g/β − f̂|/|y| for source and target, and the relative distance on the
             test points of the predictors Φ(x,X)g/λ_w and Φ(x,X)(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
@@ -64,6 +68,7 @@ class BayesSolution:
     domain_margin: float | np.ndarray
     leave_one_out: float | np.ndarray
     left_out_residual: np.ndarray
+    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None
     status: Status | tuple[Status, ...]
     residual: float | np.ndarray
     iterations: int | np.ndarray
@@ -84,6 +89,8 @@ def solve(
     particles: int | None = None,
     seed: int = 0,
     evidence: bool = True,
+    folds: Sequence[int] | None = None,
+    folds_solved: int | None = None,
     strict: bool = True,
     device: str = "cpu",
     observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
@@ -111,6 +118,8 @@ def solve(
             linear activation has no use for this, the next two arguments and ``device``.
         seed: of the particles.
         evidence: whether to measure the log-evidence, a quarter of the work; NaN without.
+        folds: the fold 0, 1, … of each target sample, (P2,), for cross-validation; a fifth of a solution's work a fold.
+        folds_solved: how many folds to solve again; None takes all. The others are known to first order.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles live, "cpu" or "cuda".
         observe: called as observe(block, coupling index, 0, preactivations) with neurons of the target posterior, their
@@ -138,6 +147,7 @@ def solve(
         check_number("source_strength", source_strength, **positive),
         check_number("target_strength", target_strength, **positive),
     )
+    left_out = None if folds is None else check_folds(folds, folds_solved, len(task.y_target))
     default = 100 if activation == "linear" else 300
     max_iterations = check_count("max_iterations", default if max_iterations is None else max_iterations)
     if activation != "linear":
@@ -155,6 +165,7 @@ def solve(
             device=device,
             max_iterations=max_iterations,
             evidence=evidence,
+            folds=left_out,
             observe=observe,
             progress=progress,
         )
@@ -173,16 +184,22 @@ def solve(
     target_design = Design.of(designs.target)
     points = []
     for coupling in couplings:
-        target = solve_posterior(
-            target_design,
-            task.y_target,
+        again = partial(
+            solve_posterior,
             strength=strengths[1],
             inverse_temperature=beta,
             elastic_coupling=coupling,
             anchor=source.hidden,
             **shared,
         )
-        points.append(_observe(task, designs, source, target, precision, beta, strengths[1], coupling))
+        target = again(target_design, task.y_target)
+        point = _observe(task, designs, source, target, precision, beta, coupling)
+        if left_out is not None:
+            hessian = _hessian(designs, source, target, precision, coupling)
+            point["folds"] = _leave_folds_out(
+                designs.target, task.y_target, again, point["dual"], hessian, beta, *left_out
+            )
+        points.append(point)
     if progress is not None:
         progress(1.0)
     return _assemble(points, couplings, strict=strict, single=single)
@@ -201,8 +218,8 @@ def _assemble(points: list[dict], couplings: list[float], *, strict: bool, singl
     columns = {}
     for name, first in points[0].items():
         values = [point[name] for point in points]
-        if name == "status":
-            columns[name] = tuple(values)
+        if name in ("status", "folds"):
+            columns[name] = tuple(values) if any(values) else None
         elif name == "stderr":
             sampled = any(np.ndim(error) for error in first.values())
             columns[name] = {key: np.array([v[key] for v in values]) if sampled else first[key] for key in first}
@@ -218,7 +235,6 @@ def _observe(
     target: LinearPosterior,
     precision: float,
     beta: float,
-    strength: float,
     coupling: float,
 ) -> dict:
     """One coupling's fields of BayesSolution."""
@@ -228,8 +244,7 @@ def _observe(
     prediction = designs.test @ saddle.weights
     ridge = ridge_prediction(kernel, designs.test @ features.T, task.y_target, precision, beta)
     disagreement = np.linalg.norm(ridge - prediction) / (np.linalg.norm(prediction) or 1.0)
-    potential = Potential.elastic(source.hidden, coupling, precision, precision, spread=True)
-    hessian = designs.target @ potential.hessian(saddle.drive) @ designs.target.T
+    hessian = _hessian(designs, source, target, precision, coupling)
     left_out = saddle.dual / np.diagonal(np.linalg.inv(hessian + np.eye(len(hessian)) / beta))
     residual = max(source.saddle.residual, saddle.residual, float(disagreement))
     return {
@@ -243,8 +258,36 @@ def _observe(
         "domain_margin": min(source.saddle.margin, saddle.margin),
         "leave_one_out": float(np.mean(left_out**2)),
         "left_out_residual": left_out,
+        "folds": None,
         "status": Status.CONVERGED if residual <= ACCURACY else Status.STALLED,
         "residual": residual,
         "iterations": saddle.iterations,
         "stderr": dict.fromkeys(OBSERVABLES, 0.0),
     }
+
+
+def _hessian(
+    designs: Designs, source: LinearPosterior, target: LinearPosterior, precision: float, coupling: float
+) -> np.ndarray:
+    """H of eq. (5a) on the target training points, (P2, P2)."""
+    potential = Potential.elastic(source.hidden, coupling, precision, precision, spread=True)
+    return designs.target @ potential.hessian(target.saddle.drive) @ designs.target.T
+
+
+def _leave_folds_out(
+    design: np.ndarray,
+    labels: np.ndarray,
+    again: Callable[..., LinearPosterior],
+    dual: np.ndarray,
+    hessian: np.ndarray,
+    beta: float,
+    folds: np.ndarray,
+    solved: int,
+) -> FoldsLeftOut:
+    """Residuals of the folds, ``again(design, labels)`` being the posterior of some of the samples."""
+    residual = np.full(len(labels), np.nan)
+    for fold in range(solved):
+        out = folds == fold
+        residual[out] = labels[out] - design[out] @ again(design[~out], labels[~out]).saddle.weights
+    error = np.where(np.isfinite(residual), 0.0, np.nan)
+    return FoldsLeftOut(residual, error, first_order(dual, hessian, beta, folds))

@@ -18,6 +18,7 @@ from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.posterior.anchor import SourceChain, control_variate
 from infwidth.theory.posterior.answer import Certificate, answer
 from infwidth.theory.posterior.coordinates import Coordinates
+from infwidth.theory.posterior.cross_validation import leave_folds_out
 from infwidth.theory.posterior.evidence import log_evidence_density
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import Saddle, descend
@@ -51,6 +52,7 @@ def solve_population(
     device: str,
     max_iterations: int,
     evidence: bool = True,
+    folds: tuple[np.ndarray, int] | None = None,
     observe: Observer | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[dict]:
@@ -68,6 +70,7 @@ def solve_population(
         device: where particles live.
         max_iterations: steps allowed a homotopy.
         evidence: whether to measure the log-evidence.
+        folds: the fold of each target sample, (P2,), and how many folds to solve again.
         observe: see ``bayes.solve``.
         progress: called with the fraction of couplings done.
 
@@ -118,6 +121,7 @@ def solve_population(
                 stream("target", coupling),
                 max_iterations,
                 evidence,
+                folds and (*folds, stream("folds", coupling)),
                 observe and partial(_show, observe, index, 0),
             )
         )
@@ -184,7 +188,7 @@ class _Source:
 
 
 def _solve_target(
-    source, data, phi, strength, beta, precision, coupling, count, generator, max_iterations, evidence, show
+    source, data, phi, strength, beta, precision, coupling, count, generator, max_iterations, evidence, folds, show
 ) -> dict:
     """One coupling's fields."""
     inputs, labels, test_inputs, test_labels, outside = data
@@ -249,11 +253,15 @@ def _solve_target(
     found = answer(windows, saddle.dual, labels, test_labels, **scales)
     if source is not None and not source.settled:
         found["status"] = Status.UNMIXED
+    left_out = None
+    if folds is not None:
+        left_out = leave_folds_out(population, layer, saddle.dual, windows, labels, *folds, frozen=frozen, **scales)
     value, error = math.nan, math.nan
     if evidence:  # last, as it takes the particles back to their prior
         value, error = log_evidence_density(population, layer, saddle.dual, labels, frozen=frozen, **scales)
     found["stderr"]["log_evidence_density"] = error
     return found | {
+        "folds": left_out,
         "domain_margin": margin,
         "iterations": iterations,
         "weights": None,
@@ -293,6 +301,7 @@ def _failed(saddle: Saddle, size: int, points: int) -> dict:
         **losses,
         "dual": np.full(size, np.nan),
         "left_out_residual": np.full(size, np.nan),
+        "folds": None,
         "domain_margin": saddle.margin,
         "iterations": saddle.iterations,
         "status": saddle.status,
