@@ -126,7 +126,7 @@ def test_advise_says_how_labels_were_read_and_what_is_a_copy(two_sets):
     done = invoke("advise", "a.npz", "c.npz", "--regression", *settings, "--output", "a.csv/~")
     assert done.exit_code == 0, done.output
     for words in (
-        "a.npz, y: numbers from 0 to 1",
+        "a.npz, y: two classes, False → −1",
         "c.npz, y: numbers from",
         "a regression, standardised",
         "target: 5 of 30 samples are copies (x[25] of x[0], x[26] of x[1], x[27] of x[2], …)",

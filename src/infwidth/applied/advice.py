@@ -19,7 +19,7 @@ from infwidth.applied.verdict import about_smaller, conclude
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
-from infwidth.tasks.own_data import OwnData
+from infwidth.tasks.own_data import LARGEST_ENTRY, OwnData
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.bayes import BayesSolution, solve
 
@@ -96,12 +96,16 @@ def advise(
         progress: called with the fraction done.
 
     Raises:
-        InputError: an argument out of range, or fewer than ``FEWEST`` samples once copies count as one.
+        InputError: an argument out of range, labels whose squares overflow, or fewer than ``FEWEST`` samples once
+            copies count as one.
     """
     sets = distinct(data)
     data = sets.data
     dimension, size = data.x_source.shape[1], len(data.y_target)
-    for part, count in (("source", len(data.y_source)), ("target", size)):
+    for part, y in (("source", data.y_source), ("target", data.y_target)):
+        count = len(y)
+        if not np.abs(y).max() < LARGEST_ENTRY:
+            raise InputError(f"y_{part} holds {np.abs(y).max():.0e}; expected labels of order 1; standardise them")
         if count < FEWEST:
             raise InputError(f"{part}: {count} different samples; expected at least {FEWEST}; add some")
     if particles is None:
