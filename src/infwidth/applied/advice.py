@@ -142,7 +142,7 @@ def advise(
         folds_solved=solved,
         progress=lambda part: show(share * part),
     )
-    prediction = predict(found, data.y_target, folds, sets.judged, inverse_temperature=inverse_temperature, seed=seed)
+    prediction = predict(found, folds, sets.judged, seed=seed)
     table = _compare(couplings, found, prediction)
     recommended, sentence = conclude(table)
     order = generator(seed, "advice", "subsets").permutation(size)

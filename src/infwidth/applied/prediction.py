@@ -14,7 +14,6 @@ import numpy as np
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.theory.bayes import BayesSolution
-from infwidth.theory.folds import first_order
 
 FOLDS = 10
 RESOLVED_UP_TO = 150
@@ -31,17 +30,19 @@ class Prediction:
         losses: predicted loss of each coupling, (n,); NaN where the theory has no answer.
         first_order: the same without solving anything again, (n,).
         resampled: losses with the samples drawn anew, the same draws for every coupling, (RESAMPLES, n).
+        spread: what the scatter of the resampled losses has to be multiplied by, as they share their training samples.
         numeric: standard errors of the losses from the theory's particles, (n,).
     """
 
     losses: np.ndarray
     first_order: np.ndarray
     resampled: np.ndarray
+    spread: float
     numeric: np.ndarray
 
     def loss_stderr(self, index: int) -> float:
         """Standard error of a loss, from samples and particles."""
-        return math.hypot(self.resampled[:, index].std(ddof=1), self.numeric[index])
+        return math.hypot(self.spread * self.resampled[:, index].std(ddof=1), self.numeric[index])
 
     def gain(self, index: int, base: int = 0) -> tuple[float, float]:
         """Relative fall of the loss from that of coupling ``base``, and its standard error; pairs share samples."""
@@ -51,7 +52,7 @@ class Prediction:
         if not start > 0:
             return math.nan, math.nan
         ratio = self.losses[index] / start
-        scatter = (self.resampled[:, index] - ratio * self.resampled[:, base]).std(ddof=1)
+        scatter = self.spread * (self.resampled[:, index] - ratio * self.resampled[:, base]).std(ddof=1)
         return 1 - ratio, math.hypot(scatter, self.numeric[index], ratio * self.numeric[base]) / start
 
 
@@ -64,58 +65,47 @@ def choose_folds(size: int, seed: int) -> tuple[np.ndarray, int]:
 
 def predict(
     found: BayesSolution,
-    labels: np.ndarray,
     folds: np.ndarray,
     judged: np.ndarray,
     *,
-    inverse_temperature: float,
-    prior_precision: float = 1.0,
     seed: int,
 ) -> Prediction:
     """Put the folds' residuals together.
 
-    Training on a fold's complement costs what the fold would have taught. How much that is with fixed features is known
-    in closed form; it is read off those of the stiffest coupling, which know least of the target's labels, and taken
-    off every loss.
+    Training on a fold's complement costs what the other samples of the fold would have taught. How much that is for
+    ridge regression on the features learnt without the fold is known in closed form and taken off.
 
     Args:
         found: a solution of several couplings with folds.
-        labels: y, (P2,).
         folds: the fold of each sample, (P2,).
         judged: which samples' residuals count, (P2,).
-        inverse_temperature: β.
-        prior_precision: λ.
         seed: of the resamples.
     """
-    good = [i for i, status in enumerate(found.status) if status is Status.CONVERGED]
-    price = 1.0
-    if good:
-        kernel = found.kernel[good[-1]] / prior_precision
-        dual = np.linalg.solve(kernel + np.eye(len(labels)) / inverse_temperature, labels)
-        whole, part = (
-            np.square(first_order(dual, kernel, inverse_temperature, index))[judged].sum()
-            for index in (np.arange(len(labels)), folds)
-        )
-        price = whole / part if part > 0 else 1.0
     draws = generator(seed, "advice", "resamples").multinomial(judged.sum(), judged / judged.sum(), RESAMPLES)
     counts = np.concatenate([judged[None].astype(float), draws])
     columns, plain, numeric = [], [], []
     for i, point in enumerate(found.folds or [None] * len(found.status)):
-        if i not in good or point is None:
+        if point is None or found.status[i] is not Status.CONVERGED:
             columns.append(np.full(len(counts), np.nan))
             plain.append(math.nan)
             numeric.append(math.nan)
             continue
         cheap, solved = np.square(point.first_order), np.isfinite(point.residual) & judged
+        whole, part = (np.square(left[solved]).sum() for left in (point.fixed_single, point.fixed))
+        price = whole / part if part > 0 else 1.0
         again = np.where(solved, np.square(point.residual) - np.square(point.stderr), 0.0)
         columns.append(price * _combine(again, cheap, solved, judged, counts))
         plain.append(price * cheap[judged].mean())
         errors = (2 * point.residual * point.stderr)[solved]
         scatter = float(np.sqrt(np.square(errors).sum())) / max(len(errors), 1)
-        whole = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
-        numeric.append(price * math.hypot(scatter, whole))
+        common = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
+        numeric.append(price * math.hypot(scatter, common))
     resampled = np.stack(columns, 1)
-    return Prediction(resampled[0], np.array(plain), resampled[1:], np.array(numeric))
+    # Nadeau and Bengio's correction: resampled folds see the scatter of the samples judged, not that of those learnt
+    # from, which adds n_judged/n_learnt = 1/(K − 1) to the 1/K of the mean of K folds.
+    count = int(folds.max()) + 1
+    spread = math.sqrt(1 + count / (count - 1))
+    return Prediction(resampled[0], np.array(plain), resampled[1:], spread, np.array(numeric))
 
 
 def _combine(

@@ -13,7 +13,7 @@ from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.folds import FoldsLeftOut, check_folds, first_order
+from infwidth.theory.folds import FoldsLeftOut, check_folds, first_order, ridge_residuals
 from infwidth.theory.linear.concave_dual import Design, Potential
 from infwidth.theory.linear.posterior import LinearPosterior, ridge_prediction, solve_posterior
 from infwidth.theory.problem import Designs, check_activation, check_couplings, mean_squared_error
@@ -197,7 +197,7 @@ def solve(
         if left_out is not None:
             hessian = _hessian(designs, source, target, precision, coupling)
             point["folds"] = _leave_folds_out(
-                designs.target, task.y_target, again, point["dual"], hessian, beta, *left_out
+                designs.target, task.y_target, again, point["dual"], hessian, precision, beta, *left_out
             )
         points.append(point)
     if progress is not None:
@@ -280,14 +280,18 @@ def _leave_folds_out(
     again: Callable[..., LinearPosterior],
     dual: np.ndarray,
     hessian: np.ndarray,
+    precision: float,
     beta: float,
     folds: np.ndarray,
     solved: int,
 ) -> FoldsLeftOut:
     """Residuals of the folds, ``again(design, labels)`` being the posterior of some of the samples."""
-    residual = np.full(len(labels), np.nan)
+    residual, fixed = np.full(len(labels), np.nan), np.full((2, len(labels)), np.nan)
     for fold in range(solved):
-        out = folds == fold
-        residual[out] = labels[out] - design[out] @ again(design[~out], labels[~out]).saddle.weights
+        out = np.flatnonzero(folds == fold)
+        kept = np.flatnonzero(folds != fold)
+        found = again(design[kept], labels[kept])
+        residual[out] = labels[out] - design[out] @ found.saddle.weights
+        fixed[:, out] = ridge_residuals(design @ found.hidden @ design.T / precision, labels, beta, out)
     error = np.where(np.isfinite(residual), 0.0, np.nan)
-    return FoldsLeftOut(residual, error, first_order(dual, hessian, beta, folds))
+    return FoldsLeftOut(residual, error, first_order(dual, hessian, beta, folds), *fixed)

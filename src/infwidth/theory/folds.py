@@ -17,11 +17,16 @@ class FoldsLeftOut:
         residual: (P,), by solving again; NaN where that was not asked for or has no answer.
         stderr: of ``residual``, from particles, (P,); 0 where nothing is sampled.
         first_order: the same to first order in the removal of the fold, (P,).
+        fixed: ridge regression's, without the fold, on the features that were learnt without it, (P,); NaN likewise.
+        fixed_single: ridge regression's, without the sample alone, on the same features: what the other samples of a
+            fold teach is known from the two, (P,).
     """
 
     residual: np.ndarray
     stderr: np.ndarray
     first_order: np.ndarray
+    fixed: np.ndarray
+    fixed_single: np.ndarray
 
 
 def check_folds(folds: np.ndarray, solved: int | None, size: int) -> tuple[np.ndarray, int]:
@@ -64,3 +69,17 @@ def first_order(dual: np.ndarray, hessian: np.ndarray, beta: float, folds: np.nd
         out = np.flatnonzero(folds == fold)
         left[out] = np.linalg.solve(inverse[np.ix_(out, out)], dual[out])
     return left
+
+
+def ridge_residuals(kernel: np.ndarray, labels: np.ndarray, beta: float, out: np.ndarray) -> np.ndarray:
+    """Residuals of ridge regression on some samples, without them, and without each of them alone, (2, n).
+
+    Args:
+        kernel: Φ/λ_w, (P, P).
+        labels: y, (P,).
+        beta: β.
+        out: indices of the samples, (n,).
+    """
+    inverse = np.linalg.inv(kernel + np.eye(len(labels)) / beta)
+    dual, block = (inverse @ labels)[out], inverse[np.ix_(out, out)]
+    return np.stack([np.linalg.solve(block, dual), dual / np.diagonal(block)])

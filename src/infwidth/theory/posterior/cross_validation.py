@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.theory.folds import FoldsLeftOut, first_order
+from infwidth.theory.folds import FoldsLeftOut, first_order, ridge_residuals
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import (
     LEAST_EFFECTIVE,
@@ -77,12 +77,20 @@ def leave_folds_out(
     linearised, uncorrected = (
         first_order(g.cpu().numpy(), hessian.cpu().numpy(), inverse_temperature, folds) for g in (better, raw)
     )
+    residual, stderr, fixed = (np.full(shape, np.nan) for shape in (len(labels), len(labels), (2, len(labels))))
+
+    def keep_features(kernel: Tensor, out: Tensor) -> None:
+        where = torch.nonzero(out)[:, 0].cpu().numpy()
+        kernel = (kernel / readout_precision).cpu().numpy()
+        fixed[:, where] = ridge_residuals(kernel, labels.cpu().numpy(), inverse_temperature, where)
+
+    outs = [torch.from_numpy(folds == fold).to(labels.device) for fold in range(folds.max() + 1)]
     if frozen:
-        return FoldsLeftOut(linearised, np.zeros(len(labels)), linearised)
+        for out in outs:
+            keep_features(windows.kernels.mean(0), out)
+        return FoldsLeftOut(linearised, np.zeros(len(labels)), linearised, *fixed)
     shift = linearised - uncorrected
-    residual, stderr = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
-    for fold in range(solved):
-        out = torch.from_numpy(folds == fold).to(labels.device)
+    for out in outs[:solved]:
         found = _solve_without(
             population,
             layer,
@@ -96,9 +104,11 @@ def leave_folds_out(
             readout_precision=readout_precision,
         )
         if found is not None:
-            residual[folds == fold] = found.mean(0).cpu().numpy() + shift[folds == fold]
-            stderr[folds == fold] = found.std(0).cpu().numpy() / math.sqrt(BLOCKS)
-    return FoldsLeftOut(residual, stderr, linearised)
+            (blocks, kernel), where = found, out.cpu().numpy()
+            residual[where] = blocks.mean(0).cpu().numpy() + shift[where]
+            stderr[where] = blocks.std(0).cpu().numpy() / math.sqrt(BLOCKS)
+            keep_features(kernel, out)
+    return FoldsLeftOut(residual, stderr, linearised, *fixed)
 
 
 def _solve_without(
@@ -113,8 +123,11 @@ def _solve_without(
     strength: float,
     inverse_temperature: float,
     readout_precision: float,
-) -> Tensor | None:
-    """Residuals of the samples left out, in blocks, (B, n); None where the neurons condense on the way."""
+) -> tuple[Tensor, Tensor] | None:
+    """Residuals of the samples left out, in blocks, (B, n), and Φ of all samples at the features learnt without them.
+
+    None where the neurons condense on the way.
+    """
     population = population.copy(generator)
     scales = {"readout_precision": readout_precision, "strength": strength}
     kept, dual, smooth = ~out, dual.clone(), hessian
@@ -159,12 +172,13 @@ def _solve_without(
             population.resample()
         population.move(layer, dual)
         features = population.features(layer)
-    fits = 0.0
+    fits = kernel = 0.0
     for _ in range(SWEEPS):
         population.move(layer, dual)
         features = population.features(layer)
+        kernel = kernel + (features.T @ features).double() / (SWEEPS * len(features))
         scored = features * (features @ dual.to(features.dtype))[:, None]
         fits = fits + scored.view(BLOCKS, -1, len(dual)).mean(1).double() / (SWEEPS * readout_precision)
     errors = (labels - dual / inverse_temperature - fits)[:, kept]
     moves = torch.linalg.solve(smooth[kept][:, kept] + eye, errors.T)
-    return (labels - fits)[:, out] - (smooth[out][:, kept] @ moves).T
+    return (labels - fits)[:, out] - (smooth[out][:, kept] @ moves).T, kernel
