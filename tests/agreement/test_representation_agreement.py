@@ -22,9 +22,10 @@ def by_theory(task, activation):
     """(coupling index or None for the source, time index) → metric → one value a replica."""
     found = defaultdict(list)
 
-    def observe(_, g, t, h):
-        labels = task.y_source if g is None else task.y_target
-        found[g, t].append(represent(h, labels, get_activation(activation)).metrics)
+    def observe(seen):
+        labels = task.y_source if seen.coupling is None else task.y_target
+        shown = represent(seen.preactivation, labels, get_activation(activation))
+        found[seen.coupling, seen.time].append(shown.metrics)
 
     flow.solve(
         task, activation=activation, source_strength=1.0, target_strength=1.0, elastic_coupling=COUPLINGS,

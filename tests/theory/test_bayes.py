@@ -5,7 +5,7 @@ from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import bayes
-from infwidth.theory.linear.posterior import ridge_prediction, solve_posterior
+from infwidth.theory.linear.posterior import solve_posterior
 
 SETTINGS = {
     "activation": "linear",
@@ -29,6 +29,12 @@ def make_task(seed=0, dimension=12, n_source=30, n_target=8, overlap=0.8):
 
 def solve(task, **changes):
     return bayes.solve(task, **{**SETTINGS, **changes})
+
+
+def ridge_prediction(kernel, cross_kernel, labels, precision, beta):
+    """Eqs. (1) and (4) at a given kernel."""
+    noisy = kernel / precision + np.eye(len(labels)) / beta
+    return cross_kernel @ np.linalg.solve(noisy, labels) / precision
 
 
 def with_inputs(task, transform):

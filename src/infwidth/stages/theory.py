@@ -12,6 +12,7 @@ import numpy as np
 from infwidth.io.atomic import read_arrays
 from infwidth.numerics.lazy import registered
 from infwidth.numerics.losses import classification_error
+from infwidth.numerics.observed import Observed
 from infwidth.numerics.status import Status, worst
 from infwidth.stages.parts.job import Job, stage
 from infwidth.stages.parts.lines import Assembly, Line, lines_of
@@ -116,13 +117,13 @@ def _source_status(solution, line: Line, sources: Mapping) -> Status:
     return min(tied or solution.status, key=list(Status).index)
 
 
-def _record(recorder, index, number, task, _replica, coupling, time, preactivation) -> None:
+def _record(recorder, index: int, number: int, task: TransferTask, seen: Observed) -> None:
     """Hand the recorder what the solver shows."""
-    key = (index, number, coupling)
-    if coupling is None:
-        recorder.source(key, preactivation, task.y_source)
+    key = (index, number, seen.coupling)
+    if seen.coupling is None:
+        recorder.source(key, seen.preactivation, task.y_source)
     else:
-        recorder.target(key, time, preactivation, task.y_target)
+        recorder.target(key, seen.time, seen.preactivation, task.y_target)
 
 
 def _stderr(stderr: Mapping, metric: str, coupling: int, times: int) -> np.ndarray:

@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
-from infwidth.numerics.checks import InputError, check_count, check_number
-from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.numerics.checks import check_count, check_number
+from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.folds import FoldsLeftOut, check_folds, first_order, ridge_residuals
-from infwidth.theory.linear.concave_dual import Design, Potential
-from infwidth.theory.linear.posterior import LinearPosterior, ridge_prediction, solve_posterior
-from infwidth.theory.problem import Designs, check_activation, check_couplings, mean_squared_error
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from infwidth.theory.folds import check_folds
+from infwidth.theory.linear.posterior import solve_linear
+from infwidth.theory.problem import (
+    POSITIVE,
+    BayesProblem,
+    check_activation,
+    check_couplings,
+    check_device,
+    check_no_observer,
+    check_strengths,
+    check_task,
+)
+from infwidth.theory.solution import BayesSolution, assemble
 
 ACTIVATIONS = tuple(name for name, activation in REGISTERED.items() if activation.growth <= 1)
-
-OBSERVABLES = ("prediction", "train_loss", "test_loss", "kernel", "leave_one_out", "log_evidence_density")
-
-# Largest certificate of a point that counts as converged.
-ACCURACY = 1e-8
-
-
-@dataclass(frozen=True)
-class BayesSolution:
-    """The target posterior's mean predictor at infinite width. A sequence of n couplings δ puts a leading axis n
-    before every shape below; a number adds none.
-
-    Attributes:
-        prediction: f on the test points, (Pt,).
-        train_loss: mean of (f − y)² over the target training points.
-        test_loss: mean of (f − y)² over the test points.
-        kernel: Φ = E φφᵀ on the target training points, (P2, P2).
-        dual: g = β(y − f) on the target training points, (P2,).
-        weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
-        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
-        domain_margin: q, the smaller of source and target: 1 for a lazy network, 0 at the border of the domain.
-        leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
-            to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
-        left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
-        folds: residuals y − f of each target sample, f without its fold (P2,), if folds were given, else None; a tuple
-            for a sequence of couplings, None for a point that was not reached.
-        status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
-        residual: linear: the largest of |y − g/β − f̂|/|y| for source and target, and the relative distance on the
-            test points of the predictors Φ(x,X)g/λ_w and Φ(x,X)(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
-            of the target at the g of the last averages, before the answer is corrected for it; its Monte-Carlo
-            error is in ``stderr`` and as a free energy, with its noise floor, it decides the status.
-        iterations: Newton steps of the target (the source is solved once).
-        stderr: observable → standard error, of the observable's shape, from independent blocks of source and target
-            particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
-    """
-
-    prediction: np.ndarray
-    train_loss: float | np.ndarray
-    test_loss: float | np.ndarray
-    kernel: np.ndarray
-    dual: np.ndarray
-    weights: np.ndarray | None
-    log_evidence_density: float | np.ndarray
-    domain_margin: float | np.ndarray
-    leave_one_out: float | np.ndarray
-    left_out_residual: np.ndarray
-    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None
-    status: Status | tuple[Status, ...]
-    residual: float | np.ndarray
-    iterations: int | np.ndarray
-    stderr: Mapping[str, float | np.ndarray]
+LEAST_PARTICLES = 128
 
 
 def solve(
@@ -91,9 +42,10 @@ def solve(
     evidence: bool = True,
     folds: Sequence[int] | None = None,
     folds_solved: int | None = None,
+    neurons: bool = False,
     strict: bool = True,
     device: str = "cpu",
-    observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
+    observe: Observer | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> BayesSolution:
     """Solve the saddle point of elastic transfer between two posteriors (docs/theory.md §1, eqs. (1) to (6)).
@@ -118,14 +70,14 @@ def solve(
             linear activation has no use for this, the next two arguments and ``device``.
         seed: of the particles.
         evidence: whether to measure the log-evidence, a quarter of the work; NaN without.
-        folds: the fold 0, 1, … of each target sample, (P2,), for cross-validation; a fifth of a solution's work a fold.
+        folds: the fold 0, 1, … of each target sample, (P2,), for cross-validation; an eighth of a solution's work each.
         folds_solved: how many folds to solve again; None takes all. The others are known to first order.
+        neurons: whether to keep neurons of the target, from which f(x) is known everywhere. Not for the linear
+            activation, whose ``weights`` say it.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles live, "cpu" or "cuda".
-        observe: called as observe(block, coupling index, 0, preactivations) with neurons of the target posterior, their
-            preactivations on the target training points (n, P2), for each independent block of particles; and as
-            observe(block, None, None, preactivations) with the source's on its own, (n, P1). Neurons weigh the same.
-            Not for the linear activation.
+        observe: called with an ``Observed`` for each independent block of particles, of the source and of the target
+            at each coupling. Not for the linear activation.
         progress: called with the fraction of particles' work done, 0 … 1.
 
     Returns:
@@ -135,163 +87,43 @@ def solve(
         InputError: an argument out of range, or an activation the theory does not cover.
         UnconvergedError: an unconverged point, if ``strict``.
     """
-    check_activation(activation, ACTIVATIONS)
     couplings, single = check_couplings(elastic_coupling)
-    positive = {"minimum": 0.0, "open_minimum": True}
-    beta = check_number("inverse_temperature", inverse_temperature, **positive)
-    if source_inverse_temperature is None:
-        source_inverse_temperature = beta
-    precision = check_number("prior_precision", prior_precision, **positive)
-    source_beta = check_number("source_inverse_temperature", source_inverse_temperature, **positive)
-    strengths = (
-        check_number("source_strength", source_strength, **positive),
-        check_number("target_strength", target_strength, **positive),
+    beta = check_number("inverse_temperature", inverse_temperature, **POSITIVE)
+    source_beta = beta
+    if source_inverse_temperature is not None:
+        source_beta = check_number("source_inverse_temperature", source_inverse_temperature, **POSITIVE)
+    if max_iterations is None:
+        max_iterations = 100 if activation == "linear" else 300
+    problem = BayesProblem(
+        task=check_task(task),
+        activation=check_activation(activation, ACTIVATIONS),
+        strengths=check_strengths(source_strength, target_strength),
+        couplings=couplings,
+        inverse_temperatures=(source_beta, beta),
+        precision=check_number("prior_precision", prior_precision, **POSITIVE),
+        max_iterations=check_count("max_iterations", max_iterations),
+        folds=None if folds is None else check_folds(folds, folds_solved, len(check_task(task).y_target)),
     )
-    left_out = None if folds is None else check_folds(folds, folds_solved, len(task.y_target))
-    default = 100 if activation == "linear" else 300
-    max_iterations = check_count("max_iterations", default if max_iterations is None else max_iterations)
-    if activation != "linear":
+    if particles is not None:
+        check_count("particles", particles, minimum=LEAST_PARTICLES)
+    check_count("seed", seed, minimum=0)
+    if activation == "linear":
+        check_no_observer(observe)
+        points = solve_linear(problem)
+        if progress is not None:
+            progress(1.0)
+    else:
         from infwidth.theory.posterior.solve import solve_population  # torch takes a second to import
 
+        check_device(device)
         points = solve_population(
-            task,
-            activation=activation,
-            strengths=strengths,
-            couplings=couplings,
-            inverse_temperatures=(source_beta, beta),
-            precision=precision,
+            problem,
             particles=particles,
             seed=seed,
             device=device,
-            max_iterations=max_iterations,
             evidence=evidence,
-            folds=left_out,
+            neurons=neurons,
             observe=observe,
             progress=progress,
         )
-        return _assemble(points, couplings, strict=strict, single=single)
-    if observe is not None:
-        raise InputError("observe: expected None for the linear activation, which is solved without particles; drop it")
-    shared = {"readout_precision": precision, "hidden_precision": precision, "max_iterations": max_iterations}
-    designs = Designs.of(task)
-    source = solve_posterior(
-        designs.source,
-        task.y_source,
-        strength=strengths[0],
-        inverse_temperature=source_beta,
-        **shared,
-    )
-    target_design = Design.of(designs.target)
-    points = []
-    for coupling in couplings:
-        again = partial(
-            solve_posterior,
-            strength=strengths[1],
-            inverse_temperature=beta,
-            elastic_coupling=coupling,
-            anchor=source.hidden,
-            **shared,
-        )
-        target = again(target_design, task.y_target)
-        point = _observe(task, designs, source, target, precision, beta, coupling)
-        if left_out is not None:
-            hessian = _hessian(designs, source, target, precision, coupling)
-            point["folds"] = _leave_folds_out(
-                designs.target, task.y_target, again, point["dual"], hessian, precision, beta, *left_out
-            )
-        points.append(point)
-    if progress is not None:
-        progress(1.0)
-    return _assemble(points, couplings, strict=strict, single=single)
-
-
-def _assemble(points: list[dict], couplings: list[float], *, strict: bool, single: bool) -> BayesSolution:
-    """Check the couplings' fields of BayesSolution and put them together."""
-    for coupling, point in zip(couplings, points, strict=True):
-        if strict and point["status"] is not Status.CONVERGED:
-            what = f"residual {point['residual']:.1e} after {point['iterations']} Newton steps"
-            if point["domain_margin"] < 1:
-                what += f", domain margin {point['domain_margin']:.2g}"
-            raise UnconvergedError(f"Bayesian theory at elastic_coupling = {coupling:g}: {what}", point["status"])
-    if single:
-        return BayesSolution(**points[0])
-    columns = {}
-    for name, first in points[0].items():
-        values = [point[name] for point in points]
-        if name in ("status", "folds"):
-            columns[name] = tuple(values) if any(values) else None
-        elif name == "stderr":
-            sampled = any(np.ndim(error) for error in first.values())
-            columns[name] = {key: np.array([v[key] for v in values]) if sampled else first[key] for key in first}
-        else:
-            columns[name] = None if first is None else np.array(values)
-    return BayesSolution(**columns)
-
-
-def _observe(
-    task: TransferTask,
-    designs: Designs,
-    source: LinearPosterior,
-    target: LinearPosterior,
-    precision: float,
-    beta: float,
-    coupling: float,
-) -> dict:
-    """One coupling's fields of BayesSolution."""
-    saddle = target.saddle
-    features = designs.target @ target.hidden
-    kernel = features @ designs.target.T
-    prediction = designs.test @ saddle.weights
-    ridge = ridge_prediction(kernel, designs.test @ features.T, task.y_target, precision, beta)
-    disagreement = np.linalg.norm(ridge - prediction) / (np.linalg.norm(prediction) or 1.0)
-    hessian = _hessian(designs, source, target, precision, coupling)
-    left_out = saddle.dual / np.diagonal(np.linalg.inv(hessian + np.eye(len(hessian)) / beta))
-    residual = max(source.saddle.residual, saddle.residual, float(disagreement))
-    return {
-        "prediction": prediction,
-        "train_loss": float(mean_squared_error(designs.target @ saddle.weights, task.y_target)),
-        "test_loss": float(mean_squared_error(prediction, task.y_test)),
-        "kernel": kernel,
-        "dual": saddle.dual,
-        "weights": designs.expand(saddle.weights),
-        "log_evidence_density": -saddle.objective,
-        "domain_margin": min(source.saddle.margin, saddle.margin),
-        "leave_one_out": float(np.mean(left_out**2)),
-        "left_out_residual": left_out,
-        "folds": None,
-        "status": Status.CONVERGED if residual <= ACCURACY else Status.STALLED,
-        "residual": residual,
-        "iterations": saddle.iterations,
-        "stderr": dict.fromkeys(OBSERVABLES, 0.0),
-    }
-
-
-def _hessian(
-    designs: Designs, source: LinearPosterior, target: LinearPosterior, precision: float, coupling: float
-) -> np.ndarray:
-    """H of eq. (5a) on the target training points, (P2, P2)."""
-    potential = Potential.elastic(source.hidden, coupling, precision, precision, spread=True)
-    return designs.target @ potential.hessian(target.saddle.drive) @ designs.target.T
-
-
-def _leave_folds_out(
-    design: np.ndarray,
-    labels: np.ndarray,
-    again: Callable[..., LinearPosterior],
-    dual: np.ndarray,
-    hessian: np.ndarray,
-    precision: float,
-    beta: float,
-    folds: np.ndarray,
-    solved: int,
-) -> FoldsLeftOut:
-    """Residuals of the folds, ``again(design, labels)`` being the posterior of some of the samples."""
-    residual, fixed = np.full(len(labels), np.nan), np.full((2, len(labels)), np.nan)
-    for fold in range(solved):
-        out = np.flatnonzero(folds == fold)
-        kept = np.flatnonzero(folds != fold)
-        found = again(design[kept], labels[kept])
-        residual[out] = labels[out] - design[out] @ found.saddle.weights
-        fixed[:, out] = ridge_residuals(design @ found.hidden @ design.T / precision, labels, beta, out)
-    error = np.where(np.isfinite(residual), 0.0, np.nan)
-    return FoldsLeftOut(residual, error, first_order(dual, hessian, beta, folds), *fixed)
+    return assemble(points, couplings, theory="Bayesian theory", strict=strict, single=single)

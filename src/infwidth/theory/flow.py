@@ -2,66 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from collections.abc import Sequence
 
 from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
-from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.linear.course import Course, Training, source_moment, target_course
-from infwidth.theory.problem import Designs, check_activation, check_couplings, check_times, mean_squared_error
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from infwidth.theory.linear.course import solve_linear
+from infwidth.theory.problem import (
+    FlowProblem,
+    check_activation,
+    check_couplings,
+    check_device,
+    check_ends,
+    check_no_observer,
+    check_strengths,
+    check_task,
+    check_times,
+)
+from infwidth.theory.solution import FlowSolution, assemble
 
 ACTIVATIONS = tuple(REGISTERED)
-
-# The residual compares with a run at this many times the tolerance ...
-LOOSER = 100.0
-# ... and may exceed that run's tolerance, which is per step, by this factor.
-ACCUMULATION = 100.0
-
-
-@dataclass(frozen=True)
-class FlowSolution:
-    """The target network's course at infinite width. A sequence of n couplings δ puts a leading axis n before every
-    shape below except that of ``times``; a number adds none.
-
-    Attributes:
-        times: the target times, (T,).
-        prediction: f on the test points, (T, Pt).
-        train_loss: mean of (f − y)² over the target training points, (T,). With particles an estimate from which
-            their number's bias is removed, see ``particle_solution.average_loss``; so is test_loss.
-        test_loss: mean of (f − y)² over the test points, (T,).
-        kernel: Φ = E φφᵀ on the target training points at the last time, (P2, P2).
-        weights: v with f(x) = x·v/√D, (T, D), of a linear network; else None.
-        status: how the solver ended; a tuple for a sequence of couplings. Times that were not reached hold NaN.
-        residual: linear: the largest, over times, of rms(f − f̃)/rms(y) on the target training points, where f̃ is
-            the answer at a hundred times the tolerance (an estimate of f̃'s error, so on the safe side for f), and
-            of the relative violation of stationarity at infinite times. Particles: the largest estimate, over
-            steps of source and target and over replicas, of one step's error in f, rms(f − f_pred)/rms(y) on the
-            training points: the difference of the second- and the first-order solution. The integrator keeps
-            it below ``rtol``. The sampling error is not in it but in ``stderr``.
-        iterations: linear: right-hand sides and Newton steps of the source and this target; particles: right-hand
-            sides of the source and this target, the largest over replicas.
-        stderr: observable → standard error, of the observable's shape, over replicas (NaN for one replica); 0 for
-            the linear network, where nothing is sampled.
-    """
-
-    times: np.ndarray
-    prediction: np.ndarray
-    train_loss: np.ndarray
-    test_loss: np.ndarray
-    kernel: np.ndarray
-    weights: np.ndarray | None
-    status: Status | tuple[Status, ...]
-    residual: float | np.ndarray
-    iterations: int | np.ndarray
-    stderr: Mapping[str, float | np.ndarray]
 
 
 def solve(
@@ -84,7 +45,7 @@ def solve(
     max_evaluations: int = 1_000_000,
     strict: bool = True,
     device: str = "cpu",
-    observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
+    observe: Observer | None = None,
     sources: dict | None = None,
 ) -> FlowSolution:
     """Solve the gradient flow of elastic transfer at N = ∞ (docs/theory.md §2 eq. (7)).
@@ -108,7 +69,8 @@ def solve(
         weight_decay: λ ≥ 0 of readout and hidden weights in the target.
         source_weight_decay: that in the source; the target's if None.
         source_time: time for which the source trains; inf, its fixed point, needs decay and the linear activation.
-        target_times: increasing times ≥ 0 at which the target is observed, (T,); inf likewise.
+        target_times: increasing times ≥ 0 at which the target is observed, (T,); inf needs decay, and the linear
+            activation or δ = ∞.
         start: "source" starts hidden weights at the source's; "scratch" trains fresh weights without an anchor,
             whatever δ.
         anchor: "source", or "random": hidden weights start from, and are tied to, random ones of the source's
@@ -121,10 +83,8 @@ def solve(
         max_evaluations: right-hand sides allowed each integration.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles are moved, "cpu" or "cuda".
-        observe: called as observe(replica, coupling index, time index, preactivations) with the particles'
-            preactivations on the target training points, (2S, P2), at every target time that is reached, and as
-            observe(replica, None, None, preactivations) with the source's on its own, (S, P1). Not for the linear
-            activation, which has no particles.
+        observe: called with an ``Observed`` for each replica: the source's particles at the end of its training, the
+            target's at every time that is reached. Not for the linear activation, which has no particles.
         sources: where trained source particles are kept: calls that are passed the same dict, initially empty, train
             equal sources once, whatever γ, δ, start and anchor. The linear activation has no use for it.
 
@@ -135,10 +95,8 @@ def solve(
         InputError: an argument out of range, or an activation the theory does not cover.
         UnconvergedError: an unconverged point, if ``strict``.
     """
-    check_activation(activation, ACTIVATIONS)
     couplings, single = check_couplings(elastic_coupling)
-    decay = check_number("weight_decay", weight_decay, minimum=0.0)
-    source_decay = decay
+    decay = source_decay = check_number("weight_decay", weight_decay, minimum=0.0)
     if source_weight_decay is not None:
         source_decay = check_number("source_weight_decay", source_weight_decay, minimum=0.0)
     times = check_times("target_times", target_times, weight_decay=decay)
@@ -146,103 +104,37 @@ def solve(
     check_choice("start", start, ("source", "scratch"))
     check_choice("anchor", anchor, ("source", "random"))
     default, largest = (1e-8, 1e-3) if activation == "linear" else (1e-2, 0.1)
-    rtol = check_number("rtol", default if rtol is None else rtol, minimum=1e-12, maximum=largest)
-    max_evaluations = check_count("max_evaluations", max_evaluations)
-    strengths = [
-        check_number(name, value, minimum=0.0, open_minimum=True)
-        for name, value in (("source_strength", source_strength), ("target_strength", target_strength))
-    ]
-    if activation != "linear":
+    problem = FlowProblem(
+        task=check_task(task),
+        activation=check_activation(activation, ACTIVATIONS),
+        strengths=check_strengths(source_strength, target_strength),
+        couplings=couplings,
+        decays=(source_decay, decay),
+        source_time=source_end,
+        times=times,
+        origin="scratch" if start == "scratch" else anchor,
+        rtol=check_number("rtol", default if rtol is None else rtol, minimum=1e-12, maximum=largest),
+        max_evaluations=check_count("max_evaluations", max_evaluations),
+    )
+    if particles is not None and check_count("particles", particles, minimum=2) % 2:
+        raise InputError(f"particles = {particles}: expected an even number, they come in ± pairs; add 1")
+    check_count("replicas", replicas)
+    check_count("seed", seed, minimum=0)
+    if activation == "linear":
+        check_no_observer(observe)
+        points = solve_linear(problem)
+    else:
         from infwidth.theory.dynamics.solve import solve_particles  # torch takes a second to import
 
-        for name, time in (("source_time", source_end), ("target_times", times[-1])):
-            if np.isinf(time):
-                raise InputError(
-                    f"{name} = inf: expected a finite time, the end of the flow is exact for the linear activation "
-                    "alone; pass a time that is long against 1/weight_decay"
-                )
+        check_ends(problem)
+        check_device(device)
         points = solve_particles(
-            task,
-            activation=activation,
-            strengths=strengths,
-            couplings=couplings,
-            decays=(source_decay, decay),
-            source_time=source_end,
-            times=times,
-            origin="scratch" if start == "scratch" else anchor,
+            problem,
             particles=particles,
             replicas=replicas,
             seed=seed,
-            rtol=rtol,
-            max_evaluations=max_evaluations,
             device=device,
             observe=observe,
             sources=sources,
         )
-        return _assemble(points, couplings, times, strict=strict, single=single)
-
-    if observe is not None:
-        raise InputError("observe: expected None for the linear activation, which is solved without particles; drop it")
-    designs = Designs.of(task)
-    source = Training.of(designs.source, task.y_source, strengths[0], source_decay, source_decay)
-    target = Training.of(designs.target, task.y_target, strengths[1], decay, decay)
-
-    def courses(tolerance: float) -> list[Course]:
-        limits = {"rtol": tolerance, "max_evaluations": max_evaluations}
-        if start == "scratch":
-            fresh = target_course(target, np.eye(designs.target.shape[1]), 0.0, times, **limits)
-            return [fresh] * len(couplings)
-        trained = source_moment(source, source_end, designs.dimension, **limits)
-        hidden = trained.isotropic() if anchor == "random" else trained.hidden
-        return [target_course(target, hidden, coupling, times, **limits).after(trained) for coupling in couplings]
-
-    allowed = ACCUMULATION * LOOSER * rtol
-    pairs = zip(courses(rtol), courses(LOOSER * rtol), strict=True)
-    points = [_observe(task, designs, course, check, allowed) for course, check in pairs]
-    return _assemble(points, couplings, times, strict=strict, single=single)
-
-
-def _assemble(
-    points: list[dict], couplings: list[float], times: np.ndarray, *, strict: bool, single: bool
-) -> FlowSolution:
-    """Check the couplings' fields of FlowSolution and put them together."""
-    for coupling, point in zip(couplings, points, strict=True):
-        if strict and point["status"] is not Status.CONVERGED:
-            what = f"residual {point['residual']:.1e} after {point['iterations']} evaluations"
-            raise UnconvergedError(f"gradient-flow theory at elastic_coupling = {coupling:g}: {what}", point["status"])
-    if single:
-        return FlowSolution(**points[0], times=times)
-    columns = {}
-    for name, first in points[0].items():
-        values = [point[name] for point in points]
-        if name == "status":
-            columns[name] = tuple(values)
-        elif name == "stderr":
-            sampled = any(np.ndim(error) for error in first.values())
-            columns[name] = {key: np.array([v[key] for v in values]) if sampled else first[key] for key in first}
-        else:
-            columns[name] = None if first is None else np.array(values)
-    return FlowSolution(**columns, times=times)
-
-
-def _observe(task: TransferTask, designs: Designs, course: Course, check: Course, allowed: float) -> dict:
-    """One coupling's fields of FlowSolution."""
-    fit = course.weights @ designs.target.T
-    prediction = course.weights @ designs.test.T
-    drift = np.sqrt(mean_squared_error(fit, check.weights @ designs.target.T))
-    scale = np.sqrt(np.mean(task.y_target**2)) or 1.0
-    residual = max(course.residual, float(np.max(drift) / scale))
-    status = course.status
-    if status is Status.CONVERGED and not residual <= allowed:
-        status = Status.STALLED
-    return {
-        "prediction": prediction,
-        "train_loss": mean_squared_error(fit, task.y_target),
-        "test_loss": mean_squared_error(prediction, task.y_test),
-        "kernel": designs.target @ course.hidden @ designs.target.T,
-        "weights": designs.expand(course.weights),
-        "status": status,
-        "residual": residual,
-        "iterations": course.evaluations,
-        "stderr": dict.fromkeys(("prediction", "train_loss", "test_loss", "kernel"), 0.0),
-    }
+    return assemble(points, couplings, theory="gradient-flow theory", strict=strict, single=single)

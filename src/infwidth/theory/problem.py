@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.checks import InputError, check_number
+from infwidth.numerics.checks import InputError, check_number, scalar, spell
 from infwidth.tasks.transfer_task import TransferTask
+
+POSITIVE = {"minimum": 0.0, "open_minimum": True}
+
+
+def check_task(task: TransferTask) -> TransferTask:
+    """Return ``task`` if it is one; raises InputError otherwise."""
+    if not isinstance(task, TransferTask):
+        raise InputError(f"task = {spell(task)}: expected a TransferTask; make one with infwidth.tasks")
+    return task
+
+
+def check_strengths(source_strength: float, target_strength: float) -> tuple[float, float]:
+    """Return γ̄ and γ as floats > 0; raises InputError otherwise."""
+    source = check_number("source_strength", source_strength, **POSITIVE)
+    return source, check_number("target_strength", target_strength, **POSITIVE)
+
+
+def check_device(device: str) -> None:
+    """Raise InputError if torch can't use that device."""
+    import torch
+
+    try:
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device = {spell(device)}: expected one torch can use ({reason}); pass 'cpu'") from error
+
+
+def check_no_observer(observe: object) -> None:
+    """Raise InputError if there is an observer: the linear activation is solved without particles to show."""
+    if observe is not None:
+        raise InputError("observe: expected None for the linear activation, which is solved without particles; drop it")
 
 
 def check_activation(name: str, covered: Collection[str]) -> str:
@@ -25,11 +58,85 @@ def check_activation(name: str, covered: Collection[str]) -> str:
 
 def check_couplings(elastic_coupling: float | Sequence[float]) -> tuple[list[float], bool]:
     """Return the couplings δ ≥ 0 (inf allowed) as a list, and whether a single number was passed."""
-    single = np.ndim(elastic_coupling) == 0
+    single = isinstance(elastic_coupling, str) or not hasattr(scalar(elastic_coupling), "__len__")
     values = [elastic_coupling] if single else list(elastic_coupling)
     if not values:
         raise InputError("elastic_coupling = []: expected a number or a non-empty sequence; name at least one")
     return [check_number("elastic_coupling", value, minimum=0.0, allow_inf=True) for value in values], single
+
+
+@dataclass(frozen=True)
+class BayesProblem:
+    """A Bayesian theory's problem, checked.
+
+    Attributes:
+        task: the data.
+        activation: φ's name.
+        strengths: γ̄ and γ.
+        couplings: δ ≥ 0, inf allowed, n of them.
+        inverse_temperatures: β of source and target.
+        precision: λ of all weights.
+        max_iterations: Newton steps allowed a saddle point.
+        folds: the fold of each target sample, (P2,), and how many folds to solve again; None for no cross-validation.
+    """
+
+    task: TransferTask
+    activation: str
+    strengths: tuple[float, float]
+    couplings: Sequence[float]
+    inverse_temperatures: tuple[float, float]
+    precision: float
+    max_iterations: int
+    folds: tuple[np.ndarray, int] | None = None
+
+    @property
+    def shared(self) -> dict[str, float]:
+        """What source and target have in common, as keywords of the linear saddle point."""
+        precisions = dict.fromkeys(("readout_precision", "hidden_precision"), self.precision)
+        return {**precisions, "max_iterations": self.max_iterations}
+
+
+@dataclass(frozen=True)
+class FlowProblem:
+    """A flow theory's problem, checked.
+
+    Attributes:
+        task: the data.
+        activation: φ's name.
+        strengths: γ̄ and γ.
+        couplings: δ ≥ 0, inf allowed, n of them.
+        decays: λ of source and target.
+        source_time: for which the source trains.
+        times: at which the target is observed, (T,).
+        origin: what the target starts from, and is tied to: "source", "random" or "scratch".
+        rtol: relative tolerance of a step.
+        max_evaluations: right-hand sides allowed an integration.
+    """
+
+    task: TransferTask
+    activation: str
+    strengths: tuple[float, float]
+    couplings: Sequence[float]
+    decays: tuple[float, float]
+    source_time: float
+    times: np.ndarray
+    origin: str
+    rtol: float
+    max_evaluations: int
+
+
+def check_ends(problem: FlowProblem) -> None:
+    """Raise InputError where an end at t = ∞ is asked for that only an integration could look for."""
+    frozen = problem.origin != "scratch" and all(math.isinf(coupling) for coupling in problem.couplings)
+    for name, time, known in (
+        ("source_time", problem.source_time, False),
+        ("target_times", problem.times[-1], frozen),
+    ):
+        if math.isinf(time) and not known:
+            raise InputError(
+                f"{name} = inf: expected a finite time for {problem.activation!r}, whose target's end is known at "
+                "elastic_coupling = inf alone; pass a time that is long against 1/weight_decay"
+            )
 
 
 @dataclass(frozen=True)
@@ -68,18 +175,13 @@ class Designs:
         return weights if self.basis is None else weights @ self.basis.T
 
 
-def mean_squared_error(prediction: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Mean of (f − y)² over the last axis, without ½."""
-    return np.mean((prediction - labels) ** 2, axis=-1)
-
-
 def check_times(name: str, times: Sequence[float], *, weight_decay: float) -> np.ndarray:
     """Return ``times`` as an array (T,) of increasing times ≥ 0; inf needs decay, or there is no unique end."""
-    if np.ndim(times) != 1 or len(times) == 0:
-        raise InputError(f"{name} = {times!r}: expected a non-empty sequence of increasing times ≥ 0; pass a list")
+    if isinstance(times, str) or not hasattr(scalar(times), "__len__") or len(times) == 0:
+        raise InputError(f"{name} = {spell(times)}: expected a non-empty sequence of increasing times ≥ 0; pass a list")
     array = np.array([check_number(name, time, minimum=0.0, allow_inf=True) for time in times])
     if not (array[1:] > array[:-1]).all():
-        raise InputError(f"{name} = {array.tolist()}: expected increasing times; sort them and drop repeats")
+        raise InputError(f"{name} = {spell(array.tolist())}: expected increasing times; sort them and drop repeats")
     if np.isinf(array[-1]) and weight_decay == 0:
         raise InputError(f"{name} = inf: expected a finite time at weight decay 0; set a weight decay > 0")
     return array

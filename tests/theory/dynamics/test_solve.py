@@ -10,8 +10,9 @@ from infwidth.networks import gradient_flow
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import flow
-from infwidth.theory.dynamics.limits import frozen_course, lazy_course
+from infwidth.theory.dynamics.limits import lazy_course
 from infwidth.theory.dynamics.solve import average_loss
+from infwidth.theory.frozen import frozen_course
 
 SETTINGS = {
     "activation": "relu",
@@ -213,7 +214,11 @@ def test_a_tied_lazy_network_ends_at_ridge_regression_on_frozen_features(activat
     settings = {"activation": activation, "elastic_coupling": 3.0, "particles": 64, "replicas": 1, "rtol": 1e-4}
     late = solve(target_strength=strength, target_times=[400.0], **settings)
     fields = []
-    solve(target_times=[0.0], observe=lambda _, g, t, h: fields.append(h) if t == 0 else None, **settings)
+    solve(
+        target_times=[0.0],
+        observe=lambda seen: fields.append(seen.preactivation) if seen.time == 0 else None,
+        **settings,
+    )
     (anchor,) = (h.numpy() for h in fields)
     frozen = np.maximum(3 / 3.05 * anchor, 0) if activation == "relu" else erf(3 / 3.05 * anchor)
     kernel = frozen.T @ frozen / len(frozen)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from infwidth.numerics.status import Status
-from infwidth.theory.linear.concave_dual import Design, Potential, maximise
+from infwidth.theory.linear.concave_dual import Potential, maximise
+from infwidth.theory.linear.design import Design
 
 D = 6
 

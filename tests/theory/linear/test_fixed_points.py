@@ -2,23 +2,29 @@ import numpy as np
 import pytest
 
 from infwidth.numerics.status import Status
-from infwidth.theory.linear.concave_dual import Design, Potential, maximise
+from infwidth.theory.frozen import frozen_course
+from infwidth.theory.linear.concave_dual import Potential, maximise
+from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.fixed_points import (
     _lifted_point,
     anchored_fixed_point,
     collapses,
     free_fixed_point,
-    frozen_course,
 )
 from infwidth.theory.linear.moments import Moments, integrate_moments
 
 D = 6
 RATES = {"strength": 0.9, "readout_decay": 0.4, "hidden_decay": 0.15}
+FREE = {"strength": 0.9, "readout_decay": 0.4, "stiffness": 0.15}
 
 
 def data(seed, samples):
     rng = np.random.default_rng(seed)
     return rng.standard_normal((samples, D)) / np.sqrt(D), rng.standard_normal(samples)
+
+
+def frozen_weights(x, y, anchor, times, **decay):
+    return frozen_course(x @ anchor @ x.T, y, times, **decay) @ x @ anchor
 
 
 def run(anchor, x, y, end=300.0, **changes):
@@ -37,7 +43,7 @@ def assert_same(fixed, moments, strength=0.9, atol=1e-7):
 @pytest.mark.parametrize("samples", [4, 20])
 def test_free_network_ends_at_the_minimiser(samples):
     x, y = data(0, samples)
-    fixed = free_fixed_point(Design.of(x), y, **RATES)
+    fixed = free_fixed_point(Design.of(x), y, **FREE)
     assert_same(fixed, run(np.eye(D), x, y))
     force = 0.9 * x.T @ (y - x @ fixed.weights)
     assert np.linalg.norm(force) == pytest.approx(np.sqrt(0.4 * 0.15), rel=1e-9)
@@ -51,8 +57,9 @@ def test_collapse_on_both_sides_of_its_threshold():
         root = np.sqrt(2)
         decays = {"readout_decay": factor * threshold * root, "hidden_decay": factor * threshold / root}
         rates = {"strength": 0.9, **decays}
-        assert bool(collapses(x, y, **rates)) is expected
-        fixed = free_fixed_point(Design.of(x), y, **rates)
+        free = {"strength": 0.9, "readout_decay": rates["readout_decay"], "stiffness": rates["hidden_decay"]}
+        assert bool(collapses(x, y, **free)) is expected
+        fixed = free_fixed_point(Design.of(x), y, **free)
         assert bool(fixed.weights.any()) is not expected
         assert_same(fixed, run(np.eye(D), x, y, **rates), atol=1e-6)
 
@@ -111,7 +118,7 @@ def test_frozen_features_at_any_time():
     x, y = data(2, 4)
     anchor = np.diag(np.linspace(0.2, 2, D))
     times = np.array([0.0, 0.3, 2.0, np.inf])
-    course = frozen_course(x, y, anchor, times, readout_decay=0.4)
+    course = frozen_weights(x, y, anchor, times, readout_decay=0.4)
     kernel = x @ anchor @ x.T
     np.testing.assert_array_equal(course[0], 0)
     ridge = anchored_fixed_point(Design.of(x), y, anchor, elastic_coupling=np.inf, **RATES)
@@ -119,12 +126,12 @@ def test_frozen_features_at_any_time():
     np.testing.assert_allclose(ridge.hidden, anchor, atol=1e-12)
     np.testing.assert_allclose(x @ course[-1], kernel @ np.linalg.solve(kernel + 0.4 * np.eye(4), y), atol=1e-10)
     h = 1e-4
-    fit = frozen_course(x, y, anchor, [2 - h, 2, 2 + h], readout_decay=0.4) @ x.T
+    fit = frozen_weights(x, y, anchor, [2 - h, 2, 2 + h], readout_decay=0.4) @ x.T
     np.testing.assert_allclose((fit[2] - fit[0]) / (2 * h), kernel @ (y - fit[1]) - 0.4 * fit[1], atol=1e-7)
 
 
 def test_frozen_features_without_decay_grow_steadily_along_flat_modes():
     x, y = data(2, 9)  # more samples than dimensions: three modes of the kernel vanish
-    course = frozen_course(x, y, np.eye(D), [1.0, 1e6], readout_decay=0.0)
+    course = frozen_weights(x, y, np.eye(D), [1.0, 1e6], readout_decay=0.0)
     assert np.isfinite(course).all()
     np.testing.assert_allclose(course[1], np.linalg.lstsq(x, y, rcond=None)[0], atol=1e-6)

@@ -12,9 +12,11 @@ from infwidth.tasks.image_tasks import images
 from infwidth.tasks.linear_tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import bayes
-from infwidth.theory.posterior import solve as population_solution
+from infwidth.theory.posterior import source, target
 from infwidth.theory.posterior.answer import Certificate
+from infwidth.theory.posterior.saddle import CAREFUL
 from infwidth.theory.posterior.solve import solve_population
+from infwidth.theory.problem import BayesProblem
 
 SETTINGS = {
     "activation": "erf",
@@ -86,9 +88,10 @@ def test_transfer_from_a_line_to_a_cubic():
 
 
 def linear_by_particles(task, couplings, **changes):
-    settings = {"strengths": (1.0, 1.0), "inverse_temperatures": (20.0, 20.0), "precision": 1.0, "particles": 4096}
-    settings |= {"seed": 0, "device": "cpu", "max_iterations": 300}
-    return solve_population(task, activation="linear", couplings=couplings, **{**settings, **changes})
+    settings = {"strengths": (1.0, 1.0), "inverse_temperatures": (20.0, 20.0), "precision": 1.0, "max_iterations": 300}
+    settings |= {name: changes.pop(name) for name in [*changes] if name in settings}
+    problem = BayesProblem(task, "linear", couplings=couplings, **settings)
+    return solve_population(problem, **{"particles": 4096, "seed": 0, "device": "cpu"} | changes)
 
 
 @pytest.mark.parametrize("coupling", [0.0, 2.0, 20.0, math.inf])
@@ -96,14 +99,14 @@ def test_a_linear_network_is_the_closed_form(coupling):
     task = linear_task(dimension=12, n_source=30, n_target=8, n_test=200)
     exact = solve(task, activation="linear", elastic_coupling=coupling, prior_precision=1.3)
     (found,) = linear_by_particles(task, [coupling], precision=1.3)
-    assert found["status"] is Status.CONVERGED
+    assert found.status is Status.CONVERGED
     for name in ("test_loss", "train_loss", "leave_one_out", "log_evidence_density"):
-        error = found["stderr"][name]
+        error = found.stderr[name]
         assert error < 0.2 * abs(getattr(exact, name))
-        assert agree(found[name], error, getattr(exact, name), 0.01)
+        assert agree(getattr(found, name), error, getattr(exact, name), 0.01)
     for name in ("prediction", "kernel"):
-        error = found["stderr"][name]
-        distance = (found[name] - getattr(exact, name)) / error.clip(1e-12)
+        error = found.stderr[name]
+        distance = (getattr(found, name) - getattr(exact, name)) / error.clip(1e-12)
         # The source's dual vector, which all blocks share, is not in the error; at δ = ∞ it is half of the scatter.
         assert np.sqrt(np.mean(distance**2)) < (2 if coupling < math.inf else 4)
         assert np.linalg.norm(error) < 0.1 * np.linalg.norm(getattr(exact, name))
@@ -119,8 +122,8 @@ def test_leave_one_out_has_no_bias_from_few_particles():
         task, activation="linear", source_strength=strength, target_strength=strength, elastic_coupling=couplings,
         inverse_temperature=10.0,
     ).leave_one_out  # fmt: skip
-    excess = np.array([[point["leave_one_out"] for point in run] for run in runs]) / exact - 1
-    claimed = np.array([[point["stderr"]["leave_one_out"] for point in run] for run in runs]) / exact
+    excess = np.array([[point.leave_one_out for point in run] for run in runs]) / exact - 1
+    claimed = np.array([[point.stderr["leave_one_out"] for point in run] for run in runs]) / exact
     assert (abs(excess.mean(0)) < 0.045).all()
     assert (claimed < 0.06).all()
     assert 0.4 < np.sqrt(np.mean(excess.var(0, ddof=1)) / np.mean(claimed**2)) < 2
@@ -188,8 +191,8 @@ def test_fields_and_shapes():
     seen = {}
     task = small_task()
 
-    def observe(block, coupling, time, preactivation):
-        seen.setdefault((coupling, time), []).append(preactivation)
+    def observe(shown):
+        seen.setdefault((shown.coupling, shown.time), []).append(shown.preactivation)
 
     s = solve(task, elastic_coupling=[0, 20, math.inf], particles=1024, observe=observe, strict=False)
     assert s.prediction.shape == s.stderr["prediction"].shape == (3, 40)
@@ -236,22 +239,22 @@ def test_particles_that_lag_behind_are_given_more_time():
 
 @pytest.mark.parametrize("holds", ["neither", "target"])
 def test_what_does_not_settle_with_care_is_unmixed(holds, monkeypatch):
-    task, schedules, descend = small_task(), [], population_solution.descend
+    task, schedules, descend = small_task(), [], source.descend
 
     def spy(*args, **kwargs):
-        schedules.append({key: kwargs[key] for key in kwargs if key in population_solution.CAREFUL})
+        schedules.append({key: kwargs[key] for key in kwargs if key in CAREFUL})
         return descend(*args, **kwargs)
 
     def judge(windows, dual, labels, **_):
         return Certificate(1.0, 1.0, closed=holds == "target" and len(labels) == len(task.y_target))
 
-    monkeypatch.setattr(population_solution, "descend", spy)
+    for module in (source, target):
+        monkeypatch.setattr(module, "descend", spy)
     monkeypatch.setattr(Certificate, "of", judge)
     s = solve(task, elastic_coupling=2.0, particles=512, strict=False, evidence=False)
     assert s.status is Status.UNMIXED
     assert np.isfinite(s.test_loss)
-    careful = population_solution.CAREFUL
-    assert schedules == [{}, careful, {}] + [careful] * (holds == "neither")
+    assert schedules == [{}, CAREFUL, {}] + [CAREFUL] * (holds == "neither")
     alone = solve(task, elastic_coupling=0.0, particles=512, strict=False, evidence=False)
     assert (alone.status is Status.CONVERGED) == (holds == "target")
 

@@ -16,7 +16,7 @@ from infwidth.theory.dynamics.step import Geometry, ParticleFlow, Point, Populat
 SHRINK, GROW, SAFETY = 0.3, 2.0, 0.9
 """Bounds on the change of a step, and the fraction taken of the step that the error estimate allows."""
 SHORTEST = 1e-12
-"""A step below this fraction of the whole time means divergence."""
+"""A step below this fraction of the first one, or of the time reached, means divergence."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def integrate(
     total = len(like)
     flow = ParticleFlow(geometry, labels, strength, readout_decay, activation)
     times = times.to(like)
-    scale = labels.square().mean().sqrt().clamp(min=torch.finfo(like.dtype).tiny)
+    scale = labels.square().mean().sqrt()
+    scale = torch.where(scale > 0, scale, 1.0)  # without labels f stays at 0, whatever it is measured by
     evaluations = torch.zeros(total, dtype=torch.long, device=like.device)
     residual = torch.zeros(total, dtype=like.dtype, device=like.device)
     status = [Status.CONVERGED] * total
@@ -92,12 +93,13 @@ def integrate(
     goal, now = torch.zeros_like(label), torch.zeros_like(residual)
     point = flow.at(batch, now, batch.readout, batch.moved, torch.zeros_like(batch.anchor))
     proposal = _first_step(flow, batch, point, scale, rtol, times[-1]) if step is None else torch.full_like(now, step)
+    shortest = SHORTEST * proposal
     while True:
-        broken = ~torch.isfinite(point.output).all(1) | (proposal < SHORTEST * times[-1])
+        broken = ~torch.isfinite(point.output).all(1) | (proposal < torch.maximum(shortest[label], SHORTEST * now))
         stuck = evaluations[label] + 2 > max_evaluations
         arrived = (now >= times[goal]) & ~broken
         for k in arrived.nonzero()[:, 0].tolist():
-            left = float(anchoring(batch.hidden_decay[k], batch.pull[k], now[k]))
+            left = float(anchoring(batch.stiffness[k], batch.pull[k], now[k]))
             shot = Snapshot(point.readout[k], point.moved[k], left, point.preactivation[k], point.output[k], geometry)
             record(int(label[k]), int(goal[k]), shot)
         goal = goal + arrived.long()
@@ -140,8 +142,11 @@ def _first_step(
     """A step that moves f by √rtol rms(y): the error estimate is of second order."""
     if float(end) == 0:
         return torch.ones(len(point.readout), dtype=end.dtype, device=end.device)
-    tiny = torch.full((len(point.readout),), 1e-6, dtype=end.dtype, device=end.device) * end
+    # However long the course is, f must not have moved far: its rate is at most the trace of the kernels.
+    kernels = point.features.square().sum(2).mean(1)
+    kernels = kernels + (point.slopes.square().mean(1) * flow.geometry.inputs.square().sum(1)).sum(1)
+    tiny = (1 / kernels).clamp(max=1e-6 * float(end))
     moved = flow.step(batch, point, torch.zeros_like(tiny), tiny)[0]
     speed = (moved.output - point.output).square().mean(1).sqrt() / tiny
     guess = math.sqrt(rtol) * scale / speed.clamp(min=torch.finfo(end.dtype).tiny)
-    return torch.where(torch.isfinite(guess), guess, tiny).clamp(max=float(end)).clamp(min=float(1e-9 * end))
+    return torch.where(torch.isfinite(guess), guess, tiny).clamp(max=float(end)).maximum(1e-3 * tiny)

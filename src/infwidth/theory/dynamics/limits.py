@@ -1,29 +1,9 @@
-"""Limits of the mean-field dynamics that are linear in f: frozen features (δ = ∞) and lazy ones (γ → 0)."""
+"""The lazy limit of the mean-field dynamics, γ → 0, which is linear in f (docs/theory.md §2 "Limits")."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.integrate import solve_ivp
-
-
-def frozen_course(kernel: np.ndarray, labels: np.ndarray, times: np.ndarray, *, readout_decay: float) -> np.ndarray:
-    """Dual coefficients c(t) at δ = ∞, where df/dt = Φ(y − f) − λ_w f with frozen Φ and f(x, t) = Φ(x, X) c(t).
-
-    Args:
-        kernel: Φ = E φ(h̄)φ(h̄)ᵀ on the training inputs, (P, P).
-        labels: y, (P,).
-        times: finite times ≥ 0, (T,).
-        readout_decay: λ_w.
-
-    Returns:
-        c(t), (T, P): f starts at 0 (docs/theory.md §2 "Limits").
-    """
-    values, modes = np.linalg.eigh(kernel)
-    rates = np.maximum(values, 0.0) + readout_decay
-    times = np.asarray(times, dtype=np.float64)[:, None]
-    moving = rates > 0
-    grown = np.where(moving, -np.expm1(-rates * times) / np.where(moving, rates, 1.0), times)
-    return (grown * (modes.T @ labels)) @ modes.T
 
 
 def lazy_course(

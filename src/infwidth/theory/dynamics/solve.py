@@ -2,103 +2,106 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.status import Status, worst
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.dynamics.draws import coordinates
-from infwidth.theory.dynamics.transfer import Draws, Limits, anchor_weights, train_source, train_target
+from infwidth.theory.dynamics.transfer import (
+    Draws,
+    Limits,
+    SourceParticles,
+    TargetCourses,
+    anchor_weights,
+    train_source,
+    train_target,
+)
+from infwidth.theory.problem import FlowProblem
+from infwidth.theory.solution import NUMERICAL, FlowSolution, attempt
 
 DEFAULT_PARTICLES = 1024
 
 
 def solve_particles(
-    task: TransferTask,
+    problem: FlowProblem,
     *,
-    activation: str,
-    strengths: tuple[float, float],
-    couplings: Sequence[float],
-    decays: tuple[float, float],
-    source_time: float,
-    times: np.ndarray,
-    origin: str,
     particles: int | None,
     replicas: int,
     seed: int,
-    rtol: float,
-    max_evaluations: int,
     device: str,
-    observe: Callable[[int, int | None, int | None, Tensor], None] | None = None,
+    observe: Observer | None = None,
     sources: dict | None = None,
-) -> list[dict]:
+) -> list[FlowSolution]:
     """Solve source and target with particles.
 
     Args:
-        task: the data.
-        activation: φ's name.
-        strengths: γ̄ and γ.
-        couplings: δ, inf allowed, n of them.
-        decays: λ̄ and λ.
-        source_time: training time of the source, finite.
-        times: target times, finite, (T,).
-        origin: "source", "random" or "scratch": what the target starts from.
+        problem: the checked problem; ``source_time`` is finite, and so are ``times`` unless every δ is inf.
         particles: S, even, of the source; 2S in the target. None takes DEFAULT_PARTICLES.
         replicas: R.
         seed: of all random numbers.
-        rtol: tolerance of a step.
-        max_evaluations: right-hand sides allowed a population.
         device: where to compute.
         observe: see ``flow.solve``.
         sources: likewise.
 
     Returns:
-        For each δ the fields of ``flow.FlowSolution`` but its times.
+        One point a coupling.
     """
-    phi, dimension = get_activation(activation), task.dimension
-    particles = check_count("particles", DEFAULT_PARTICLES if particles is None else particles, minimum=2)
-    if particles % 2:
-        raise InputError(f"particles = {particles}: expected an even number, they come in ± pairs; add 1")
-    draws = Draws(particles, check_count("replicas", replicas), check_count("seed", seed, minimum=0))
-    limits = Limits(rtol=rtol, max_evaluations=max_evaluations)
-    root = np.sqrt(dimension)
-    inputs = coordinates([x / root for x in (task.x_source, task.x_target, task.x_test)])
+    draws = Draws(DEFAULT_PARTICLES if particles is None else particles, replicas, seed)
+
+    def missing(status: Status) -> FlowSolution:
+        return FlowSolution.missing(problem.task, status, problem.times)
+
+    count = len(problem.couplings)
+    errors = (*NUMERICAL, torch.linalg.LinAlgError)
+    if problem.origin == "scratch":  # there is no anchor: every δ is the same
+        problem = dataclasses.replace(problem, couplings=[0.0])
+    solve = partial(_solve, problem, draws, device, observe, {} if sources is None else sources)
+    points = attempt(solve, missing, count=len(problem.couplings), errors=errors)
+    return points * count if problem.origin == "scratch" else points
+
+
+def _solve(
+    problem: FlowProblem, draws: Draws, device: str, observe: Observer | None, sources: dict
+) -> list[FlowSolution]:
+    """All couplings on the same particles."""
+    task, phi, times = problem.task, get_activation(problem.activation), problem.times
+    limits = Limits(rtol=problem.rtol, max_evaluations=problem.max_evaluations)
+    inputs = coordinates([x / np.sqrt(task.dimension) for x in (task.x_source, task.x_target, task.x_test)])
     like = torch.zeros(inputs[0].shape, dtype=torch.float64, device=device)
     source = None
-    if origin != "scratch":
-        settings = {"time": source_time, "strength": strengths[0], "decay": decays[0], "device": device}
-        settings |= {"dimension": dimension, "activation": phi, "draws": draws, "limits": limits}
+    if problem.origin != "scratch":
+        settings = {"time": problem.source_time, "strength": problem.strengths[0], "decay": problem.decays[0]}
+        settings |= {"device": device, "dimension": task.dimension, "activation": phi, "draws": draws, "limits": limits}
         key = (inputs[0].tobytes(), task.y_source.tobytes(), *settings.values())
-        sources = {} if sources is None else sources
         if key not in sources:
             sources[key] = train_source(inputs[0], task.y_source, **settings)
         source = sources[key]
-    anchor = anchor_weights(source, dimension, origin, draws, like)
+    anchor = anchor_weights(source, task.dimension, problem.origin, draws, like)
     if observe is not None:
-        _observe_frozen(observe, source, anchor, inputs, [] if origin == "scratch" else couplings, len(times))
+        _observe_frozen(observe, source, anchor, inputs, problem.couplings, len(times))
     courses = train_target(
         anchor,
         inputs[1],
         task.y_target,
         inputs[2],
-        # From scratch there is no anchor: every δ is the same.
-        couplings=[0.0] if origin == "scratch" else couplings,
+        couplings=problem.couplings,
         times=times,
-        strength=strengths[1],
-        decay=decays[1],
+        strength=problem.strengths[1],
+        decay=problem.decays[1],
         activation=phi,
         draws=draws,
         limits=limits,
-        observe=observe and (lambda r, g, t, shot: observe(r, g, t, shot.preactivation)),
+        observe=observe and (lambda r, g, t, shot: observe(Observed(r, g, t, shot.preactivation))),
+        starts=source and source.status,
     )
-    points = [_observe(task, courses, source, g) for g in range(courses.residual.shape[1])]
-    return points * len(couplings) if origin == "scratch" else points
+    return [_observe(task, times, courses, source, g) for g in range(len(problem.couplings))]
 
 
 def _observe_frozen(observe, source, anchor, inputs, couplings, times: int) -> None:
@@ -106,19 +109,20 @@ def _observe_frozen(observe, source, anchor, inputs, couplings, times: int) -> N
     source_inputs, target_inputs = (torch.from_numpy(x).to(anchor) for x in inputs[:2])
     for r, hidden in enumerate(anchor):
         if source is not None:
-            observe(r, None, None, source.hidden[r] @ source_inputs.T)
+            observe(Observed(r, None, None, source.hidden[r] @ source_inputs.T))
         for g in (g for g, coupling in enumerate(couplings) if math.isinf(coupling)):
             for t in range(times):
-                observe(r, g, t, hidden @ target_inputs.T)
+                observe(Observed(r, g, t, hidden @ target_inputs.T))
 
 
-def _observe(task, courses, source, g: int) -> dict:
+def _observe(
+    task: TransferTask, times: np.ndarray, courses: TargetCourses, source: SourceParticles | None, g: int
+) -> FlowSolution:
+    """What one coupling's replicas imply."""
     statuses = [row[g] for row in courses.status]
     residual, evaluations = courses.residual[:, g], courses.evaluations[:, g]
     if source is not None:
-        # A source that stopped early is the reason why its target did.
-        pairs = zip(source.status, statuses, strict=True)
-        statuses = [first if first is not Status.CONVERGED else second for first, second in pairs]
+        statuses += source.status
         residual, evaluations = np.maximum(residual, source.residual), evaluations + source.evaluations
     found = {
         "prediction": average(courses.prediction[:, g]),
@@ -126,14 +130,17 @@ def _observe(task, courses, source, g: int) -> dict:
         "test_loss": average_loss(courses.prediction[:, g], task.y_test),
         "kernel": average(courses.kernel[:, g]),
     }
-    return {
-        **{name: value for name, (value, _) in found.items()},
-        "weights": None,
-        "status": worst(statuses),
-        "residual": float(residual.max()),
-        "iterations": int(evaluations.max()),
-        "stderr": {name: error for name, (_, error) in found.items()},
-    }
+    values = {name: value for name, (value, _) in found.items()}
+    return FlowSolution(
+        times=times,
+        features=values.pop("kernel"),
+        **values,
+        weights=None,
+        status=worst(statuses),
+        residual=float(residual.max()),
+        iterations=int(evaluations.max()),
+        stderr={name: error for name, (_, error) in found.items()},
+    )
 
 
 def average(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -51,14 +51,14 @@ class Populations:
         readout: w, (K, S).
         moved: U, (K, S, r), zero at time 0.
         anchor: h̄ on the training inputs: preactivations of the starting weights, (K, S, P).
-        hidden_decay: L = λ_W + δ, (K,), finite.
+        stiffness: L = λ_W + δ, (K,), finite.
         pull: δ/L, (K,); 0 where L = 0.
     """
 
     readout: Tensor
     moved: Tensor
     anchor: Tensor
-    hidden_decay: Tensor
+    stiffness: Tensor
     pull: Tensor
 
     def select(self, keep: Tensor) -> Populations:
@@ -92,9 +92,9 @@ class Snapshot:
         return self.geometry.weights(self.moved) + self.anchoring * anchor.repeat(copies, 1)
 
 
-def anchoring(hidden_decay: Tensor, pull: Tensor, time: Tensor) -> Tensor:
+def anchoring(stiffness: Tensor, pull: Tensor, time: Tensor) -> Tensor:
     """a(t) = δ/L + (1 − δ/L) e^{−Lt}."""
-    return pull + (1 - pull) * torch.exp(-hidden_decay * time)
+    return pull + (1 - pull) * torch.exp(-stiffness * time)
 
 
 @dataclass
@@ -132,7 +132,7 @@ class ParticleFlow:
 
     def at(self, batch: Populations, time: Tensor, readout: Tensor, moved: Tensor, field: Tensor) -> Point:
         """Evaluate states w (K, S), U (K, S, r), U B (K, S, P) at times (K,)."""
-        left = anchoring(batch.hidden_decay, batch.pull, time)[:, None, None]
+        left = anchoring(batch.stiffness, batch.pull, time)[:, None, None]
         preactivation = torch.addcmul(field, left, batch.anchor)
         features = self.activation.value(preactivation)
         slopes = self.activation.derivative(preactivation) * readout[:, :, None]
@@ -148,7 +148,7 @@ class ParticleFlow:
         """
         lift, product, count = self.geometry.lift, self.geometry.product, point.readout.shape[1]
         gain, decay_w = self.strength, self.readout_decay
-        decay_u = batch.hidden_decay[:, None, None]
+        decay_u = batch.stiffness[:, None, None]
         small = IMPLICITNESS * h[:, None]
         shrink_w, shrink_u = 1 / (1 + small * decay_w), 1 / (1 + small[:, :, None] * decay_u)
 

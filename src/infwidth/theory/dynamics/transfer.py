@@ -13,11 +13,12 @@ from torch import Tensor
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
+from infwidth.theory import elastic
 from infwidth.theory.dynamics.draws import DEFAULT_SCHEME, draw_particles, draw_readout, turn
 from infwidth.theory.dynamics.integrate import integrate
-from infwidth.theory.dynamics.limits import frozen_course
 from infwidth.theory.dynamics.predict import Predictor, working_set
 from infwidth.theory.dynamics.step import Geometry, Populations, Snapshot
+from infwidth.theory.frozen import frozen_course
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TargetCourses:
     evaluations: np.ndarray
 
 
-Observer = Callable[[int, int, int, Snapshot], None] | None
+Show = Callable[[int, int, int, Snapshot], None] | None
 
 
 def train_source(
@@ -156,7 +157,7 @@ def train_source(
             readout=readout[chunk.start : chunk.stop],
             moved=x.new_zeros(len(chunk), draws.particles, geometry.product.shape[0]),
             anchor=part @ x.T,
-            hidden_decay=rate,
+            stiffness=rate,
             pull=torch.zeros_like(rate),
         )
 
@@ -211,7 +212,8 @@ def train_target(
     activation: Activation,
     draws: Draws,
     limits: Limits,
-    observe: Observer = None,
+    observe: Show = None,
+    starts: Sequence[Status] | None = None,
 ) -> TargetCourses:
     """Train target populations along (7) from, and tied by δ to, weights W̄: fresh ±w on each, so f(0) = 0.
 
@@ -221,7 +223,7 @@ def train_target(
         labels: y, (P,).
         test_inputs: likewise, (Pt, d).
         couplings: δ ≥ 0, n of them; inf freezes W at W̄ and is solved in closed form.
-        times: increasing finite times ≥ 0, (T,).
+        times: increasing times ≥ 0, finite unless every δ is inf, (T,).
         strength: γ.
         decay: λ of both layers.
         activation: φ.
@@ -229,6 +231,7 @@ def train_target(
         limits: of the integration.
         observe: called as observe(replica, coupling index, time index, snapshot) at every record of a finite δ;
             particles i and S + i of a snapshot share W̄ i.
+        starts: how the training of each replica's W̄ ended: from one that was not reached, NaN, no target starts.
 
     Returns:
         The courses.
@@ -252,7 +255,7 @@ def train_target(
     for r in range(replicas):
         for g in range(len(couplings)):
             if not sound[r]:
-                status[r, g] = Status.DIVERGED
+                status[r, g] = Status.DIVERGED if starts is None else starts[r]
             elif math.isinf(couplings[g]):
                 kernel[r, g], fit[r, g], prediction[r, g] = _frozen(
                     fields[r], predictor, r, y, times, decay, activation
@@ -261,15 +264,13 @@ def train_target(
     for chunk in _chunks(len(pairs), 2 * count * len(y), x):
         members = [pairs[k] for k in chunk]
         rows = torch.tensor([r for r, _ in members], device=x.device)
-        coupling = x.new_tensor([couplings[g] for _, g in members])
-        rate = coupling + decay
         own = fields[rows]
         batch = Populations(
             readout=readout[rows],
             moved=x.new_zeros(len(members), 2 * count, geometry.product.shape[0]),
             anchor=torch.cat([own, own], 1),
-            hidden_decay=rate,
-            pull=torch.where(rate > 0, coupling / rate, 0.0),
+            stiffness=x.new_tensor([elastic.stiffness(decay, couplings[g]) for _, g in members]),
+            pull=x.new_tensor([elastic.pull(decay, couplings[g]) for _, g in members]),
         )
 
         def keep(k: int, t: int, shot: Snapshot, members=members) -> None:

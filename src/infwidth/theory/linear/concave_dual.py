@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from infwidth.numerics.status import Status
+from infwidth.theory import elastic
+from infwidth.theory.linear.design import Design
 
+# Relative residual of a maximum, and the relative change of g that one more Newton step may still make there.
 TOLERANCE = 1e-10
 
 
@@ -41,9 +44,8 @@ class Potential:
         cls, anchor: np.ndarray, elastic_coupling: float, hidden_decay: float, readout_decay: float, spread: bool
     ) -> Potential:
         """The potential at elastic coupling δ; δ = ∞ is exact."""
-        stiffness = hidden_decay + elastic_coupling
-        pull = 1.0 if math.isinf(stiffness) else elastic_coupling / stiffness
-        return cls(anchor, pull, 1 / stiffness, readout_decay, spread)
+        pull = elastic.pull(hidden_decay, elastic_coupling)
+        return cls(anchor, pull, 1 / elastic.stiffness(hidden_decay, elastic_coupling), readout_decay, spread)
 
     def project(self, basis: np.ndarray) -> Potential:
         """The potential of k = basis·κ as a function of κ; ``basis`` (D, r) has orthonormal columns."""
@@ -74,39 +76,26 @@ class Potential:
         q, r, weight = self.margin(k), self._rate, self.pull**2 / self.readout_decay
         ak = self.anchor @ k
         e = k @ ak
-        mixed = np.outer(ak, k)
-        out = weight * (self.anchor / q + 2 * r * (mixed + mixed.T) / q**2)
-        out += (2 * self.spread * r**2 / q**2 + 4 * weight * r**2 * e / q**3) * np.outer(k, k)
-        out[np.diag_indices_from(out)] += self.spread * r / q + weight * r * e / q**2
+        mixed = np.outer(
+            k, (2 * weight * r / q**2) * ak + (self.spread * r**2 / q**2 + 2 * weight * r**2 * e / q**3) * k
+        )
+        out = (weight / q) * self.anchor
+        out += mixed
+        out += mixed.T
+        out.flat[:: len(k) + 1] += self.spread * r / q + weight * r * e / q**2
         return out
 
     def second_moment(self, k: np.ndarray) -> np.ndarray:
         """E WWᵀ, (D, D), of hidden weights tilted by k; ∇Λ = E WWᵀ k/λ_w."""
-        tilt = np.eye(len(k)) + (self._rate / self.margin(k)) * np.outer(k, k)
-        return self.spread * self.compliance * tilt + self.pull**2 * tilt @ self.anchor @ tilt
-
-
-@dataclass(frozen=True)
-class Design:
-    """Training inputs over √D with their thin singular value decomposition, computed once for all couplings.
-
-    Attributes:
-        matrix: X/√D, (P, D).
-        left: U, (P, r) with r = min(P, D).
-        singular: σ, (r,).
-        right: V, (D, r).
-    """
-
-    matrix: np.ndarray
-    left: np.ndarray
-    singular: np.ndarray
-    right: np.ndarray
-
-    @classmethod
-    def of(cls, matrix: np.ndarray) -> Design:
-        """Decompose X/√D, (P, D)."""
-        left, singular, right = np.linalg.svd(matrix, full_matrices=False)
-        return cls(matrix, left, singular, right.T)
+        tilt = self._rate / self.margin(k)  # times k kᵀ, added to the identity on either side
+        ak, weight = self.anchor @ k, self.pull**2
+        along = 0.5 * tilt * (self.spread * self.compliance + weight * tilt * float(k @ ak)) * k + weight * tilt * ak
+        mixed = np.outer(k, along)
+        out = weight * self.anchor
+        out += mixed
+        out += mixed.T
+        out.flat[:: len(k) + 1] += self.spread * self.compliance
+        return out
 
 
 @dataclass(frozen=True)
@@ -115,23 +104,28 @@ class DualSolution:
 
     Attributes:
         dual: g, (P,).
+        dual_error: estimate of |g − g*|: one more Newton step in the range of X, and the rounding outside it.
         drive: k = γXᵀg/√D, (D,).
         weights: v = ∇Λ/γ, (D,); the predictor is f(x) = x·v/√D.
         objective: S(g).
         margin: q.
         residual: |y − ρg − f̂|/|y| on the training points.
         gap: Newton's estimate of S(g*) − S(g), inf where q sank below rounding.
+        factor: Cholesky factor of ΣVᵀ∇²ΛVΣ/γ² + ρ, whose inverse is that of H + ρ in the range of X, (r, r); None where
+            q sank below rounding.
         iterations: Newton steps.
         status: CONVERGED when residual ≤ tolerance, else STALLED.
     """
 
     dual: np.ndarray
+    dual_error: float
     drive: np.ndarray
     weights: np.ndarray
     objective: float
     margin: float
     residual: float
     gap: float
+    factor: np.ndarray | None
     iterations: int
     status: Status
 
@@ -145,6 +139,7 @@ def maximise(
     ridge: float,
     max_iterations: int = 200,
     tolerance: float = TOLERANCE,
+    accurate: bool = False,
 ) -> DualSolution:
     """Maximise S(g) = γ² y·g − γ²ρ|g|²/2 − Λ(γXᵀg/√D) by Newton's method from g = 0.
 
@@ -159,13 +154,13 @@ def maximise(
         ridge: ρ; 1/β for the posterior, 1 for the flow.
         max_iterations: Newton steps allowed.
         tolerance: relative residual to reach.
+        accurate: whether the part of the labels outside the range of X, which 1/ρ multiplies, is found to more digits.
 
     Returns:
         The maximiser with its certificate.
     """
     inner = potential.project(design.right)
     y, sigma = design.left.T @ labels, design.singular
-    outside = labels - design.left @ y
     scale = float(np.linalg.norm(labels)) or 1.0
 
     def objective(g):  # S/γ²: finite numbers of order 1 however lazy the network
@@ -176,16 +171,19 @@ def maximise(
     while True:
         k = strength * sigma * g
         slope = y - ridge * g - sigma * inner.gradient(k) / strength
-        curvature = sigma[:, None] * inner.hessian(k) * sigma
-        curvature[np.diag_indices_from(curvature)] += ridge
+        curvature = inner.hessian(k)
+        curvature *= sigma
+        curvature *= sigma[:, None]
+        curvature.flat[:: len(sigma) + 1] += ridge
         residual = float(np.linalg.norm(slope)) / scale
-        try:
-            step = cho_solve(cho_factor(curvature), slope)
-        except (np.linalg.LinAlgError, ValueError):  # q has sunk below rounding: no curvature to trust
-            decrement = np.inf
+        factor, failed = dpotrf(curvature, lower=True, clean=False)
+        step, _ = dpotrs(factor, slope, lower=True)
+        if failed or not np.isfinite(step).all():  # q has sunk below rounding: no curvature to trust
+            decrement, step, factor = np.inf, np.inf, None
             break
         decrement = float(slope @ step)
-        if residual <= tolerance or iterations == max_iterations or not progress:
+        settled = residual <= tolerance and np.linalg.norm(step) <= tolerance * np.linalg.norm(g)
+        if settled or iterations == max_iterations or not progress:
             break
         progress = False
         length = 1.0
@@ -200,14 +198,17 @@ def maximise(
             g, height, iterations = trial, raised, iterations + 1
 
     drive = design.right @ (strength * sigma * g)
+    outside, error = design.outside_accurately(labels) if accurate else design.outside(labels)
     return DualSolution(
         dual=design.left @ g + outside / ridge,
+        dual_error=float(np.linalg.norm(step)) + error / ridge,
         drive=drive,
         weights=potential.gradient(drive) / strength,
         objective=strength**2 * (height + outside @ outside / (2 * ridge)),
         margin=potential.margin(drive),
         residual=residual,
         gap=strength**2 * decrement / 2,
+        factor=factor,
         iterations=iterations,
         status=Status.CONVERGED if residual <= tolerance else Status.STALLED,
     )

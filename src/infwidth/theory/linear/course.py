@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from infwidth.numerics.status import Status
-from infwidth.theory.linear.concave_dual import Design
-from infwidth.theory.linear.fixed_points import anchored_fixed_point, free_fixed_point, frozen_course
+from infwidth.numerics.losses import mean_squared_error
+from infwidth.numerics.status import Status, worst
+from infwidth.theory.frozen import frozen_course
+from infwidth.theory.linear.design import Design
+from infwidth.theory.linear.fixed_points import anchored_fixed_point, free_fixed_point
 from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.problem import Designs, FlowProblem
+from infwidth.theory.solution import FactoredKernel, FlowSolution, attempt
+
+# The residual compares with a run at this many times the tolerance ...
+LOOSER = 100.0
+# ... and may exceed that run's tolerance, which is per step, by this factor.
+ACCUMULATION = 100.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class Course:
             self,
             residual=max(self.residual, source.residual),
             evaluations=self.evaluations + source.evaluations,
-            status=self.status if source.status is Status.CONVERGED else source.status,
+            status=worst((source.status, self.status)),
         )
 
 
@@ -116,7 +126,8 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
     """
     outside = math.exp(-2 * training.hidden_decay * end)
     if math.isinf(end):
-        last = free_fixed_point(training.design, training.labels, **training.rates)
+        rates = {"strength": training.strength, "readout_decay": training.readout_decay}
+        last = free_fixed_point(training.design, training.labels, stiffness=training.hidden_decay, **rates)
         return SourceEnd(last.hidden, outside, dimension, last.residual, last.iterations, last.status)
     r = training.design.matrix.shape[1]
     path = integrate_moments(
@@ -155,12 +166,10 @@ def target_course(
         The course.
     """
     design, labels = training.design, training.labels
-    if not np.isfinite(anchor).all():
-        nothing = np.full((len(times), len(anchor)), np.nan)
-        return Course(nothing, anchor, 0.0, 0, Status.DIVERGED)
     if math.isinf(elastic_coupling):
-        weights = frozen_course(design.matrix, labels, anchor, times, readout_decay=training.readout_decay)
-        return Course(weights, anchor, 0.0, 0, Status.CONVERGED)
+        features = design.matrix @ anchor
+        dual = frozen_course(features @ design.matrix.T, labels, times, readout_decay=training.readout_decay)
+        return Course(dual @ features, anchor, 0.0, 0, Status.CONVERGED)
     weights = np.full((len(times), len(anchor)), np.nan)
     hidden, residual, evaluations, status = np.full_like(anchor, np.nan), 0.0, 0, Status.CONVERGED
     finite = times[np.isfinite(times)]
@@ -184,5 +193,75 @@ def target_course(
         last = anchored_fixed_point(design, labels, anchor, elastic_coupling=elastic_coupling, **training.rates)
         weights[-1], hidden, residual = last.weights, last.hidden, last.residual
         evaluations += last.iterations
-        status = status if status is not Status.CONVERGED else last.status
+        status = worst((status, last.status))
     return Course(weights, hidden, residual, evaluations, status)
+
+
+def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
+    """Train the source once, and the target at every coupling; both once more at a looser tolerance.
+
+    Args:
+        problem: the checked problem, of the linear activation.
+
+    Returns:
+        One point a coupling.
+    """
+    task, designs = problem.task, Designs.of(problem.task)
+    source_decay, decay = problem.decays
+    source = Training.of(designs.source, task.y_source, problem.strengths[0], source_decay, source_decay)
+    target = Training.of(designs.target, task.y_target, problem.strengths[1], decay, decay)
+    rank = designs.target.shape[1]
+    nothing = {"weights": np.full((len(problem.times), rank), np.nan), "hidden": np.full((rank, rank), np.nan)}
+
+    @functools.cache
+    def trained(rtol: float) -> SourceEnd:
+        limits = {"rtol": rtol, "max_evaluations": problem.max_evaluations}
+        return source_moment(source, problem.source_time, designs.dimension, **limits)
+
+    @functools.cache
+    def course(coupling: float, rtol: float) -> Course:
+        limits = {"rtol": rtol, "max_evaluations": problem.max_evaluations}
+        if problem.origin == "scratch":
+            return target_course(target, np.eye(rank), coupling, problem.times, **limits)
+        end = trained(rtol)
+        if not np.isfinite(end.hidden).all():
+            return Course(**nothing, residual=end.residual, evaluations=end.evaluations, status=end.status)
+        anchor = end.isotropic() if problem.origin == "random" else end.hidden
+        return target_course(target, anchor, coupling, problem.times, **limits).after(end)
+
+    def point(coupling: float) -> list[FlowSolution]:
+        # From scratch there is no anchor: every δ is the same.
+        courses = (course(0.0 if problem.origin == "scratch" else coupling, problem.rtol * f) for f in (1.0, LOOSER))
+        return [_observe(problem, designs, *courses)]
+
+    def missing(status: Status) -> FlowSolution:
+        features = FactoredKernel(designs.target, nothing["hidden"])
+        fields = {"weights": designs.expand(nothing["weights"]), "stderr": FlowSolution.exact(), "features": features}
+        return FlowSolution.missing(task, status, problem.times, **fields)
+
+    return [attempt(functools.partial(point, coupling), missing)[0] for coupling in problem.couplings]
+
+
+def _observe(problem: FlowProblem, designs: Designs, course: Course, check: Course) -> FlowSolution:
+    """What one coupling's course implies; ``check`` is the same one at a looser tolerance."""
+    task = problem.task
+    fit = course.weights @ designs.target.T
+    prediction = course.weights @ designs.test.T
+    drift = np.sqrt(mean_squared_error(fit, check.weights @ designs.target.T))
+    scale = np.sqrt(np.mean(task.y_target**2)) or 1.0
+    residual = float(np.fmax.reduce([course.residual, *drift / scale]))
+    status = course.status
+    if status is Status.CONVERGED and not residual <= ACCUMULATION * LOOSER * problem.rtol:
+        status = Status.STALLED
+    return FlowSolution(
+        times=problem.times,
+        prediction=prediction,
+        train_loss=mean_squared_error(fit, task.y_target),
+        test_loss=mean_squared_error(prediction, task.y_test),
+        features=FactoredKernel(designs.target, course.hidden),
+        weights=designs.expand(course.weights),
+        status=status,
+        residual=residual,
+        iterations=course.evaluations,
+        stderr=FlowSolution.exact(),
+    )

@@ -1,15 +1,18 @@
-"""Where gradient flow of a linear network ends, and its exact course on frozen features (docs/theory.md §2)."""
+"""Where gradient flow of a linear network with weight decay ends (docs/theory.md §2)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
 
 from infwidth.numerics.status import Status
-from infwidth.theory.linear.concave_dual import TOLERANCE, Design, Potential, maximise
+from infwidth.theory import elastic
+from infwidth.theory.linear.concave_dual import TOLERANCE, Potential, maximise
+from infwidth.theory.linear.design import Design
 
 # Eigenvalues of A1 below this fraction of the largest count as directions the source does not have.
 RANK_TOLERANCE = 1e-14
@@ -39,35 +42,35 @@ class FixedPoint:
 
 
 def collapses(
-    design: np.ndarray, labels: np.ndarray, *, strength: float, readout_decay: float, hidden_decay: float
+    design: np.ndarray, labels: np.ndarray, *, strength: float, readout_decay: float, stiffness: float
 ) -> bool:
-    """Whether decay wins and an unanchored network ends at f = 0: √(λ_wλ_W) ≥ γ|Xᵀy|/√D."""
-    return math.sqrt(readout_decay * hidden_decay) >= strength * np.linalg.norm(design.T @ labels)
+    """Whether decay wins and an unanchored network ends at f = 0: √(λ_wL) ≥ γ|Xᵀy|/√D."""
+    return math.sqrt(readout_decay * stiffness) >= strength * np.linalg.norm(design.T @ labels)
 
 
 def free_fixed_point(
-    design: Design, labels: np.ndarray, *, strength: float, readout_decay: float, hidden_decay: float
+    design: Design, labels: np.ndarray, *, strength: float, readout_decay: float, stiffness: float
 ) -> FixedPoint:
-    """The end of an unanchored network: source, scratch, or target at δ = 0.
+    """The end of a network without an anchor (source, scratch, target at δ = 0: L = λ_W), or with one at the origin.
 
-    v minimises ½|y − Xv/√D|² + (√(λ_wλ_W)/γ)|v|. Every neuron ends with W = w s/λ_W and |s|² = λ_wλ_W, so
-    E w² = γ|v|√(λ_W/λ_w) and E WWᵀ = γ|v|√(λ_w/λ_W) ŝŝᵀ.
+    v minimises ½|y − Xv/√D|² + (√(λ_wL)/γ)|v|. Every neuron ends with W = w s/L and |s|² = λ_wL, so
+    E w² = γ|v|√(L/λ_w) and E WWᵀ = γ|v|√(λ_w/L) ŝŝᵀ.
 
     Args:
         design: the training inputs.
         labels: y, (P,).
         strength: γ.
         readout_decay: λ_w > 0.
-        hidden_decay: λ_W > 0.
+        stiffness: L = λ_W + δ > 0.
 
     Returns:
         The fixed point; all zero where the network collapses.
     """
     d = design.matrix.shape[1]
-    decays = {"readout_decay": readout_decay, "hidden_decay": hidden_decay}
+    decays = {"readout_decay": readout_decay, "stiffness": stiffness}
     if collapses(design.matrix, labels, strength=strength, **decays):
         return FixedPoint(np.zeros(d), 0.0, np.zeros((d, d)), 0.0, 0, Status.CONVERGED)
-    penalty = math.sqrt(readout_decay * hidden_decay) / strength
+    penalty = math.sqrt(readout_decay * stiffness) / strength
     sigma = design.singular
     pulls = sigma * (design.left.T @ labels)
 
@@ -76,18 +79,18 @@ def free_fixed_point(
 
     # The objective at v = 0 bounds the penalty term, hence |v|.
     bound = float(labels @ labels) / (2 * penalty)
-    norm, report = brentq(excess, 0.0, bound, xtol=1e-300, rtol=1e-15, maxiter=500, full_output=True)
+    norm, iterations = _root(excess, 0.0, bound, xtol=1e-300, rtol=1e-15, maxiter=500)
     weights = design.right @ (pulls * norm / (sigma**2 * norm + penalty))
     direction = weights / norm
     slope = design.matrix.T @ (labels - design.matrix @ weights) - penalty * direction
     residual = float(np.linalg.norm(slope) / np.linalg.norm(pulls))
-    balance = math.sqrt(readout_decay / hidden_decay)
+    balance = math.sqrt(readout_decay / stiffness)
     return FixedPoint(
         weights=weights,
         readout=strength * norm / balance,
         hidden=strength * norm * balance * np.outer(direction, direction),
         residual=residual,
-        iterations=report.iterations,
+        iterations=iterations,
         status=Status.CONVERGED if residual <= TOLERANCE else Status.STALLED,
     )
 
@@ -123,14 +126,14 @@ def anchored_fixed_point(
     Returns:
         The fixed point.
     """
-    total = hidden_decay + elastic_coupling
-    if elastic_coupling == 0 or (not anchor.any() and math.isfinite(total)):
+    stiffness = elastic.stiffness(hidden_decay, elastic_coupling)
+    if elastic_coupling == 0 or (not anchor.any() and math.isfinite(stiffness)):
         # No anchor, or one at the origin, which only adds decay.
-        return free_fixed_point(design, labels, strength=strength, readout_decay=readout_decay, hidden_decay=total)
+        return free_fixed_point(design, labels, strength=strength, readout_decay=readout_decay, stiffness=stiffness)
     potential = Potential.elastic(anchor, elastic_coupling, hidden_decay, readout_decay, spread=False)
     saddle = maximise(design, labels, potential, strength=strength, ridge=1.0, max_iterations=max_iterations)
     weights, residual, iterations, status = saddle.weights, saddle.residual, saddle.iterations, saddle.status
-    if status is not Status.CONVERGED and math.isfinite(total):
+    if status is not Status.CONVERGED and math.isfinite(stiffness):
         weights, residual, more = _lifted_point(design, labels, potential, strength)
         iterations += more
         status = Status.CONVERGED if residual <= TOLERANCE else Status.STALLED
@@ -176,7 +179,7 @@ def _lifted_point(
         q, h = 0.0, held(LOWEST)
         if h @ h > reach * kappa:
             highest = np.log(np.linalg.norm(s * c) / (holding * np.sqrt(reach * kappa)))
-            log_q = brentq(surplus, LOWEST, highest + 1e-6, xtol=1e-14)
+            log_q, _ = _root(surplus, LOWEST, highest + 1e-6, xtol=1e-14)
             q, h = np.exp(log_q), held(log_q)
         g = shrink * (shrink * y - left @ (s * h))
         excess = 1 - rate * strength**2 * float(np.sum((sigma * g) ** 2)) - q
@@ -190,34 +193,15 @@ def _lifted_point(
         high += 4
     log_kappa, iterations = low, 0
     if low > LOWEST:
-        log_kappa, report = brentq(lambda x: at(x)[0], low, high, xtol=1e-14, full_output=True)
-        iterations = report.iterations
+        log_kappa, iterations = _root(lambda x: at(x)[0], low, high, xtol=1e-14)
     excess, weights, g = at(log_kappa)
     mismatch = np.linalg.norm(design.left.T @ (labels - design.matrix @ weights) - g) / np.linalg.norm(y)
     return weights, max(float(mismatch), abs(excess) if low > LOWEST else 0.0), iterations
 
 
-def frozen_course(
-    design: np.ndarray, labels: np.ndarray, anchor: np.ndarray, times: np.ndarray, *, readout_decay: float
-) -> np.ndarray:
-    """Weights v(t) at δ = ∞, where only the readout moves: df/dt = Φ(y − f) − λ_w f with frozen Φ.
-
-    Args:
-        design: X/√D, (P, D).
-        labels: y, (P,).
-        anchor: A1 = E W̄W̄ᵀ, (D, D).
-        times: times ≥ 0, inf allowed if λ_w > 0, (T,).
-        readout_decay: λ_w.
-
-    Returns:
-        v(t), (T, D), whatever the strength γ.
-    """
-    features = design @ anchor
-    eigenvalues, modes = np.linalg.eigh(features @ design.T)
-    rates = np.maximum(eigenvalues, 0.0) + readout_decay
-    # ∫₀ᵗ e^{−λ_w(t−t')} Δ dt' along each mode: (1 − e^{−rate·t})/rate, or t for a mode that does not decay.
-    times = np.asarray(times, dtype=np.float64)[:, None]
-    moving = rates > 0
-    with np.errstate(invalid="ignore"):
-        grown = np.where(moving, -np.expm1(-rates * times) / np.where(moving, rates, 1.0), times)
-    return (grown * (modes.T @ labels)) @ modes.T @ features
+def _root(function: Callable[[float], float], low: float, high: float, **options: float) -> tuple[float, int]:
+    """Brent's root and its iterations; ArithmeticError where numbers out of range leave no sign change."""
+    if not function(low) * function(high) <= 0:
+        raise ArithmeticError(f"no root between {low} and {high}")
+    root, report = brentq(function, low, high, full_output=True, **options)
+    return root, report.iterations

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lu_factor, lu_solve
 
 from infwidth.numerics.checks import InputError, check_choice
 from infwidth.numerics.status import Status
+from infwidth.theory import elastic
 from infwidth.theory.linear.integrators import Trajectory, dormand_prince, implicit_extrapolation
 
 # An explicit step is bounded by stability at a few units of 1/rate; beyond this rate × time implicit ones are cheaper.
@@ -120,8 +122,8 @@ class _AnchoredFlow:
     def __init__(self, moments, design, labels, strength, elastic_coupling, readout_decay, hidden_decay):
         d = self.dimension = design.shape[1]
         self.readout_decay = readout_decay
-        self.stiffness = hidden_decay + elastic_coupling
-        self.pull = elastic_coupling / self.stiffness if self.stiffness else 0.0
+        self.stiffness = elastic.stiffness(hidden_decay, elastic_coupling)
+        self.pull = elastic.pull(hidden_decay, elastic_coupling)
         self.anchor = moments.anchor
         self.strength = strength
         self.force = design.T @ labels
@@ -139,11 +141,16 @@ class _AnchoredFlow:
             ]
         )
 
+    @cached_property
+    def driven_rate(self) -> float:
+        """Rate at which the initial kernel fits the data, plus that at which weights first grow with the labels."""
+        kernel = max(self.start[0], np.linalg.eigvalsh(self.anchor)[-1])
+        return kernel * np.linalg.eigvalsh(self.covariance)[-1] + self.strength * np.linalg.norm(self.force)
+
     @property
     def fastest_rate(self) -> float:
-        """Decay and coupling, plus the rate at which the data are fitted with the initial kernel."""
-        kernel = max(self.start[0], np.linalg.eigvalsh(self.anchor)[-1])
-        return self.stiffness + kernel * np.linalg.eigvalsh(self.covariance)[-1]
+        """Decay and coupling, plus the rate at which the data drive the state."""
+        return self.stiffness + self.driven_rate
 
     def split(self, state):
         """Views (a, z, p, R, Y) of a state; a has shape (1,)."""

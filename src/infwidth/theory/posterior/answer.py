@@ -10,6 +10,7 @@ from torch import Tensor
 
 from infwidth.numerics.status import Status
 from infwidth.theory.posterior.windows import Windows
+from infwidth.theory.solution import BayesSolution
 
 GAP, GAP_OVER_NOISE = 3e-3, 4.0
 """A duality gap, a free energy per neuron, counts as closed below the larger of these."""
@@ -61,7 +62,7 @@ def answer(
     strength: float,
     inverse_temperature: float,
     readout_precision: float,
-) -> dict:
+) -> BayesSolution:
     """Correct each block's averages to first order to its own solution, and compare the blocks.
 
     At the fixed g of the averages block b leaves r_b = y − g/β − f̂_b, so its solution is g_b = g + A⁻¹r_b and its
@@ -78,72 +79,85 @@ def answer(
         readout_precision: λ_w.
 
     Returns:
-        The fields of BayesSolution that this fixes, without the solver's own.
+        The solution, without what the averages do not fix: domain margin, log-evidence, iterations.
     """
     ridge = torch.eye(len(labels), dtype=labels.dtype, device=labels.device) / inverse_temperature
-    blocks = len(windows.hessians)
-    hessian = windows.hessians.mean(0)
-    inverse = torch.linalg.inv(hessian + ridge)
-    fits = windows.fits.mean(0)
-    raw = labels - dual / inverse_temperature - fits
+    inverse = torch.linalg.inv(windows.hessians.mean(0) + ridge)
+    raw = labels - dual / inverse_temperature - windows.fits.mean(0)
     errors = raw - windows.correction
     duals = dual + errors @ inverse
     predictions = windows.tests + (errors @ inverse) @ windows.cross_hessian.T
     kernels = windows.kernels + windows.shift
     prediction, solved, kernel = predictions.mean(0), duals.mean(0), kernels.mean(0)
-
-    def stderr(samples: Tensor) -> Tensor:
-        return samples.std(0, unbiased=True) / math.sqrt(blocks)
-
-    def loss(samples: Tensor, mean: Tensor, goal: Tensor) -> tuple[float, float]:
-        """Mean square without the bias that the mean's own variance adds, and its standard error."""
-        slopes = 2 * ((samples - mean) * (mean - goal)).mean(1)
-        bias = float(stderr(samples).square().mean())
-        value = float((mean - goal).square().mean())
-        return max(value - bias, 0.0), math.hypot(float(slopes.std() / math.sqrt(blocks)), bias)
-
-    test_loss, test_error = loss(predictions, prediction, test_labels)
+    test_loss, test_error = _loss(predictions, prediction, test_labels)
     residuals = duals / inverse_temperature
-    train_loss, train_error = loss(residuals, residuals.mean(0), torch.zeros_like(labels))
-    # What noise adds to the inverse of a noisy H makes the ratio too small, by P over the particles: a jackknife over
-    # the blocks takes it off, and its pseudo-values scatter with all noise there is.
+    train_loss, train_error = _loss(residuals, residuals.mean(0), torch.zeros_like(labels))
+    left = _left_out(windows, duals, inverse, ridge)
+    left_out, left_error = _loss(left, left.mean(0), torch.zeros_like(labels))
+
+    size = labels.norm() or 1.0
+    certificate = Certificate.of(windows, dual, labels, strength=strength, inverse_temperature=inverse_temperature)
+    distance, agreed = _disagreement(windows, prediction, _stderr(predictions), labels, ridge, readout_precision)
+    correction = windows.correction.mean(0)
+    small = 0.5 * strength**2 * float(correction @ inverse @ correction) <= PERTURBATION
+    finite = bool(torch.isfinite(prediction).all())
+    return BayesSolution(
+        prediction=prediction.cpu().numpy(),
+        train_loss=train_loss,
+        test_loss=test_loss,
+        features=kernel.cpu().numpy(),
+        dual=solved.cpu().numpy(),
+        weights=None,
+        log_evidence_density=math.nan,
+        domain_margin=math.nan,
+        leave_one_out=left_out,
+        left_out_residual=left.mean(0).cpu().numpy(),
+        status=Status.CONVERGED if certificate.closed and agreed and small and finite else Status.UNMIXED,
+        residual=float(raw.mean(0).norm() / size),
+        iterations=0,
+        stderr={
+            "prediction": _stderr(predictions).cpu().numpy(),
+            "train_loss": train_error,
+            "test_loss": test_error,
+            "kernel": _stderr(kernels).cpu().numpy(),
+            "leave_one_out": left_error,
+            "residual": float(_stderr(raw).norm() / size),
+        },
+        extras={"gap": certificate.gap, "gap_noise": certificate.floor, "disagreement": distance},
+    )
+
+
+def _stderr(samples: Tensor) -> Tensor:
+    """Standard error of the mean over blocks, (B, …) → (…)."""
+    return samples.std(0, unbiased=True) / math.sqrt(len(samples))
+
+
+def _loss(samples: Tensor, mean: Tensor, goal: Tensor) -> tuple[float, float]:
+    """Mean square without the bias that the mean's own variance adds, and its standard error."""
+    slopes = 2 * ((samples - mean) * (mean - goal)).mean(1)
+    bias = float(_stderr(samples).square().mean())
+    value = float((mean - goal).square().mean())
+    return max(value - bias, 0.0), math.hypot(float(slopes.std() / math.sqrt(len(samples))), bias)
+
+
+def _left_out(windows: Windows, duals: Tensor, inverse: Tensor, ridge: Tensor) -> Tensor:
+    """Left-out residuals of the blocks, (B, P).
+
+    What noise adds to the inverse of a noisy H makes the ratio too small, by P over the particles: a jackknife over
+    the blocks takes it off, and its pseudo-values scatter with all noise there is.
+    """
+    hessian, solved, blocks = windows.hessians.mean(0), duals.mean(0), len(duals)
     left_out_by_block = (blocks * hessian - windows.hessians) / (blocks - 1) + ridge
     without = (blocks * solved - duals) / (blocks - 1) / torch.linalg.inv(left_out_by_block).diagonal(dim1=1, dim2=2)
-    left_blocks = blocks * solved / torch.diagonal(inverse) - (blocks - 1) * without
-    left = left_blocks.mean(0)
-    left_out, left_error = loss(left_blocks, left, torch.zeros_like(left))
+    return blocks * solved / torch.diagonal(inverse) - (blocks - 1) * without
 
-    mean_error = raw.mean(0)
+
+def _disagreement(
+    windows: Windows, prediction: Tensor, error: Tensor, labels: Tensor, ridge: Tensor, readout_precision: float
+) -> tuple[float, bool]:
+    """Relative distance to the kernel machine Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w, and whether noise and slack allow it."""
     own = windows.kernels.mean(0) / readout_precision
     smooth = windows.cross_kernel @ torch.linalg.solve(own + ridge, labels) / readout_precision
     scale = float(prediction.norm()) or 1.0
     distance = float((smooth - prediction).norm()) / scale
-    noise = float(stderr(predictions).norm()) / scale
-    certificate = Certificate.of(windows, dual, labels, strength=strength, inverse_temperature=inverse_temperature)
-    agreed = distance <= DISAGREEMENT + 3 * noise
-    correction = windows.correction.mean(0)
-    small = 0.5 * strength**2 * float(correction @ inverse @ correction) <= PERTURBATION
-    finite = bool(torch.isfinite(prediction).all())
-    return {
-        "prediction": prediction.cpu().numpy(),
-        "train_loss": train_loss,
-        "test_loss": test_loss,
-        "kernel": kernel.cpu().numpy(),
-        "dual": solved.cpu().numpy(),
-        "leave_one_out": left_out,
-        "left_out_residual": left.cpu().numpy(),
-        "residual": float(mean_error.norm() / (labels.norm() or 1.0)),
-        "status": Status.CONVERGED if certificate.closed and agreed and small and finite else Status.UNMIXED,
-        "stderr": {
-            "prediction": stderr(predictions).cpu().numpy(),
-            "train_loss": train_error,
-            "test_loss": test_error,
-            "kernel": stderr(kernels).cpu().numpy(),
-            "leave_one_out": left_error,
-            "residual": float(stderr(raw).norm() / (labels.norm() or 1.0)),
-            # Free energies a neuron, and the distance of the two predictors: what the status is decided by.
-            "gap": certificate.gap,
-            "gap_noise": certificate.floor,
-            "disagreement": distance,
-        },
-    }
+    return distance, distance <= DISAGREEMENT + 3 * float(error.norm()) / scale

@@ -26,6 +26,11 @@ SHORTEST, PATIENCE = 1e-3, 12
 """Least fraction of a step worth taking, and steps in a row that may fail to find one."""
 
 
+CAREFUL = {"trust": 0.02, "moves": 4}
+"""How a saddle point is solved again whose averages drift: where neurons pass slowly between modes (rich erf networks
+on images) particles lag behind g, and what they leave grows from sweep to sweep."""
+
+
 @dataclass
 class Moments:
     """Averages over a population at fixed g.

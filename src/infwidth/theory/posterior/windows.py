@@ -13,6 +13,8 @@ from infwidth.theory.posterior.particles import Layer, Population
 BLOCKS = 16
 CHUNK = 500
 """Test points held at once."""
+SWEEPS = 20
+"""Measurements at the final dual vector."""
 
 
 @dataclass

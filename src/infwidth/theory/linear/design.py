@@ -1,0 +1,129 @@
+"""Training inputs with their singular value decomposition, and what of the labels they cannot explain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+# Refinements at most: each gains the digits that the condition of X leaves of a double.
+REFINEMENTS = 8
+# A leverage closer to 1 than this has its distance from 1 computed anew, not by subtraction.
+CLOSE = 1e-3
+# Absolute error of a squared distance from the range found so: a few units of rounding, squared.
+UNEXPLAINED_ERROR = 10 * float(np.finfo(np.float64).eps) ** 2
+# Factor that splits a double into two halves whose products are exact.
+SPLIT = 2.0**27 + 1
+
+
+@dataclass(frozen=True)
+class Design:
+    """Training inputs over √D with their thin singular value decomposition, computed once for all couplings.
+
+    Singular values below rounding, of repeated inputs, are left out: r is the numerical rank.
+
+    Attributes:
+        matrix: X/√D, (P, D), in an orthonormal basis that holds it.
+        left: U, (P, r).
+        singular: σ, (r,), falling.
+        right: V, (D, r).
+        exact: X, or whatever has the same range free of the rounding of ``matrix``, (P, D').
+        scale: √D, what ``exact`` is divided by in ``matrix``.
+    """
+
+    matrix: np.ndarray
+    left: np.ndarray
+    singular: np.ndarray
+    right: np.ndarray
+    exact: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, matrix: np.ndarray, exact: np.ndarray | None = None, scale: float = 1.0) -> Design:
+        """Decompose X/√D, (P, D)."""
+        left, singular, right = np.linalg.svd(matrix, full_matrices=False)
+        noise = np.finfo(np.float64).eps * max(matrix.shape) * singular[0]
+        rank = max(1, int(np.count_nonzero(singular > noise)))
+        exact = matrix if exact is None else exact
+        return cls(matrix, left[:, :rank], singular[:rank], right[:rank].T, exact, scale)
+
+    def outside(self, vector: np.ndarray) -> tuple[np.ndarray, float]:
+        """The part of a vector (P,) outside the range of X, (P,), and the norm of its error.
+
+        Of labels without noise almost nothing is outside, and what is left of the subtraction is its rounding.
+        """
+        if len(self.singular) == len(vector):
+            return np.zeros_like(vector), 0.0
+        rest = vector - self.left @ (self.left.T @ vector)
+        return rest, float(np.finfo(np.float64).eps * np.linalg.norm(vector))
+
+    def outside_accurately(self, vector: np.ndarray) -> tuple[np.ndarray, float]:
+        """The same to about twice the digits, point by point, by iterative refinement of the least-squares problem.
+
+        Coefficients c and what they leave, y − Xc, are held as sums of two doubles, and Xᵀ(y − Xc) is found from them.
+        """
+        nothing = np.zeros(self.exact.shape[1])
+        high, low, rest = nothing, nothing, (vector, np.zeros_like(vector))
+        inside = self.left.T @ vector
+        for _ in range(REFINEMENTS):
+            step = self.exact.T @ (self.left @ (inside / self.singular**2)) / self.scale**2
+            high, error = _two_sum(high, step)
+            low = low + error
+            rest = _accurate_residual(vector, self.exact, high, low)
+            slope, _ = _accurate_residual(nothing, self.exact.T, *rest)
+            last = inside
+            inside = -(self.left.T @ (self.exact @ slope)) / (self.singular * self.scale) ** 2
+            if np.linalg.norm(inside) > 0.1 * np.linalg.norm(last):
+                break
+        return rest[0], float(np.linalg.norm(inside))
+
+    def inverse_diagonal(self, factor: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
+        """Diagonal of (U A Uᵀ + ρ(I − UUᵀ))⁻¹, (P,), from the Cholesky factor of A in the range of X, and its error.
+
+        U A⁻¹Uᵀ + (I − UUᵀ)/ρ costs P r² where inverting P × P costs P³, and nothing cancels where β = 1/ρ is large.
+        """
+        inside = np.square(solve_triangular(factor, self.left.T, lower=True, check_finite=False)).sum(0)
+        rest = self._unexplained()
+        return inside + rest / ridge, float(np.any(rest)) * UNEXPLAINED_ERROR / ridge
+
+    def _unexplained(self) -> np.ndarray:
+        """1 − |U_μ|², the squared part outside the range of each unit vector, (P,)."""
+        points, rank = self.left.shape
+        if points == rank:
+            return np.zeros(points)
+        rest = 1 - np.square(self.left).sum(1)
+        close = np.flatnonzero(rest < CLOSE)
+        parts = np.zeros((points, len(close)))
+        parts[close, np.arange(len(close))] = 1.0
+        for _ in range(2):
+            parts = parts - self.left @ (self.left.T @ parts)
+        rest[close] = np.square(parts).sum(0)
+        return rest
+
+
+def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a + b as it rounds, and its error, exactly (Knuth)."""
+    total = a + b
+    other = total - a
+    return total, (a - (total - other)) + (b - other)
+
+
+def _halves(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A double as the sum of two of half its digits (Veltkamp)."""
+    shifted = SPLIT * a
+    high = shifted - (shifted - a)
+    return high, a - high
+
+
+def _accurate_residual(
+    vector: np.ndarray, matrix: np.ndarray, high: np.ndarray, low: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return y − A(high + low) and its rounding, (P,) each: Dekker's exact products, exact sums."""
+    (a, b), (c, d) = _halves(matrix), _halves(high)
+    product = matrix * high
+    error = ((a * c - product) + a * d + b * c) + b * d
+    rows = np.concatenate([vector[:, None], -product, -error, -matrix * low], axis=1).tolist()
+    rest = np.array([math.fsum(row) for row in rows])
+    return rest, np.array([math.fsum([*row, -first]) for row, first in zip(rows, rest.tolist(), strict=True)])

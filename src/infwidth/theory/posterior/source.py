@@ -1,0 +1,72 @@
+"""The source's posterior as a population of particles, solved once for all couplings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from infwidth.numerics.activations import Activation
+from infwidth.numerics.status import Status
+from infwidth.theory.posterior.anchor import SourceChain
+from infwidth.theory.posterior.answer import Certificate
+from infwidth.theory.posterior.coordinates import Coordinates
+from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.saddle import CAREFUL, descend
+from infwidth.theory.posterior.windows import SWEEPS, observe_windows
+from infwidth.theory.problem import BayesProblem
+
+
+class Source:
+    """The source's population at its solution; it can be moved on for fresh draws of W̄."""
+
+    def __init__(self, where: Coordinates, labels: Tensor, phi: Activation, problem: BayesProblem, count: int):
+        """Take the inputs, ȳ (P1,), φ, the problem's scales and the number of particles."""
+        self.where, self.labels, self.count, self.precision = where, labels, count, problem.precision
+        self.strength, self.beta = problem.strengths[0], problem.inverse_temperatures[0]
+        self.max_iterations = problem.max_iterations
+        self.layer = Layer(where.source, phi, self.strength**2 / self.precision, self.precision)
+
+    def solve(self, generator: torch.Generator, checking: torch.Generator) -> None:
+        """Solve, and once more with care where the certificate does not hold; ``status`` says how it ended."""
+        origin = self.layer.inputs.new_zeros(1, self.layer.inputs.shape[1])
+        for schedule in ({}, CAREFUL):
+            self.population = Population.prior(origin, self.count, self.count, self.precision, generator)
+            self.saddle = descend(
+                self.layer,
+                self.population,
+                self.labels,
+                strength=self.strength,
+                inverse_temperature=self.beta,
+                readout_precision=self.precision,
+                max_iterations=self.max_iterations,
+                **schedule,
+            )
+            # Not to have found a solution is final; not to hold it is not yet.
+            self.status = self.saddle.status
+            if self.status is not Status.CONVERGED or self._holds(checking):
+                break
+            self.status = Status.UNMIXED
+
+    def _holds(self, generator: torch.Generator) -> bool:
+        """Whether g still is the solution when the particles have moved on from where it was fitted to them."""
+        copy = self.chain(generator).population
+        scales = {"strength": self.strength, "inverse_temperature": self.beta}
+        for _ in range(SWEEPS):
+            copy.move(self.layer, self.saddle.dual)
+        nowhere = self.layer.inputs[:0], self.layer.inputs.new_zeros(0)
+        windows = observe_windows(
+            copy,
+            self.layer,
+            self.saddle.dual,
+            self.labels,
+            nowhere,
+            lambda _: copy.move(self.layer, self.saddle.dual),
+            sweeps=SWEEPS,
+            readout_precision=self.precision,
+            **scales,
+        )
+        return Certificate.of(windows, self.saddle.dual, self.labels, **scales).closed
+
+    def chain(self, generator: torch.Generator) -> SourceChain:
+        """A copy of the particles to draw W̄ from."""
+        return SourceChain(self.population, self.layer, self.saddle.dual, self.where, self.precision, generator)

@@ -1,0 +1,221 @@
+"""A target's posterior at one coupling as a population of particles."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infwidth.numerics.activations import Activation
+from infwidth.numerics.status import Status
+from infwidth.theory import elastic
+from infwidth.theory.folds import FoldsLeftOut
+from infwidth.theory.neurons import Neurons
+from infwidth.theory.posterior.anchor import control_variate
+from infwidth.theory.posterior.answer import Certificate, answer
+from infwidth.theory.posterior.coordinates import Coordinates
+from infwidth.theory.posterior.cross_validation import leave_folds_out
+from infwidth.theory.posterior.evidence import log_evidence_density
+from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
+from infwidth.theory.posterior.source import Source
+from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
+from infwidth.theory.problem import BayesProblem
+from infwidth.theory.solution import BayesSolution
+
+STIFF = 1.0
+"""From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
+eight. Averages over fresh draws of the source's would be cheaper still but need 20 or more moves each to forget the
+last draw: with three moves erf networks at δ = 1 are 8 % off."""
+
+KEPT, APART = 4, 4
+"""Moments at which neurons are kept, and moves between them."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A transfer task as the particles see it.
+
+    Attributes:
+        where: the inputs.
+        labels: y of the target's training points, (P,).
+        test_labels: (Pt,).
+        activation: φ.
+        count: particles of the source and of a target without anchor; others have twice as many.
+    """
+
+    where: Coordinates
+    labels: Tensor
+    test_labels: Tensor
+    activation: Activation
+    count: int
+
+
+class Target:
+    """The target's population at one coupling."""
+
+    def __init__(
+        self, problem: BayesProblem, data: Data, source: Source | None, coupling: float, generator: torch.Generator
+    ):
+        """Take the source to be tied to, which has to have a solution; None at δ = 0."""
+        self.data, self.source, self.coupling, self.generator = data, source, coupling, generator
+        self.precision, self.max_iterations = problem.precision, problem.max_iterations
+        self.strength, self.beta = problem.strengths[1], problem.inverse_temperatures[1]
+        self.pull, stiffness = (f(self.precision, coupling) for f in (elastic.pull, elastic.stiffness))
+        self.layer = Layer(data.where.target, data.activation, self.strength**2 / self.precision, stiffness)
+        self.spread = math.sqrt(1 / stiffness + self.pull**2 / self.precision)
+        self.tests = data.where.test, data.where.outside * self.spread
+        self.folds = problem.folds
+        self.chain = None if source is None else source.chain(generator)
+        self.iterations, self.shots = 0, []
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the hidden weights are the source's (δ = ∞)."""
+        return math.isinf(self.coupling)
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """γ, β and λ_w as keywords."""
+        return {"strength": self.strength, "inverse_temperature": self.beta, "readout_precision": self.precision}
+
+    def solve(
+        self, *, evidence: bool, shown: int | None, streams: tuple[torch.Generator, torch.Generator | None]
+    ) -> BayesSolution | None:
+        """Solve, and once more with care where the certificate does not hold.
+
+        Args:
+            evidence: whether to measure the log-evidence.
+            shown: sweeps from one population kept in ``shots`` to the next; None keeps none.
+            streams: random streams of the folds, and of the neurons to keep; None keeps none.
+
+        Returns:
+            The answer; None where ``saddle`` has no solution.
+        """
+        labels = self.data.labels
+        for schedule in ({}, CAREFUL):
+            self.population, anchors, self.saddle = self._frozen() if self.frozen else self._descend(schedule)
+            self.iterations += self.saddle.iterations
+            if self.saddle.status is not Status.CONVERGED:
+                return None
+            windows = self._observe(shown)
+            judged = {"strength": self.strength, "inverse_temperature": self.beta}
+            if self.frozen or Certificate.of(windows, self.saddle.dual, labels, **judged).closed:
+                break
+        margins = [self.saddle.margin] if self.source is None else [self.source.saddle.margin, self.saddle.margin]
+        if self.source is not None and not self.frozen:
+            self._correct(windows, anchors)
+        found = answer(windows, self.saddle.dual, labels, self.data.test_labels, **self.scales)
+        left_out, kept = self._leave_folds_out(windows, streams[0]), streams[1] and self._keep(streams[1])
+        value, error = math.nan, math.nan
+        if evidence:  # last, as it takes the particles back to their prior
+            value, error = log_evidence_density(
+                self.population, self.layer, self.saddle.dual, labels, frozen=self.frozen, **self.scales
+            )
+        return dataclasses.replace(
+            found,
+            domain_margin=min(margins),
+            iterations=self.iterations,
+            log_evidence_density=value,
+            folds=left_out,
+            neurons=kept,
+            stderr={**found.stderr, "log_evidence_density": error},
+        )
+
+    def _observe(self, shown: int | None) -> Windows:
+        """Averages over sweeps at the solution."""
+        self.shots = []
+
+        def advance(sweep: int) -> None:
+            if self.frozen:
+                self.population.hidden = self.chain.draw()
+            else:
+                self.population.move(self.layer, self.saddle.dual)
+            if shown and sweep % shown == 0:
+                self.shots.append(self.population.hidden @ self.layer.inputs.T)
+
+        return observe_windows(
+            self.population,
+            self.layer,
+            self.saddle.dual,
+            self.data.labels,
+            self.tests,
+            advance,
+            sweeps=SWEEPS,
+            frozen=self.frozen,
+            **self.scales,
+        )
+
+    def _correct(self, windows: Windows, anchors: Tensor) -> None:
+        """Free averages of the noise of the draw of W̄ they were taken at."""
+        fits = self.precision * windows.fits.mean(0)
+        shifts = control_variate(
+            self.chain, anchors, self.pull, self.layer, self.saddle.dual, fits, self.tests, self.generator
+        )
+        windows.correction += shifts[0] / self.precision
+        windows.tests += shifts[1] / self.precision
+
+    def _leave_folds_out(self, windows: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
+        """Cross-validation, where there are folds; the particles stay."""
+        if self.folds is None:
+            return None
+        where = self.population, self.layer, self.saddle.dual, windows, self.data.labels
+        return leave_folds_out(*where, *self.folds, generator, frozen=self.frozen, **self.scales)
+
+    def _keep(self, generator: torch.Generator) -> Neurons:
+        """Neurons from ``KEPT`` moments, with readouts by ridge regression on their features."""
+        population, parts = self.population.copy(generator), []
+        for _ in range(KEPT):
+            for _ in range(APART):
+                if self.frozen:
+                    population.hidden = self.chain.draw()
+                else:
+                    population.move(self.layer, self.saddle.dual)
+            parts.append(population.hidden)
+        hidden = torch.cat(parts)
+        features = self.layer.features(hidden).double()
+        kernel = features.T @ features / (len(features) * self.precision)
+        kernel += torch.eye(len(kernel)).to(kernel) / self.beta
+        readout = features @ torch.linalg.solve(kernel, self.data.labels) / (len(features) * self.precision)
+        hidden = self.data.where.expand(hidden, self.spread, generator).double()
+        return Neurons(self.data.activation.name, hidden.cpu().numpy(), readout.cpu().numpy())
+
+    def _descend(self, schedule: dict[str, float]) -> tuple[Population, Tensor | None, Saddle]:
+        """Particles at the solution, and the draws W̄ they are tied to."""
+        population, anchors = self._prior()
+        saddle = descend(
+            self.layer,
+            population,
+            self.data.labels,
+            max_iterations=self.max_iterations,
+            **self.scales,
+            **schedule,
+        )
+        return population, anchors, saddle
+
+    def _frozen(self) -> tuple[Population, None, Saddle]:
+        """δ = ∞: the source's own particles, and ridge regression on their kernel."""
+        labels, count = self.data.labels, self.data.count
+        population = Population(self.chain.draw(), self.layer.inputs.new_zeros(1, 1), 1, self.generator)
+        kernel = 0.0
+        for _ in range(SWEEPS):
+            features = self.layer.features(self.chain.draw())
+            kernel = kernel + (features.T @ features).double() / (SWEEPS * count)
+        noisy = kernel / self.precision + torch.eye(len(labels)).to(labels) / self.beta
+        dual = torch.linalg.solve(noisy, labels)
+        return population, None, Saddle(dual, kernel / self.precision, 1.0, 1, Status.CONVERGED)
+
+    def _prior(self) -> tuple[Population, Tensor | None]:
+        """Particles before they see the target, around draws W̄ of the source where there is one; and these draws."""
+        inputs, count, stiffness = self.layer.inputs, self.data.count, self.layer.stiffness
+        if self.chain is None:
+            origin = inputs.new_zeros(1, inputs.shape[1])
+            return Population.prior(origin, count, count, stiffness, self.generator), None
+        replicas, total = 8 if self.coupling < STIFF * self.precision else 2, 2 * count
+        # Every k-th particle, so that blocks of groups come from blocks of the source.
+        anchors = self.chain.draw()[:: count * replicas // total].clone()
+        centre = self.pull * anchors.repeat_interleave(replicas, 0)
+        return Population.prior(centre, total, replicas, stiffness, self.generator), anchors

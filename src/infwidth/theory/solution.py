@@ -1,0 +1,265 @@
+"""What the theories answer: one type for all of them, couplings put together, and the guard that every point passes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+
+from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.folds import FoldsLeftOut
+from infwidth.theory.neurons import Neurons
+
+NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
+"""Exceptions that say a scale is out of the range of floating-point numbers."""
+
+
+@dataclass(frozen=True)
+class FactoredKernel:
+    """Φ = F M Fᵀ of a linear network, not multiplied out.
+
+    Attributes:
+        inputs: F, the inputs over √D, (P, r).
+        moment: M = E WWᵀ, (…, r, r).
+    """
+
+    inputs: np.ndarray
+    moment: np.ndarray
+
+    def dense(self) -> np.ndarray:
+        """Φ, (…, P, P)."""
+        return self.inputs @ self.moment @ self.inputs.T
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """What every theory answers for a transfer task. A sequence of n couplings δ puts a leading axis n before every
+    shape but those of ``SHARED``; a number adds none.
+
+    Attributes:
+        prediction: f on the test points, (Pt,), of a flow (T, Pt).
+        train_loss: mean of (f − y)² over the target training points.
+        test_loss: mean of (f − y)² over the test points.
+        features: Φ = E φφᵀ on the target training points, (P2, P2), as found; ``kernel`` multiplies it out.
+        status: how the solver ended; a tuple for a sequence of couplings. No number where it is NaN.
+        residual: the certificate, ≥ 0.
+        iterations: what it took.
+        stderr: observable → standard error, of the observable's shape; 0 where nothing is sampled.
+        extras: further numbers of a certificate, by name.
+    """
+
+    prediction: np.ndarray
+    train_loss: float | np.ndarray
+    test_loss: float | np.ndarray
+    features: np.ndarray | FactoredKernel
+    status: Status | tuple[Status, ...]
+    residual: float | np.ndarray
+    iterations: int | np.ndarray
+    stderr: Mapping[str, float | np.ndarray]
+    extras: Mapping[str, float | np.ndarray] = dataclasses.field(default_factory=dict)
+
+    # Observables that have a standard error, what a converged point has to be finite in, what all couplings share.
+    OBSERVABLES: ClassVar[tuple[str, ...]] = ("prediction", "train_loss", "test_loss", "kernel")
+    FINITE: ClassVar[tuple[str, ...]] = ("prediction", "train_loss", "test_loss", "residual")
+    SHARED: ClassVar[tuple[str, ...]] = ()
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """Φ = E φφᵀ on the target training points, (P2, P2), made when first asked for."""
+        return self.features.dense() if isinstance(self.features, FactoredKernel) else self.features
+
+    @classmethod
+    def exact(cls) -> dict[str, float]:
+        """``stderr`` where nothing is sampled."""
+        return dict.fromkeys(cls.OBSERVABLES, 0.0)
+
+    def effort(self) -> str:
+        """What it took and where it ended, in words, for one coupling."""
+        return f"residual {self.residual:.1e} after {self.iterations} evaluations"
+
+    @classmethod
+    def _blank(cls, task: TransferTask, *times: int) -> dict[str, Any]:
+        """The shared fields of a point that has no answer, of a flow at T ``times``."""
+        loss, size = np.full(times, np.nan)[()], len(task.y_target)
+        fields = {"prediction": np.full((*times, len(task.y_test)), np.nan), "train_loss": loss, "test_loss": loss}
+        kernel = np.broadcast_to(np.nan, (size, size))
+        stderr = dict.fromkeys(cls.OBSERVABLES, np.nan) | fields | {"kernel": kernel}
+        return {**fields, "features": kernel, "residual": np.nan, "iterations": 0, "stderr": stderr}
+
+    def judged(self) -> Self:
+        """Return the point, diverged if it claims to have converged on numbers that are not finite."""
+        numbers = [getattr(self, name) for name in self.FINITE]
+        numbers.append(self.features.moment if isinstance(self.features, FactoredKernel) else self.features)
+        sound = self.status is not Status.CONVERGED or all(np.isfinite(number).all() for number in numbers)
+        return self if sound else dataclasses.replace(self, status=Status.DIVERGED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BayesSolution(Solution):
+    """The target posterior's mean predictor at infinite width.
+
+    Attributes:
+        prediction: f on the test points, (Pt,).
+        train_loss: mean of (f − y)² over the target training points.
+        test_loss: mean of (f − y)² over the test points.
+        dual: g = β(y − f) on the target training points, (P2,).
+        weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
+        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
+        domain_margin: q, the smaller of source and target (at δ = 0 the target's alone): 1 for a lazy network, 0 at the
+            border of the domain.
+        leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
+            to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
+        left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
+        folds: residuals of the target samples, each without its fold, where folds were given; a tuple for a sequence of
+            couplings, with None for a point that was not reached.
+        neurons: neurons of the target where they were asked for; likewise.
+        status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
+        residual: linear: the largest of |y − g/β − Φg/λ_w|/|y| at what is returned, for source and target, of the
+            relative distance of g from what one more Newton step would make of it, and of the relative distance on the
+            training points of the predictors Φg/λ_w and Φ(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
+            of the target at the g of the last averages, before the answer is corrected for it; its Monte-Carlo
+            error is in ``stderr`` and as a free energy, with its noise floor, it decides the status.
+        iterations: Newton steps of the target (the source is solved once).
+        stderr: observable → standard error, of the observable's shape, from independent blocks of source and target
+            particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
+        extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
+            the status is decided by.
+    """
+
+    dual: np.ndarray
+    weights: np.ndarray | None
+    log_evidence_density: float | np.ndarray
+    domain_margin: float | np.ndarray
+    leave_one_out: float | np.ndarray
+    left_out_residual: np.ndarray
+    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
+    neurons: Neurons | tuple[Neurons | None, ...] | None = None
+
+    OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")
+    FINITE: ClassVar[tuple[str, ...]] = (*Solution.FINITE, "dual", "leave_one_out")
+
+    @classmethod
+    def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:
+        """A point that was not reached: no number is to be trusted, so there is none but those ``found``."""
+        numbers = dict.fromkeys(("log_evidence_density", "leave_one_out", "domain_margin"), np.nan)
+        vectors = {name: np.full(len(task.y_target), np.nan) for name in ("dual", "left_out_residual")}
+        return cls(status=status, **cls._blank(task) | numbers | vectors | {"weights": None} | found)
+
+    def effort(self) -> str:
+        """What it took and where it ended, in words, for one coupling."""
+        margin = f", domain margin {self.domain_margin:.2g}" if self.domain_margin < 1 else ""
+        return f"residual {self.residual:.1e} after {self.iterations} Newton steps{margin}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSolution(Solution):
+    """The target network's course at infinite width; all couplings share ``times``.
+
+    Attributes:
+        times: the target times, (T,).
+        prediction: f on the test points, (T, Pt).
+        train_loss: mean of (f − y)² over the target training points, (T,). With particles an estimate from which
+            their number's bias is removed, see ``dynamics.solve.average_loss``; so is test_loss.
+        test_loss: mean of (f − y)² over the test points, (T,).
+        features: Φ = E φφᵀ on the target training points at the last time, (P2, P2), as found; ``kernel`` multiplies
+            it out.
+        weights: v with f(x) = x·v/√D, (T, D), of a linear network; else None.
+        status: how the solver ended; a tuple for a sequence of couplings. Times that were not reached hold NaN.
+        residual: linear: the largest, over times, of rms(f − f̃)/rms(y) on the target training points, where f̃ is
+            the answer at a hundred times the tolerance (an estimate of f̃'s error, so on the safe side for f), and
+            of the relative violation of stationarity at infinite times. Particles: the largest estimate, over
+            steps of source and target and over replicas, of one step's error in f, rms(f − f_pred)/rms(y) on the
+            training points: the difference of the second- and the first-order solution. The integrator keeps
+            it below ``rtol``. The sampling error is not in it but in ``stderr``.
+        iterations: linear: right-hand sides and Newton steps of the source and this target; particles: right-hand
+            sides of the source and this target, the largest over replicas.
+        stderr: observable → standard error, of the observable's shape, over replicas (NaN for one replica); 0 for
+            the linear network, where nothing is sampled.
+    """
+
+    times: np.ndarray
+    weights: np.ndarray | None
+
+    SHARED: ClassVar[tuple[str, ...]] = ("times",)
+
+    @classmethod
+    def missing(cls, task: TransferTask, status: Status, times: np.ndarray, **found: Any) -> Self:
+        """A point of which no time was reached: no number but those ``found``."""
+        return cls(status=status, times=times, **cls._blank(task, len(times)) | {"weights": None} | found)
+
+
+S = TypeVar("S", bound=Solution)
+
+
+def attempt(
+    solve: Callable[[], Sequence[S]],
+    missing: Callable[[Status], S],
+    *,
+    count: int = 1,
+    errors: tuple[type[Exception], ...] = NUMERICAL,
+) -> list[S]:
+    """Solve points so that numbers out of range are their status, and not the loss of others.
+
+    Args:
+        solve: finds the points.
+        missing: makes a point that has no answer, given its status.
+        count: points there are.
+        errors: exceptions that mean numbers out of range.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return [point.judged() for point in solve()]
+    except errors:
+        return [missing(Status.DIVERGED)] * count
+
+
+def assemble(points: Sequence[S], couplings: Sequence[float], *, theory: str, strict: bool, single: bool) -> S:
+    """Put the points of all couplings together.
+
+    Args:
+        points: one a coupling.
+        couplings: δ, as many.
+        theory: its name, for the message.
+        strict: whether an unconverged point raises.
+        single: whether a number was passed for δ, not a sequence.
+
+    Raises:
+        UnconvergedError: an unconverged point, if ``strict``.
+    """
+    for coupling, point in zip(couplings, points, strict=True):
+        if strict and point.status is not Status.CONVERGED:
+            raise UnconvergedError(f"{theory} at elastic_coupling = {coupling:g}: {point.effort()}", point.status)
+    if single:
+        return points[0]
+    columns = {}
+    for field in dataclasses.fields(points[0]):
+        values = [getattr(point, field.name) for point in points]
+        columns[field.name] = values[0] if field.name in points[0].SHARED else _column(values)
+    return type(points[0])(**columns)
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """One field of all points with δ in front."""
+    first = values[0]
+    if any(isinstance(value, Status | FoldsLeftOut | Neurons) for value in values):
+        return tuple(values)
+    if isinstance(first, Mapping):
+        return _mapping(values)
+    if isinstance(first, FactoredKernel):
+        return FactoredKernel(first.inputs, np.array([value.moment for value in values]))
+    return None if first is None else np.array(values)
+
+
+def _mapping(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Named numbers of all points: those that a point lacks are NaN, and what is exactly 0 in all needs no axis."""
+    like = {name: number for mapping in values for name, number in mapping.items()}
+    filled = {name: [mapping.get(name, np.full(np.shape(like[name]), np.nan)) for mapping in values] for name in like}
+    return {
+        name: 0.0 if all(np.ndim(one) == 0 and one == 0 for one in numbers) else np.array(numbers)
+        for name, numbers in filled.items()
+    }
