@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infwidth.applied.advice import RICHNESS, advise
+from infwidth.applied.advice import advise, default_strength
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.tasks.own_data import OwnData
@@ -70,7 +70,7 @@ def judge(seed: int, activation: str) -> dict:
     data = OwnData(task.x_source, task.y_source, task.x_target, task.y_target, "")
     found = advise(data, activation=activation, couplings=COUPLINGS, seed=seed)
     seconds = time.process_time() - started
-    strength = RICHNESS / math.sqrt(task.dimension)
+    strength = default_strength(task.dimension)
     truth = bayes.solve(
         task, activation=activation, elastic_coupling=COUPLINGS, source_strength=strength, target_strength=strength,
         inverse_temperature=BETA, particles=2048, seed=seed + 1, evidence=False, strict=False,

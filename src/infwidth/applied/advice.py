@@ -27,8 +27,8 @@ COUPLINGS = (0.0, 1.0, 10.0, 100.0, math.inf)
 MANY, STIFFEST = 250, 10.0
 """Samples above which δ beyond ``STIFFEST``, ∞ apart, is left out by default: it needs more particles than fit in two
 minutes."""
-RICHNESS = 5.0
-"""γ√D of the default feature-learning strength: features are learned, and few neurons condense."""
+RICHNESS, RICHEST = 5.0, 1.0
+"""γ√D of the default feature-learning strength, and the largest γ: features are learned, and few neurons condense."""
 PARTICLES_A_SAMPLE = 4
 """With fewer, the particles interpolate the labels as a finite network would."""
 LEAST_PARTICLES = 2048
@@ -66,6 +66,11 @@ class Advice:
     notes: tuple[str, ...] = ()
 
 
+def default_strength(dimension: int) -> float:
+    """Feature-learning strength γ where none is given, for inputs of D numbers."""
+    return min(RICHNESS / math.sqrt(dimension), RICHEST)
+
+
 def advise(
     data: OwnData,
     *,
@@ -86,7 +91,7 @@ def advise(
     Args:
         data: source and target.
         activation: φ, one that the Bayesian theory covers.
-        source_strength: γ̄; None takes ``RICHNESS``/√D.
+        source_strength: γ̄; None takes ``RICHNESS``/√D, at most ``RICHEST``.
         target_strength: γ; None likewise.
         inverse_temperature: β; labels have noise of variance 1/(βγ²N), in effect a ridge of 1/β.
         couplings: δ ≥ 0 to compare; 0, training from scratch, is always among them. None takes ``COUPLINGS``, of many
@@ -110,7 +115,7 @@ def advise(
             raise InputError(f"{part}: {count} different samples; expected at least {FEWEST}; add some")
     if particles is None:
         particles = max(LEAST_PARTICLES, PARTICLES_A_SAMPLE * max(size, len(data.y_source)))
-    default = RICHNESS / math.sqrt(dimension)
+    default = default_strength(dimension)
     common = {
         "activation": activation,
         "source_strength": default if source_strength is None else source_strength,

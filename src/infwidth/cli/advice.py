@@ -15,8 +15,10 @@ from infwidth.numerics.checks import InputError
 @click.argument("source")
 @click.argument("target")
 @click.option("--activation", default="erf", show_default=True, help="linear, relu or erf")
-@click.option("--source-strength", type=float, help="γ̄, feature-learning strength on the source; 5/√D by default")
-@click.option("--target-strength", type=float, help="γ, that on the target; 5/√D by default")
+@click.option(
+    "--source-strength", type=float, help="γ̄, feature-learning strength on the source; by default 5/√D, at most 1"
+)
+@click.option("--target-strength", type=float, help="γ, that on the target; likewise")
 @click.option("--inverse-temperature", type=float, default=10.0, show_default=True, help="β; 1/β is a ridge")
 @click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, without 100 from 250 samples on")
 @click.option("--particles", type=int, help="of the theory; by default as many as the samples need")
