@@ -43,6 +43,7 @@ os.environ |= {RUN: str(os.getpid()), "PYTHONUTF8": "1"}
 
 onstart:
     hold_results()
+    date_files()
     benchmarks = [
         str(job.benchmark) for job in workflow.dag.needrun_jobs() if job.benchmark
     ]

@@ -19,19 +19,19 @@ def test_sampled_networks_are_the_theory(activation):
     task = linear(dimension=15, overlap=0.6, n_source=40, n_target=15, n_test=300, seed=1)
     shown = {"theory": {}, "network": {}}
 
-    def keep(kind, g, h):
-        shown[kind].setdefault(g, []).append(h.double())
+    def keep(kind):
+        return lambda seen: shown[kind].setdefault(seen.coupling, []).append(seen.preactivation.double())
 
     theory = bayes.solve(
         task, activation=activation, target_strength=1.0, elastic_coupling=COUPLINGS, particles=2048,
-        observe=lambda seen: keep("theory", seen.coupling, seen.preactivation), **SETTINGS,
+        observe=keep("theory"), **SETTINGS,
     )  # fmt: skip
     seeds, width = range(6), 1000
     common = {"activation": activation, "inverse_temperature": 20.0, "seeds": seeds, "dtype": torch.float32}
     source = langevin.sample_source(task.x_source, task.y_source, source_strength=1.0, width=width, **common)
     found = langevin.sample_target(
         source, task.x_target, task.y_target, task.x_test, points=[TargetPoint(c, 1.0) for c in COUPLINGS],
-        sampling_time=100.0, observe=lambda _, g, t, h: keep("network", g, h), **common,
+        sampling_time=100.0, observe=keep("network"), **common,
     )  # fmt: skip
     for g in range(len(COUPLINGS)):
         losses = np.square(found.prediction[:, g] - task.y_test).mean(-1)

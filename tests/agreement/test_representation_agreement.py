@@ -47,7 +47,9 @@ def by_networks(task, activation):
     gradient_flow.train_target(
         source, task.x_target, task.y_target, task.x_test, times=TIMES,
         points=[TargetPoint(coupling, 1.0, "source", "source") for coupling in COUPLINGS],
-        observe=lambda _, g, t, h: found[g, t].append(represent(h, task.y_target, phi).metrics), **shared,
+        observe=lambda seen: found[seen.coupling, seen.time].append(
+            represent(seen.preactivation, task.y_target, phi).metrics
+        ), **shared,
     )  # fmt: skip
     return found
 

@@ -106,7 +106,8 @@ def test_what_needs_no_torch_imports_none(module):
 
 def test_package_imports_go_to_defining_modules(root):
     """Through a package's __init__ the import graph, and so the workflow, would not see them."""
-    packages = [path.name for path in (root / "src/infwidth").iterdir() if path.is_dir()]
+    # cli's own main is defined in its __init__, and nothing that a job runs imports it
+    packages = [path.name for path in (root / "src/infwidth").iterdir() if path.is_dir() and path.name != "cli"]
     for path in (root / "src/infwidth").rglob("*.py"):
         for line in path.read_text(encoding="utf-8").splitlines():
             for package in packages:

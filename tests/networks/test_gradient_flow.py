@@ -71,7 +71,7 @@ def target_start(source, x, seed=0):
     kept = {}
 
     def spy(batch, *_, **__):
-        kept["readout"], kept["hidden"] = batch.readout[0].numpy(), batch.hidden[0].numpy()
+        kept["readout"], kept["hidden"] = batch.readout[0].numpy(), batch.hidden[0].mT.numpy()
         raise StopIteration
 
     original, gradient_flow.integrate = gradient_flow.integrate, spy

@@ -33,7 +33,7 @@ def test_defaults_and_friendly_reading(small_config):
     assert resolved["width"] == [4]  # one value stands for a list of one
     assert resolved["activation"] == "linear"
     assert resolved["task"]["linear"]["n_test"] == 20
-    assert resolve_config(config)["images"] == {"dataset": "auto", "path": None}
+    assert resolve_config(config)["text"] == {"dataset": "auto", "path": None, "max_bytes": None}
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,8 @@ def test_images_are_counted_by_their_data_set(small_config, tmp_path):
     config = small_config | {"figures": {}, "images": {"dataset": "digits"}}
     config["experiments"]["lin"]["task"] = {"images": IMAGES | {"n_source": 296}}
     assert "expected ≤ 294, what two classes of digits have" in lines(config)[0]
+    config["experiments"]["lin"]["task"]["images"] |= {"n_source": 290, "target_classes": [1, 2], "n_target": 8}
+    assert "n_source/2 + n_target/2 = 149: expected ≤ 147, as they share a class" in lines(config)[0]
     config["images"] = {"path": str(tmp_path / "mine.npz")}  # an archive's are known to the job that reads it
     config["experiments"]["lin"]["task"]["images"] |= {"n_source": 10**5, "source_classes": [0, 77]}
     resolve_config(config)

@@ -1,6 +1,7 @@
-"""Drift from a reference: each kind is found, and named."""
+"""A reference is made of a finished run, and replaces the old one whole or not at all."""
 
 import json
+import shutil
 
 import pytest
 
@@ -8,7 +9,7 @@ from infwidth.analysis.citations import citations
 from infwidth.analysis.claims import Verdict
 from infwidth.io.tables import make_table, write_table
 from infwidth.numerics.checks import InputError
-from infwidth.plan.reference import compare, compare_tables, make_reference
+from infwidth.plan.reference import compare, make_reference
 
 
 def table():
@@ -19,41 +20,6 @@ def table():
         for seed in range(4)
     ]  # fmt: skip
     return make_table(rows)
-
-
-def shifted(kind, amount):
-    found = table()
-    found.loc[found["kind"] == kind, "value"] += amount
-    return list(compare_tables("lin", found, table()))
-
-
-def test_equal_tables_agree():
-    assert list(compare_tables("lin", table(), table())) == []
-
-
-def test_theory_drift_names_table_row_and_numbers():
-    lines = shifted("theory", 1e-4)
-    assert len(lines) == 4
-    assert "lin" in lines[0]
-    assert "seed=0" in lines[0]
-    assert "0.5001" in lines[0]
-    assert "reference 0.5" in lines[0]
-    assert shifted("theory", 1e-9) == []
-
-
-def test_sampled_drift_is_measured_in_pooled_standard_errors():
-    assert shifted("network", 0.05) == []  # 3.5 standard errors of the difference of means
-    (line,) = shifted("network", 0.12)
-    assert "mean over seeds" in line
-    assert "reference 0.65" in line
-
-
-def test_missing_new_and_changed_rows():
-    assert "missing from the run" in next(compare_tables("lin", table().iloc[1:], table()))
-    assert "not in the reference" in next(compare_tables("lin", table(), table().iloc[1:]))
-    found = table()
-    found.loc[0, "status"] = "stalled"
-    assert "status stalled, reference converged" in next(compare_tables("lin", found, table()))
 
 
 def test_reference_round_trip(tmp_path):
@@ -102,6 +68,99 @@ def test_a_part_of_a_reference_is_renewed_alone(tmp_path):
         "theory/lin/a.manifest.json", "theory/other/a.manifest.json",
     }  # fmt: skip
     assert len((reference / "seconds.csv").read_text().splitlines()) == 3
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of one experiment, and its reference beside another's."""
+    results = tmp_path / "results"
+    write_table(results / "tables/lin.csv", table())
+    for folder in ("theory/lin", "claims", "figures"):
+        (results / folder).mkdir(parents=True)
+    facts = {"commit": "c", "python": "3", "machine": "m", "versions": {}, "facts": {"largest_residual": 0.0}}
+    (results / "theory/lin/a.manifest.json").write_text(json.dumps(facts))
+    (results / "claims/lin.json").write_text("[]")
+    (results / "figures/f.png").write_bytes(b"png")
+    for name in ("mine", "other"):
+        make_reference(results, tmp_path / "references" / name)
+    return results, tmp_path / "references"
+
+
+def everything(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def spoil_manifests(results):
+    (results / "theory/lin/a.manifest.json").unlink()
+
+
+def spoil_manifest(results):
+    (results / "theory/lin/a.manifest.json").write_text("{")
+
+
+def spoil_verdicts(results):
+    (results / "claims/lin.json").unlink()
+
+
+def spoil_verdict(results):
+    (results / "claims/lin.json").write_text("[{")
+
+
+def spoil_tables(results):
+    shutil.rmtree(results / "tables")
+
+
+def spoil_table(results):
+    path = results / "tables/lin.csv"
+    path.write_text(path.read_text()[:-5])
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_manifests, spoil_manifest, spoil_verdicts, spoil_verdict, spoil_tables, spoil_table]
+)
+def test_an_unfinished_or_damaged_run_leaves_the_reference_as_it_was(run, spoil):
+    results, references = run
+    before = everything(references)
+    spoil(results)
+    with pytest.raises(InputError) as caught:
+        make_reference(results, references / "mine")
+    assert "\n" not in str(caught.value)
+    assert everything(references) == before
+
+
+def test_a_folder_that_is_no_reference_is_refused(run, tmp_path):
+    results, references = run
+    before = everything(tmp_path)
+    for folder, reason in [
+        (references, "holds mine, other"),
+        (results, "the run itself"),
+        (tmp_path, "the run itself"),
+        (results / "figures", "holds f.png"),
+        (results / "claims/lin.json", "folder of its own"),
+    ]:
+        with pytest.raises(InputError, match=reason):
+            make_reference(results, folder)
+    assert everything(tmp_path) == before
+
+
+def test_a_failed_write_leaves_the_reference_as_it_was(run, monkeypatch):
+    results, references = run
+    before = everything(references)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("infwidth.plan.reference.write_seconds", fail)
+    with pytest.raises(OSError, match="No space"):
+        make_reference(results, references / "mine")
+    assert everything(references) == before
+
+
+def test_tables_that_the_run_no_longer_has_leave_the_reference(run):
+    results, references = run
+    write_table(references / "mine/tables/former.csv", table())
+    make_reference(results, references / "mine")
+    assert [path.name for path in (references / "mine/tables").iterdir()] == ["lin.csv"]
 
 
 def test_citations_follow_what_was_used():

@@ -15,6 +15,7 @@ from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NETWORK_VARIANTS, READ
 from infwidth.engines import ENGINES
 from infwidth.figures.catalogue import FIGURES
 from infwidth.figures.parts.optimiser_looks import OPTIMISER_NAMES
+from infwidth.io.tables import VOCABULARY
 from infwidth.numerics.activations import ACTIVATIONS
 from infwidth.plan.consistency import KNOWN
 from infwidth.studies.kinds import KINDS, Nonlinear
@@ -102,6 +103,11 @@ def test_variants_are_the_optimisers_and_say_which_have_a_limit():
     assert set(LIMIT_OF) == set(READOUT_OPTIMISERS) - set(KERNEL_OPTIMISERS)
     assert set(LIMIT_OF.values()) <= set(KERNEL_OPTIMISERS)
     assert set(NETWORK_VARIANTS) <= set(OPTIMISER_NAMES) <= set(VARIANTS)
+
+
+def test_tables_know_the_variants():
+    assert set(VOCABULARY["optimiser"]) <= set(VARIANTS)
+    assert {*NETWORK_VARIANTS, *OPTIMISER_NAMES} <= set(VOCABULARY["optimiser"])
 
 
 def test_studies_offer_the_activations_that_have_a_kernel():

@@ -91,3 +91,13 @@ def test_only_and_theory_switch(small_config):
     assert made.experiments == ["lin"]
     assert made.theory_cells("other") == {}
     assert made.figures == {"linear_dynamics": ["lin"]}
+
+
+def test_pictures_are_prepared_only_where_it_is_asked_for(small_config):
+    images = {"source_classes": [0, 1], "target_classes": [2, 3], "n_source": 8, "n_target": 4}
+    small_config["experiments"]["lin"] |= {"task": {"images": images}}
+    small_config["figures"] = {}
+    plain = Plan(resolve_config(small_config)).pool_parameters("lin")
+    assert not {"grayscale", "size"} & set(plain)
+    asked = small_config | {"images": {"grayscale": True, "size": 14}}
+    assert Plan(resolve_config(asked)).pool_parameters("lin") == plain | {"grayscale": True, "size": [14]}

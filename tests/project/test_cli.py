@@ -1,11 +1,20 @@
 """What a person types."""
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from infwidth.analysis.claims import Verdict
 from infwidth.cli import main
+from infwidth.cli.verdicts import summary
+from infwidth.io.yaml import read_yaml
 from infwidth.plan.config import load_config
 
 
@@ -21,6 +30,19 @@ def test_check_says_what_a_preset_holds(root, monkeypatch):
     assert "results/ci/" in done.output
 
 
+def test_resolve_prints_the_whole_and_results_the_folder(root, monkeypatch, tmp_path):
+    monkeypatch.chdir(root)
+    for name in ("ci", "config/ci.yaml"):
+        done = invoke("resolve", name)
+        assert done.exit_code == 0
+        assert read_yaml(done.output, name) == load_config("config/ci.yaml")
+    for name, folder in (("ci", "results/ci"), ("config/study.yaml", "results/study"), ("default", "results")):
+        assert invoke("results", name).output == f"{folder}\n"
+    (tmp_path / "mine.yaml").write_text(f"extends: {root}/config/ci.yaml\npreset: own\n", encoding="utf-8")
+    assert invoke("results", str(tmp_path / "mine.yaml")).output == "results/own\n"
+    assert "did you mean study" in invoke("resolve", "stdy").output
+
+
 def test_check_reads_claims_too(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
     assert "claims" in invoke("check", "config/claims.yaml").output
@@ -33,21 +55,85 @@ def test_check_reads_claims_too(root, monkeypatch, tmp_path):
     assert "did you mean 'start'?" in done.output
 
 
+REFERENCE = "results/reference/ci"
+NPZ = f"{REFERENCE}/tables/cifar_flow.npz"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("check", "nowhere.yaml"), "nowhere.yaml: No such file"),
+        (("check", "config/cii.yaml"), "did you mean 'ci'?"),
+        (("check", NPZ), NPZ),
+        (("check", "README.md"), "README.md"),
+        (("check", "config"), "config: Is a directory"),
+        (("check", "src/infwidth/__init__.py"), "__init__.py"),
         (("claims", "nowhere"), "run `make reproduce` first"),
+        (("claims", REFERENCE, "--only", "linaer_bayes"), "did you mean 'linear_bayes'?"),
+        (("claims", "results/ci", "--config", "config/study.yaml"), "config/study.yaml writes to results/study"),
         (("compare", "nowhere", "nowhere"), "no tables"),
-        (("figures", "nowhere"), "renew the reference"),
+        (("compare", "nowhere", REFERENCE), "nowhere/tables: no tables; expected a finished run"),
+        (("compare", REFERENCE, "nowhere"), "nowhere/tables: no tables; expected a reference"),
+        (("compare", REFERENCE), "its reference isn't known"),
+        (("compare", REFERENCE, REFERENCE, "--skip", "cifar"), "--skip 'cifar': no such experiment"),
+        (("compare", REFERENCE, REFERENCE, "--skip", "cifr_flow"), "did you mean 'cifar_flow'?"),
+        (("reference", "results", "--config", "config/ci.yaml"), "config/ci.yaml writes to results/ci"),
+        (("reference", "nowhere"), "its reference isn't known"),
+        (("figures", "nowhere"), "nowhere/tables: no tables; expected a reference"),
+        (("figures", REFERENCE, "to", "--config", "README.md"), "README.md"),
+        (("figures", REFERENCE, "README.md", "--config", "config/ci.yaml"), "README.md"),
+        (("plan", "--config", "config/nope.yaml"), "presets are default, ci, paper, study"),
+        (("plan", "--only", "liner"), "liner"),
+        (("plan", "--images", "nowhere.npz"), "nowhere.npz: no such file"),
+        (("plan", "--text", "nowhere.txt"), "nowhere.txt: no such file"),
+        (("plan", "--", "zzz"), "No rule to produce zzz"),
+        (("plan", "--", "--zzz"), "unrecognized arguments: --zzz"),
+        (("run", "--", "--zzz"), "unrecognized arguments: --zzz"),
+        (("run", "--results", "elsewhere"), "config/config.yaml writes to results"),
+        (("run", "--config", "config/claims.yaml"), ""),
+        *((("run", "--cores", cores), f"--cores {cores}: expected") for cores in ("0", "-1", "abc", "1.5", "", "1e9")),
+        *((("plan", "--cores", cores), f"--cores {cores}: expected") for cores in ("0", "²", "٣")),
+        (("cite", "nowhere"), "no claims"),
+        (("clams",), "Did you mean 'claims'?"),
+        (("claims", "a", "b"), "unexpected extra argument"),
     ],
 )
 def test_errors_are_one_line(root, monkeypatch, arguments, words):
     monkeypatch.chdir(root)
     done = invoke(*arguments)
-    assert done.exit_code == 1
+    assert done.exit_code in (1, 2)
     assert words in done.output
     assert len(done.output.splitlines()) == 1
+    assert len(done.output) < 1000
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_errors_of_a_configuration_are_as_many_lines(root, monkeypatch, tmp_path):
+    monkeypatch.chdir(root)
+    config = yaml.safe_load((root / "config/config.yaml").read_text(encoding="utf-8"))
+    config |= {"seed": -1, "nope": 3, "device": []}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    for command in (["check"], ["plan", "--config"], ["run", "--config"]):
+        done = invoke(*command, str(tmp_path / "mine.yaml"))
+        assert done.exit_code == 1
+        assert len(done.output.splitlines()) == 3, done.output
+
+
+@pytest.mark.parametrize("command", ["check", "figures", "claims", "run", "plan", "compare", "reference"])
+def test_outside_the_root_commands_say_where_it_is(root, monkeypatch, tmp_path, command):
+    monkeypatch.chdir(root / "src")
+    assert f"`cd {root}` first" in invoke(command).output
+    monkeypatch.chdir(tmp_path)
+    done = invoke(command)
+    assert done.exit_code == 1
+    assert "expected the repository's root" in done.output
+    assert len(done.output.splitlines()) == 1
+
+
+def test_all_cores_are_counted(root, monkeypatch):
+    monkeypatch.chdir(root)
+    here = len(os.sched_getaffinity(0))
+    assert f"on {here} cores" in invoke("plan", "--only", "adamstar_dual", "--cores", "all").output
 
 
 def test_reference_figures_redraw_without_solving(root, monkeypatch, tmp_path):
@@ -61,6 +147,7 @@ def test_claims_compare_and_cite_read_a_run(root, monkeypatch):
     monkeypatch.chdir(root)
     reference = "results/reference/ci"
     assert "claims:" in invoke("claims", reference).output
+    assert "T1.bayes" not in invoke("claims", reference, "--only", "adamstar").output
     assert "agrees" in invoke("compare", reference, reference).output
     assert "2507.04448" in invoke("cite", reference).output
 
@@ -102,14 +189,15 @@ def test_advise_prints_a_table_and_a_sentence_and_draws(two_sets):
         (["a.npz", "b.npz", "--couplings", "1,x"], "--couplings = '1,x': expected numbers"),
         (["a.npz", "b.npz", "--couplings", "-1"], "elastic_coupling = -1"),
         (["a.npz", "b.npz", "--activation", "tanh"], "activation = 'tanh': expected one of"),
+        (["a.npz", "b.npz", "--particles", "0"], "'--particles': 0 is not in the range"),
         (["a.npz", "b.npz", "--particles", "3"], "particles = 3: expected a whole number ≥ 128"),
         (["a.npz", "b.npz", "--source-strength", "0"], "source_strength = 0"),
-        (["a.npz", "b.npz", "--output", "a.npz"], "--output = a.npz: can't be written (File exists)"),
+        (["a.npz", "b.npz", "--output", "a.npz"], "--output = a.npz: can't be written to (File exists)"),
     ],
 )
 def test_bad_calls_of_advise_end_in_one_line(two_sets, arguments, words):
     done = invoke("advise", *arguments)
-    assert done.exit_code == 1
+    assert done.exit_code in (1, 2)
     assert words in done.output
     assert len(done.output.splitlines()) == 1
 
@@ -144,8 +232,7 @@ def test_a_set_against_itself_is_no_transfer(two_sets):
     ("arguments", "words"),
     [
         (["--classes"], "b.npz, y: 25 classes; expected two"),
-        (["--particles", "0", "--activation", "erf"], "particles = 0: expected a whole number"),
-        (["--output", "taken"], "--output = taken: can't be written (advice.csv is a folder)"),
+        (["--output", "taken"], "--output = taken: taken/advice.csv is a folder"),
     ],
 )
 def test_bad_options_of_advise_are_found_before_the_work(two_sets, arguments, words):
@@ -161,3 +248,85 @@ def test_advise_takes_any_name(two_sets):
     (two_sets / "b.npz").rename(two_sets / "NA.npz")
     done = invoke("advise", "$a_{x}$ $.npz", "NA.npz", "--activation", "linear", "--couplings", "1")
     assert done.exit_code == 0, done.output
+
+
+def test_an_output_that_cant_be_written_is_found_before_the_work(two_sets):
+    (two_sets / "made/advice.pdf").mkdir(parents=True)
+    done = invoke("advise", "a.npz", "b.npz", "--activation", "linear", "--output", "made")
+    assert done.exit_code == 1
+    assert "made/advice.pdf is a folder" in done.output
+    assert "theory" not in done.output
+
+
+@pytest.fixture
+def renamed(root, tmp_path, monkeypatch):
+    """A project whose configuration names `fresh`, and results that hold verdicts of it and of an older `stale`."""
+    for name in ("Snakefile", "workflow", "config", "src"):
+        (tmp_path / name).symlink_to(root / name)
+    config = {
+        "preset": "mine",
+        "experiments": {
+            "fresh": {
+                "task": {"linear": {"dimension": 5, "overlap": 0, "n_source": 8, "n_target": 4, "n_test": 20}},
+                "training": {"flow": {"weight_decay": 0.1, "source_time": 1, "target_times": [0, 1]}},
+                **{"source_strength": 1.0, "target_strength": 1.0, "elastic_coupling": [0, 1], "width": 4},
+            }
+        },
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    folder = tmp_path / "results/mine/claims"
+    folder.mkdir(parents=True)
+    for name in ("fresh", "stale"):
+        verdict = Verdict(f"T1.{name}", "T", "It agrees.", "f", name, "below 1", "reproduced", 0.5, 0.1, 3).as_dict()
+        (folder / f"{name}.json").write_text(json.dumps([verdict]), encoding="utf-8")
+        (folder / f"{name}.manifest.json").write_text("{}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", [["--config", "mine.yaml"], ["results/mine", "--config", "mine.yaml"]])
+def test_verdicts_of_what_is_no_longer_planned_are_not_counted(renamed, place):
+    done = invoke("claims", *place)
+    assert done.exit_code == 0
+    assert "T1.fresh" in done.output
+    assert "T1.stale" not in done.output
+    assert "1 claims: 1 reproduced" in done.output
+    assert done.output.splitlines()[-1].startswith("results/mine also holds stale,")
+
+
+def test_the_end_of_a_run_counts_verdicts_and_names_what_is_new():
+    def verdict(name, found, experiment="e"):
+        return Verdict(name, "T", "s", "f", experiment, "below 1", found, 0.5, 0.1, 3)
+
+    before = [verdict("T2", "inconclusive"), verdict("T10", "reproduced"), verdict("T3", "reproduced")]
+    after = [verdict("T2", "reproduced"), verdict("T10", "not reproduced"), verdict("T3", "reproduced")]
+    lines = list(summary(before, [*after, verdict("T4", "reproduced")]))
+    assert lines == [
+        "4 claims: 3 reproduced, 1 not reproduced",
+        "not reproduced: T10",
+        "new: T2 is reproduced, was inconclusive",
+        "new: T10 is not reproduced, was reproduced",
+        "new: 1 claims judged for the first time",
+    ]
+    assert list(summary(after, after))[2:] == []
+    assert list(summary([], [])) == ["0 claims: none is on these experiments"]
+
+
+LOCALES = [
+    {"LC_ALL": "C"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    {"LC_ALL": "en_US.ISO-8859-1", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "latin-1"},
+]
+
+
+@pytest.mark.parametrize("locale", LOCALES, ids=str)
+@pytest.mark.parametrize("arguments", [["claims", REFERENCE], ["keys"], ["check", "τ.yaml"]], ids=lambda a: a[0])
+def test_any_locale_will_do(root, locale, arguments):
+    command = [sys.executable, "-m", "infwidth.cli", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(root / "src"), **locale}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == (arguments[0] == "check")
+    assert done.stdout or done.stderr.startswith(b"Error: ")

@@ -13,7 +13,6 @@ from infwidth.adam_ntk.random_features import draw_hidden, features
 from infwidth.numerics.checks import InputError
 from infwidth.studies.images import draw_images
 from infwidth.studies.readout_training import (
-    Counter,
     check_counts,
     kernel_features,
     mean_loss,
@@ -114,11 +113,6 @@ def test_measured_numbers():
     failed = measured(torch.tensor([1.0, math.inf]))
     assert failed["status"] == "diverged"
     assert math.isnan(failed["value"])
-    fractions = []
-    counter = Counter(fractions.append, 2)
-    counter.advance()
-    counter.advance()
-    assert fractions == [0.5, 1.0]
 
 
 def test_bad_settings():

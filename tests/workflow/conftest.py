@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-COPIED = ["Snakefile", "workflow", "config", "profiles", "src", "pyproject.toml", "Makefile"]
+COPIED = ["Snakefile", "workflow", "config", "profiles", "src", "pyproject.toml", "Makefile", "constraints.txt"]
 
 
 class Project:
@@ -22,6 +22,7 @@ class Project:
         for name in COPIED:
             copy = shutil.copytree if (original / name).is_dir() else shutil.copy
             copy(original / name, root / name)
+        shutil.copy(root / "config/config.yaml", root / "config/whole.yaml")  # a preset with all that claims name
         self.configure(config)
 
     def configure(self, config: dict) -> None:

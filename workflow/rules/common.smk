@@ -10,7 +10,7 @@ try:
     from infwidth.plan.claims import check_run_claims
     from infwidth.plan.config import load_config
     from infwidth.plan.inputs import check_files, image_files, text_files
-    from infwidth.plan.run_lock import hold
+    from infwidth.plan.run_lock import hold, is_held_elsewhere
     from infwidth.plan.outputs import (
         cell_outputs,
         date_to_now,
@@ -62,22 +62,29 @@ STUDIES = StudyPlan(PLAN.config)
 RESULTS = PLAN.results
 
 
-def mend_files():
-    """See to it that outputs are whole and nothing is dated in the future, before jobs are planned."""
+def set_aside():
+    """Rename outputs that are not what their jobs wrote, before jobs are planned: they are made again."""
     try:
         for line in set_damaged_aside(RESULTS):
             print(line, file=sys.stderr)
-        if not workflow.dryrun:
-            inputs = [*image_files(PLAN.config), *text_files(PLAN.config)]
-            inputs += ["config/claims.yaml", *Path("src").rglob("*.py")]
-            for line in date_to_now([*inputs, *job_files(RESULTS)]):
-                print(line, file=sys.stderr)
     except InputError as error:
         raise WorkflowError(str(error))
 
 
-if workflow.is_main_process:  # a job on a cluster reads the Snakefile too
-    mend_files()
+def date_files():
+    """Date no file in the future, before jobs start: Snakemake would discard what they make of it."""
+    inputs = [*image_files(PLAN.config), *text_files(PLAN.config)]
+    inputs += ["config/claims.yaml", *Path("src").rglob("*.py")]
+    try:
+        for line in date_to_now([*inputs, *job_files(RESULTS)]):
+            print(line, file=sys.stderr)
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+# A job on a cluster reads the Snakefile too, and what another run is writing only looks damaged.
+if workflow.is_main_process and not is_held_elsewhere(RESULTS):
+    set_aside()
 
 # Source files of stages and of the modules they pick by name: an edit re-runs what it touches.
 code = import_closure

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from infwidth.adam_ntk.adam_star import accumulate_, check_options, corrections, find_options
 from infwidth.adam_ntk.feature_kernels import check_kernel, kernel_product
-from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.checks import InputError, check_count, check_number
+from infwidth.numerics.kept_settings import KeepsSettings
 
 _STATE = ("inputs", "coefficients", "momentum", "window", "second_moment", "steps", "lr")
 
 
-class DualReadout(nn.Module):
+class DualReadout(KeepsSettings):
     """y(x) = Σ_{s,i} c_{s,i} Θ(x, x_{s,i}): FrozenReadout and its optimiser at H = ∞, exactly.
 
     Every forward pass in training mode with gradients enabled is a part of the next step: ``backward`` brings the error
@@ -26,7 +27,8 @@ class DualReadout(nn.Module):
         c_{s,i,e} = −Σ_t lr_t β1^(t−s) (1 − β1)/(1 − β1^t) · d_{s,i,e}/(√v̂_{t,e} + ε),    t = s, s + 1, …
 
     so only coefficients of the last steps, with β1^(t−s) above rounding, still move (weight decay shrinks all). Memory
-    grows with the examples seen, and the time of a step with it.
+    grows with the examples seen, and the time of a step with it. There are no parameters: ``clip_grad_norm_`` passes
+    the block by. Under autocast it computes in its own precision. Gradients of gradients aren't available.
 
     Args:
         in_features: d ≥ 1.
@@ -76,6 +78,14 @@ class DualReadout(nn.Module):
         self.register_buffer("_momentum", torch.zeros(0, out_features), persistent=False)
         self.register_buffer("_second_moment", torch.zeros(out_features), persistent=False)
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "param_groups":  # what a GradScaler and schedulers ask of an optimiser
+            raise AttributeError(
+                "DualReadout has no param_groups: its coefficients are no parameters; set its lr, and after "
+                "scaler.scale(loss).backward() call step(scaler.get_scale()) of the block itself"
+            )
+        return super().__getattr__(name)
+
     @property
     def inputs(self) -> Tensor:
         """Inputs seen so far, (m, d), oldest first."""
@@ -92,6 +102,8 @@ class DualReadout(nn.Module):
         Raises:
             InputError: inputs of another size or dtype than the block's.
         """
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(self._inputs.dtype)  # kernels and coefficients are in the block's own precision
         if x.shape[-1] != self.in_features or x.dtype != self._inputs.dtype:
             raise InputError(
                 f"x has {x.shape[-1]} features of {x.dtype}: expected {self.in_features} of {self._inputs.dtype}, as "
@@ -115,28 +127,41 @@ class DualReadout(nn.Module):
         error.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Fold in the inputs seen and their errors since the last step; without any, do nothing."""
+    def step(self, scale: float = 1.0) -> None:
+        """Fold in the inputs seen and their errors since the last step; without any, do nothing.
+
+        Args:
+            scale: what the loss was multiplied with before ``backward``: a GradScaler's ``get_scale()``. Errors are
+                divided by it; where it is not 1 and they overflowed, the step is skipped, as the scaler does.
+
+        Raises:
+            InputError: a scale that is no finite number > 0.
+        """
+        check_number("scale", scale, minimum=0.0, open_minimum=True)
         if not self._received:
             return
         x, error = (torch.cat(parts) for parts in zip(*self._received, strict=True))
         self.zero_grad()
+        if scale != 1:
+            error = error / scale
+            if not error.isfinite().all():
+                return
         self.steps += 1
         beta1 = self.options["betas"][0]
         first, second = corrections(self.options, self.steps)
-        scale = self.lr / first
+        pace = self.lr / first
         if self.options["adaptive"]:
             square = (error * self._product(x, x, error)).sum(0).clamp_(min=0)  # E_ω G², but for rounding
             square = square.mean().expand_as(square) if self.options["sharing"] == "layer" else square
             v = accumulate_(self._second_moment, square, self.options)
-            scale = (scale * second) / (v.sqrt() + self.options["eps"] * second)
+            pace = (pace * second) / (v.sqrt() + self.options["eps"] * second)
         if self.options["weight_decay"]:
             self.coefficients.mul_(1 - self.lr * self.options["weight_decay"])
         self._append(x)
         self._window.append(len(x))
         self._momentum = torch.cat([self._momentum.mul_(beta1), (1 - beta1) * error])
         moving = self.coefficients[self._rows - len(self._momentum) :]
-        moving.addcmul_(self._momentum, torch.as_tensor(scale, dtype=x.dtype, device=x.device), value=-1)
+        moving.addcmul_(self._momentum, torch.as_tensor(pace, dtype=x.dtype, device=x.device), value=-1)
         # momentum below rounding is dropped: the coefficients of that step are final
         if beta1 ** len(self._window) <= torch.finfo(x.dtype).eps:
             self._momentum = self._momentum[self._window.pop(0) :]
@@ -168,6 +193,7 @@ class DualReadout(nn.Module):
             "steps": torch.tensor(self.steps),
             "lr": torch.tensor(self.lr, dtype=torch.float64),
         }
+        super()._save_to_state_dict(destination, prefix, keep_vars)
         # copies: later steps write into the buffers, and a view would be stored with all the room to grow
         destination.update({prefix + name: value.detach().clone() for name, value in state.items()})
 
@@ -182,6 +208,7 @@ class DualReadout(nn.Module):
         error_msgs: list[str],
     ) -> None:
         found = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+        self._check_settings(prefix, local_metadata)
         missing = [name for name in _STATE if name not in found]
         missing_keys.extend(prefix + name for name in missing)
         unexpected_keys.extend(prefix + name for name in found if name not in _STATE and strict)
@@ -199,6 +226,10 @@ class DualReadout(nn.Module):
         self._rows, self._window = len(self._inputs), found["window"].tolist()
         self.steps, self.lr = int(found["steps"]), float(found["lr"])
         self._received.clear()
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the state must have been made with."""
+        return {"activation": self.activation, "bias": self.bias, "optimizer": self.optimizer, **self.options}
 
     def extra_repr(self) -> str:
         """Return sizes and settings, for print."""

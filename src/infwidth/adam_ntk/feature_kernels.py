@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from infwidth.numerics.checks import InputError, check_choice
 
@@ -46,7 +45,8 @@ def feature_kernel(x: Tensor, other: Tensor, *, activation: str, bias: bool = Fa
     """
     check_kernel(activation)
     _check_matrices(x, other)
-    return _Kernel.apply(x, other, activation, bias)
+    with torch.autocast(x.device.type, enabled=False):
+        return _Kernel.apply(x, other, activation, bias)
 
 
 def kernel_product(x: Tensor, other: Tensor, coefficients: Tensor, *, activation: str, bias: bool = False) -> Tensor:
@@ -67,7 +67,8 @@ def kernel_product(x: Tensor, other: Tensor, coefficients: Tensor, *, activation
     """
     check_kernel(activation)
     _check_matrices(x, other)
-    return _Product.apply(x, other, coefficients, activation, bias)
+    with torch.autocast(x.device.type, enabled=False):
+        return _Product.apply(x, other, coefficients, activation, bias)
 
 
 def check_kernel(activation: str) -> str:
@@ -176,6 +177,34 @@ class _Side:
         return found[:, : self.dimension]
 
 
+class _Last(Function):
+    """The identity, which can't be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *origins: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *weights: Tensor) -> None:
+        raise InputError(
+            "a kernel of random features was differentiated twice (a gradient penalty?): expected once; use "
+            "FrozenReadout of a large width instead"
+        )
+
+
+def _once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., tuple[Tensor | None, ...]]:
+    """A backward that can't be differentiated itself, and says so; in full precision also under autocast."""
+
+    def wrapped(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+            found = backward(ctx, weight)
+        if not torch.is_grad_enabled():
+            return found
+        return tuple(None if one is None else _Last.apply(one, weight, *ctx.saved_tensors) for one in found)
+
+    return wrapped
+
+
 class _Kernel(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, other: Tensor, activation: str, bias: bool) -> Tensor:
@@ -186,7 +215,7 @@ class _Kernel(Function):
         return formula.value(left.scaled @ right.scaled.T) * left.size * right.size.T
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
         formula = _KERNELS[ctx.activation]
         left, right = (_Side(x, formula, ctx.bias) for x in ctx.saved_tensors)
@@ -219,7 +248,7 @@ class _Product(Function):
         return out.mul_(left.size)
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
         x, other, coefficients = ctx.saved_tensors
         if not ctx.needs_input_grad[0]:

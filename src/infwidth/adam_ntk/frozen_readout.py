@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from infwidth.adam_ntk.random_features import draw_hidden, preactivations
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.kept_settings import KeepsSettings
 
 
-class FrozenReadout(nn.Module):
+class FrozenReadout(KeepsSettings):
     """y = (1/H) M g(x): H frozen random features g and a trained readout M that starts at 0 (docs/theory.md §4).
 
     Trained by AdamStar it has a limit H → ∞, DualReadout. Features are √2 relu(h), or φ(h) for another φ, with
@@ -61,6 +62,10 @@ class FrozenReadout(nn.Module):
         shown = self.activation.value(preactivations(x, self.hidden))
         # scaling the outputs, not the features, saves passes over the larger arrays
         return (shown @ self.readout.T) * (self.gain / self.width)
+
+    def settings(self) -> dict[str, object]:
+        """Return what the state must have been made with."""
+        return {"activation": self.activation.name, "bias": self.bias, "support": self.support}
 
     def extra_repr(self) -> str:
         """Return sizes and settings, for print."""

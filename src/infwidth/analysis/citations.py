@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 _WORKS = {
     "T": (
-        "Transfer Learning in Infinite Width Feature Learning Networks, arXiv 2507.04448 (2025)",
-        "elastic transfer, its Bayesian and gradient-flow theory",
+        "C. Lauditi, B. Bordelon, C. Pehlevan, Transfer Learning in Infinite Width Feature Learning Networks, "
+        "arXiv 2507.04448 (v1 July 2025; v2 February 2026, ICLR 2026)",
+        "elastic transfer, its Bayesian and gradient-flow theory (v1; in v2 in the appendix)",
     ),
-    "S": ("Infinite Width Models That Work, arXiv 2406.18800 (2024)", "ADAM* and its infinite-width limit"),
+    "S": ("L. Sernau, Infinite Width Models That Work, arXiv 2406.18800 (2024)", "ADAM* and its infinite-width limit"),
     "CIFAR-10": (
         "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report (2009)",
         "the CIFAR-10 images",

@@ -1,13 +1,17 @@
 """What a person types: ``infwidth …``."""
 
+import click
+
 from infwidth.cli.advice import advise
 from infwidth.cli.configuration import check, keys, resolve, results_place
 from infwidth.cli.errors import OneLineErrors
 from infwidth.cli.results import cite, claims, compare, figures, reference
 from infwidth.cli.run import plan, run
 
-main = OneLineErrors(
-    name="infwidth",
-    help="Theory of learning in infinitely wide networks, beside finite networks. Run in the repository's root.",
-    commands=[run, plan, claims, figures, compare, reference, cite, check, resolve, results_place, keys, advise],
+main = click.version_option(package_name="infwidth")(
+    OneLineErrors(
+        name="infwidth",
+        help="Theory of learning in infinitely wide networks, beside finite networks. Run in the repository's root.",
+        commands=[run, plan, claims, figures, compare, reference, cite, check, resolve, results_place, keys, advise],
+    )
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -21,8 +20,10 @@ from infwidth.numerics.checks import InputError
 @click.option("--target-strength", type=float, help="γ, that on the target; likewise")
 @click.option("--inverse-temperature", type=float, default=10.0, show_default=True, help="β; 1/β is a ridge")
 @click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, without 100 from 250 samples on")
-@click.option("--particles", type=int, help="of the theory; by default as many as the samples need")
-@click.option("--seed", type=int, default=0, show_default=True, help="of the theory's particles and of subsets")
+@click.option("--particles", type=click.IntRange(min=1), help="of the theory; by default as many as the samples need")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the theory's particles and of subsets"
+)
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
 @click.option("--classes", "labels", flag_value="classes", help="labels are two classes")
 @click.option("--regression", "labels", flag_value="regression", help="labels are numbers, also where they are whole")
@@ -47,8 +48,7 @@ def advise(
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
     data = own_data(source, target, labels=labels or "auto")
-    paths = {kind: Path(output).expanduser() / f"advice.{kind}" for kind in ("pdf", "png", "csv")}
-    _check_writable(output, paths.values())
+    paths = _paths(output)
     bar, notes = None, list(data.notes)
 
     def tell() -> None:
@@ -76,16 +76,19 @@ def advise(
     click.echo(f"{paths['csv']}, .pdf, .png")
 
 
-def _check_writable(output: str, paths: Iterable[Path]) -> None:
-    """Make the folder of the paths and see that they can be written, before minutes of work for them."""
+def _paths(output: str) -> dict[str, Path]:
+    """Where table and figure go; raises InputError, before minutes of work for them, if they can't."""
+    folder = Path(output).expanduser()
+    paths = {kind: folder / f"advice.{kind}" for kind in ("pdf", "png", "csv")}
     try:
-        for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise IsADirectoryError(0, f"{path.name} is a folder")
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise InputError(
-            f"--output = {output}: can't be written ({error.strerror}); expected a folder's path; choose another"
+            f"--output = {output}: can't be written to ({error.strerror}); expected a folder's path; choose another"
         ) from None
+    for path in paths.values():
+        if path.is_dir():
+            raise InputError(f"--output = {output}: {path} is a folder; expected a file's place; choose another folder")
+    return paths

@@ -36,15 +36,14 @@ def keys() -> None:
 def resolve(config: str) -> None:
     """Print a whole configuration, with what it extends and every default; CONFIG is a file or a preset's name."""
     from infwidth.io.yaml import dump_yaml
-    from infwidth.plan.config import preset_file
 
-    click.echo(dump_yaml(read_config(str(preset_file(config)))), nl=False)
+    click.echo(dump_yaml(read_config(config)), nl=False)
 
 
 @click.command("results")
 @click.argument("config", default=DEFAULT_CONFIG)
 def results_place(config: str) -> None:
     """Print the folder that the results of a configuration go to; CONFIG is a file or a preset's name."""
-    from infwidth.plan.config import preset_file, results_folder
+    from infwidth.plan.config import results_folder
 
-    click.echo(results_folder(read_config(str(preset_file(config)))))
+    click.echo(results_folder(read_config(config)))

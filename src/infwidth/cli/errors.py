@@ -11,18 +11,8 @@ from typing import Any
 
 import click
 
+from infwidth.io.failures import machine_failure
 from infwidth.numerics.checks import InputError
-
-_REMEDIES = {
-    errno.ENOSPC: "free some space, then the same command goes on",
-    errno.EDQUOT: "free some space, then the same command goes on",
-    errno.EACCES: "choose a place you may write to, or change its permissions",
-    errno.EPERM: "choose a place you may write to, or change its permissions",
-    errno.EROFS: "choose a place you may write to",
-    errno.ENOENT: "correct the path",
-    errno.EISDIR: "name a file",
-    errno.ENOTDIR: "name a folder",
-}
 
 
 class OneLineErrors(click.Group):
@@ -43,14 +33,18 @@ class OneLineErrors(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise click.ClickException(str(error)) from error
-        except MemoryError as error:
-            raise click.ClickException("not enough memory: close other programs, or ask for less at a time") from error
-        except OSError as error:
-            if error.errno == errno.EPIPE or error.strerror is None:
+        except click.UsageError as error:
+            asked = error.ctx.command_path if error.ctx else "infwidth"
+            raise _OneLineUsage(f"{error.format_message().rstrip('.')}; see `{asked} --help`") from error
+        except (MemoryError, OSError, RuntimeError) as error:
+            refused = machine_failure(error)
+            if refused is None or getattr(error, "errno", None) == errno.EPIPE:  # a pipe that was closed is no failure
                 raise
-            where = f"{error.filename}: " if error.filename is not None else ""
-            remedy = _REMEDIES.get(error.errno, "see to that and try again")
-            raise click.ClickException(f"{where}{error.strerror}; {remedy}") from error
+            raise click.ClickException(refused) from error
+
+
+class _OneLineUsage(click.ClickException):
+    exit_code = click.UsageError.exit_code
 
 
 def _write_utf8() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,21 @@ def check_root() -> None:
 
 
 def read_config(path: str, **given: Any) -> dict[str, Any]:
-    """Read and resolve a configuration of this project, with the values that the command line gives beside it.
+    """Read and resolve a configuration of this project, a file or a preset's name, with what the command line gives.
 
     Raises:
         InputError: not in the project's root, no such file, or a configuration with errors, one line each.
     """
-    from infwidth.plan.config import load_config
+    from infwidth.plan.complaints import nearest
+    from infwidth.plan.config import load_config, preset_file
 
     check_root()
+    path = str(preset_file(path))
     if not Path(path).exists():
         known = sorted(file.stem for file in Path("config").glob("*.yaml") if file.stem not in ("config", "claims"))
-        near = get_close_matches(Path(path).stem, known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        remedy = nearest(Path(path).stem, known, "name one of those, or correct the path")
         raise InputError(
-            f"{path}: No such file; expected a configuration; presets are default, {', '.join(known)}{hint}"
+            f"{path}: No such file; expected a configuration; presets are default, {', '.join(known)}; {remedy}"
         )
     return load_config(path, given=given)
 
@@ -49,6 +49,11 @@ def place(config: Mapping[str, Any], path: str, results: str = "") -> str:
     if results and Path(results) != Path(where):
         raise InputError(f"{results}: {path} writes to {where} (its `preset:`); name that folder, or its configuration")
     return where
+
+
+def planned(config: Mapping[str, Any] | None) -> set[str] | None:
+    """Names of all experiments of a configuration; None without one."""
+    return None if config is None else {*config["experiments"], *config["adam_ntk"]}
 
 
 def config_of(results: str | Path) -> str | None:
@@ -79,10 +84,11 @@ def reference_of(results: str | Path) -> Path:
 
 def check_names(option: str, wanted: Iterable[str], known: Iterable[str], *, prefix: bool = False) -> None:
     """Raise InputError naming the nearest for a name that is not known, or with ``prefix`` begins none that is."""
+    from infwidth.plan.complaints import nearest
+
     known = sorted(known)
+    spoken = ", ".join(known)
     for name in wanted:
         if name in known or (prefix and any(one.startswith(name) for one in known)):
             continue
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
-        raise InputError(f"{option} {name!r}: no such experiment; {hint}")
+        raise InputError(f"{option} {name!r}: no such experiment; {nearest(name, known, f'choose one of {spoken}')}")

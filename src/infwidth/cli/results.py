@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from infwidth.cli.places import DEFAULT_CONFIG, check_names, config_of, place, read_config, reference_of
+from infwidth.cli.places import DEFAULT_CONFIG, check_names, config_of, place, planned, read_config, reference_of
 from infwidth.numerics.checks import InputError
 
 _config = click.option("--config", default="", help="the configuration whose results are meant; else the folder's")
@@ -21,12 +22,13 @@ def claims(results: str, config: str, only: str) -> None:
     from infwidth.analysis.claims import as_text
     from infwidth.cli.verdicts import leftover_line, read_verdicts
 
-    results, planned = _place(results, config)
-    verdicts = read_verdicts(results, planned)
+    results, made = _place(results, config)
+    verdicts = read_verdicts(results, planned(made))
     if only:
-        check_names("--only", [only], {verdict.experiment for verdict in verdicts} | (planned or set()), prefix=True)
+        known = planned(made) or {verdict.experiment for verdict in verdicts}
+        check_names("--only", [only], known, prefix=True)
     click.echo(as_text([verdict for verdict in verdicts if verdict.experiment.startswith(only)]))
-    line = leftover_line(results, planned)
+    line = leftover_line(results, planned(made))
     if line:
         click.echo(line, err=True)
 
@@ -40,15 +42,11 @@ def compare(results: str, reference: str, config: str, skip: tuple[str, ...]) ->
     """Compare the tables of a run with a reference, by default its preset's; fail on drift."""
     from infwidth.plan.reference import compare as differences
 
-    results, _ = _place(results, config)
+    results, made = _place(results, config)
     reference = reference or str(reference_of(results))
-    known = {path.stem for path in (Path(reference) / "tables").glob("*.csv")}
-    if not known:
-        raise InputError(f"{reference}/tables: no tables; expected a reference (make one with `infwidth reference`)")
-    if not any((Path(results) / "tables").glob("*.csv")):
-        raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
-    check_names("--skip", skip, known)
-    lines = list(differences(Path(results), Path(reference), skip))
+    check_names("--skip", skip, _tables(reference, "a reference; make one with `make reference`"))
+    _tables(results, "a finished run; run `make reproduce` first")
+    lines = list(differences(Path(results), Path(reference), skip, planned(made)))
     for line in lines[:50]:
         click.echo(f"drift: {line}", err=True)
     if len(lines) > 50:
@@ -67,14 +65,19 @@ def compare(results: str, reference: str, config: str, skip: tuple[str, ...]) ->
 @click.option("--only", default="", help="experiments whose name begins so; the rest of the reference stays")
 def reference(results: str, reference: str, config: str, only: str) -> None:
     """Replace a reference, by default its preset's, by a run, on purpose."""
+    from infwidth.cli.verdicts import leftover_line
     from infwidth.plan.reference import make_reference
+    from infwidth.plan.transfer import Plan
 
-    results, planned = _place(results, config)
+    results, made = _place(results, config)
     reference = reference or str(reference_of(results))
-    if only and planned is not None:
-        check_names("--only", [only], planned, prefix=True)
-    files = make_reference(Path(results), Path(reference), only)
+    if only and made:
+        check_names("--only", [only], planned(made), prefix=True)
+    files = make_reference(Path(results), Path(reference), only, Plan(made) if made else None)
     click.echo(f"{reference}: {len(files)} files, {sum(path.stat().st_size for path in files) // 1024} kB; commit them")
+    line = leftover_line(results, planned(made))
+    if line:
+        click.echo(line, err=True)
 
 
 @click.command()
@@ -87,6 +90,7 @@ def figures(reference: str, to: str, config: str) -> None:
 
     shown = read_config(config)
     reference = reference or str(reference_of(place(shown, config)))
+    _tables(reference, "a reference; make one with `make reference`")
     to = to or f"results/redrawn/{Path(reference).name}"
     missing = []
     for figure, experiments in shown["figures"].items():
@@ -111,21 +115,27 @@ def cite(results: str, config: str) -> None:
     from infwidth.cli.verdicts import read_verdicts
     from infwidth.io.tables import read_table
 
-    results, planned = _place(results, config)
-    tables = [
-        read_table(path)
-        for path in sorted(Path(results).glob("tables/*.csv"))
-        if planned is None or path.stem in planned
-    ]
-    papers = {verdict.paper for verdict in read_verdicts(results, planned)}
+    results, made = _place(results, config)
+    names = planned(made)
+    paths = [path for path in sorted(Path(results).glob("tables/*.csv")) if names is None or path.stem in names]
+    tables = [read_table(path) for path in paths]
+    papers = {verdict.paper for verdict in read_verdicts(results, names)}
     for line in citations(papers, {dataset for table in tables for dataset in table["dataset"].unique()}):
         click.echo(line)
 
 
-def _place(results: str, config: str) -> tuple[str, set[str] | None]:
-    """The results folder meant, and the experiments that its configuration plans (None: not known)."""
+def _tables(folder: str, expected: str) -> list[str]:
+    """Names of the tables in a folder; raises InputError if there are none."""
+    found = [path.stem for path in (Path(folder) / "tables").glob("*.csv")]
+    if not found:
+        raise InputError(f"{folder}/tables: no tables; expected {expected}")
+    return found
+
+
+def _place(results: str, config: str) -> tuple[str, dict[str, Any] | None]:
+    """The results folder meant, and the configuration that plans them, if that is known."""
     config = config or (config_of(results) if results else DEFAULT_CONFIG)
     if not config:
         return results, None
     made = read_config(config)
-    return place(made, config, results), {*made["experiments"], *made["adam_ntk"]}
+    return place(made, config, results), made

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from infwidth.cli.places import DEFAULT_CONFIG, place, read_config
+from infwidth.cli.places import DEFAULT_CONFIG, place, planned, read_config
 from infwidth.numerics.checks import InputError
 
 
@@ -45,10 +45,12 @@ class Request:
 
     def read(self) -> tuple[dict[str, Any], str]:
         """Return the resolved configuration and the folder of its results; raises InputError."""
+        from infwidth.plan.claims import check_run_claims
         from infwidth.plan.inputs import check_files
 
         config = read_config(self.config, **self.given())
         check_files(config)
+        check_run_claims(config)
         return config, place(config, self.config, self.results)
 
     def given(self) -> dict[str, Any]:
@@ -113,20 +115,21 @@ def run(request: Request, arguments: tuple[str, ...]) -> None:
     from infwidth.plan.run_lock import hold
 
     config, results = request.read()
-    planned = {*config["experiments"], *config["adam_ntk"]}
     hold(results)
-    before = read_verdicts(results, planned, absent_ok=True)
+    names = planned(config)
+    before = read_verdicts(results, names, lenient=True)
     _make_caches_writable()
     code = _snakemake([*arguments, *_logger(arguments), *request.options()])
     if code:
+        click.echo("infwidth: not finished; the same command goes on from here", err=True)
         sys.exit(code)
     if "--touch" in arguments:
         return
     report = None if request.only else _report(request, Path(results))
-    after = [v for v in read_verdicts(results, planned, absent_ok=True) if v.experiment.startswith(request.only)]
+    after = [v for v in read_verdicts(results, names, lenient=True) if v.experiment.startswith(request.only)]
     table = " ".join(["infwidth claims", results, *(["--only", request.only] if request.only else [])])
     where = f"{results}/: figures, tables{', report.html' if report else ''}; every claim: {table}"
-    for line in filter(None, [*summary(before, after), leftover_line(results, planned), where]):
+    for line in filter(None, [*summary(before, after), leftover_line(results, names), where]):
         click.echo(line)
 
 
@@ -189,15 +192,13 @@ def _logger(arguments: Sequence[str]) -> list[str]:
     """Let Snakemake show bars on a terminal, elsewhere one line a finished job, unless another logger is asked for."""
     if any(argument.split("=")[0] == "--logger" for argument in arguments):
         return []
-    if sys.stderr.isatty():
-        os.environ["TQDM_DISABLE"] = "1"  # the jobs' own bars would write into these
-        return ["--logger", "rich"]
-    from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
+    from infwidth.cli.loggers import register
 
-    import infwidth.cli.finished_jobs as finished_jobs
-
-    LoggerPluginRegistry().register_plugin("lines", finished_jobs)
-    return ["--logger", "lines"]
+    register()
+    if not sys.stderr.isatty():
+        return ["--logger", "lines"]
+    os.environ["TQDM_DISABLE"] = "1"  # the jobs' own bars would write into these
+    return ["--logger", "bars"]
 
 
 def _report(request: Request, results: Path) -> Path | None:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from infwidth.analysis.claims import Verdict, natural_key
+from infwidth.io.atomic import read_json
 from infwidth.numerics.checks import InputError
 
 
-def read_verdicts(results: str | Path, planned: Collection[str] | None, *, absent_ok: bool = False) -> list[Verdict]:
+def read_verdicts(results: str | Path, planned: Collection[str] | None, *, lenient: bool = False) -> list[Verdict]:
     """Read the verdicts of the planned experiments; of all with None.
 
     An experiment's own file is newer than the whole table after a run of that experiment alone; a reference holds
     the table only.
 
     Raises:
-        InputError: there are none, unless ``absent_ok``; or a file that is no verdicts.
+        InputError: there are none, or a file is no verdicts, unless ``lenient``.
     """
     paths = _verdict_files(results)
     paths = paths or [path for path in [Path(results) / "claims.json"] if path.exists()]
-    verdicts = [verdict for path in paths for verdict in _read(path)]
+    verdicts = []
+    for path in paths:
+        try:
+            verdicts += _read(path)
+        except InputError:
+            if not lenient:  # before a run that makes it again
+                raise
     if planned is not None:
         verdicts = [verdict for verdict in verdicts if verdict.experiment in planned]
-    if not verdicts and not paths and not absent_ok:
+    if not verdicts and not paths and not lenient:
         raise InputError(f"{results}: no claims; expected a finished run; run `make reproduce` first")
     return verdicts
 
@@ -34,8 +40,9 @@ def leftover_line(results: str | Path, planned: Collection[str] | None) -> str |
     """One line that names experiments whose files an earlier configuration left in the folder, if there are any."""
     if planned is None:
         return None
-    tables = {path.stem for path in Path(results).glob("tables/*.csv")}
-    left = sorted((tables | {path.stem for path in _verdict_files(results)}) - {*planned})
+    from infwidth.plan.outputs import leftovers
+
+    left = leftovers(results, planned)
     if not left:
         return None
     return f"{results} also holds {', '.join(left)}, which the configuration no longer names: not counted"
@@ -70,6 +77,6 @@ def _verdict_files(results: str | Path) -> list[Path]:
 
 def _read(path: Path) -> list[Verdict]:
     try:
-        return [Verdict(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
+        return [Verdict(**entry) for entry in read_json(path)]
+    except TypeError as error:
         raise InputError(f"{path}: not verdicts ({error}); remove it and run `make reproduce` again") from error

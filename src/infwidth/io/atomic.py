@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +27,7 @@ def atomic_file(path: str | Path, *, text: bool = False) -> Iterator[IO]:
         OSError: the disk is full, the folder can't be written, …; its ``filename`` says which.
     """
     path = Path(path)
+    part = path.absolute().with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # overwrite_part: a killed job leaves its part file behind, which must not stop the next one
@@ -39,7 +40,9 @@ def atomic_file(path: str | Path, *, text: bool = False) -> Iterator[IO]:
             written.flush()
             written.detach()  # atomic_save closes what is below
     except OSError as error:
-        if error.filename is not None and error.filename != f"{path.absolute()}.part":
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # atomic_save leaves it where the disk is full
+        if error.filename is not None and error.filename != str(part):
             raise
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 

@@ -14,6 +14,9 @@ _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate"
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there and run the same command again"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable for you, or work in a folder that is"),
+    errno.ENOENT: "correct the path",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "name a folder",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
 }
@@ -25,7 +28,7 @@ def machine_failure(error: BaseException) -> str | None:
         isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
     ):  # torch's own error is a RuntimeError, of which the one of the CPU has no class of its own
         return f"out of memory ({describe(error)}); {_MEMORY}"
-    if not isinstance(error, OSError):
+    if not isinstance(error, OSError) or error.errno == errno.EPIPE:  # nobody reads on: no failure
         return None
     if error.errno == errno.ENOMEM:
         return f"out of memory ({describe(error)}); {_MEMORY}"

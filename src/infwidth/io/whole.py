@@ -50,7 +50,9 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise _damaged(path, f"can't be read ({describe(error)})") from error
-    if not isinstance(content, dict) or content.get("checksum", _checksum(content)) != _checksum(content):
+    # one of an earlier version holds neither outputs nor a checksum
+    sealed = isinstance(content, dict) and ("outputs" in content or "checksum" in content)
+    if not isinstance(content, dict) or (sealed and content.get("checksum") != _checksum(content)):
         raise _damaged(path, "its content has changed")
     return content
 
@@ -65,6 +67,12 @@ def check_whole(path: str | Path) -> None:
     kept = read_manifest(manifest_of(path)).get("outputs", {}).get(path.name)
     if kept is not None and path.exists() and digest(path) != kept["sha256"]:
         raise _damaged(path, f"its content has changed (sha256 isn't {kept['sha256'][:12]}…)")
+
+
+def require_manifest(path: str | Path) -> None:
+    """Raise InputError for an output without its manifest, which can't be checked."""
+    if Path(path).exists() and not manifest_of(path).exists():
+        raise InputError(f"{path}: can't be checked, as its manifest is gone; delete it and run again")
 
 
 def damaged_outputs(folders: Iterable[Path]) -> Iterator[Path]:

@@ -3,56 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.networks.solution import NetworkSolution, require_converged, summarise
+from infwidth.networks.solution import NetworkSolution, TargetNetworks
+from infwidth.networks.transfer import check_safety, run_transfer
 from infwidth.networks.two_layer.ensemble import (
     SourceNetworks,
     TargetPoint,
     check_seeds,
     data_batch,
     draw,
-    feature_kernel,
-    per_chunk,
-    predict,
     target_data,
 )
 from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, FlowBatch, FlowOutcome, decay_factor, integrate
+from infwidth.networks.two_layer.model import feature_kernel, predict
+from infwidth.networks.two_layer.scale import check_scale
 from infwidth.networks.two_layer.span import training_span
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.checks import InputError, check_count, check_number
+from infwidth.numerics.batching import per_chunk
+from infwidth.numerics.checks import InputError, check_count, check_number, spell
+from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.progress import Progress, part_of
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
-
-
-@dataclass(frozen=True)
-class TargetTrajectories:
-    """Target networks along the flow: B networks (one a seed), G points.
-
-    Attributes:
-        times: record times in units of the flow (7), (T,).
-        train_prediction: f on the target training inputs, (B, G, T, P2); nan from where a network diverged.
-        prediction: f on the test inputs, (B, G, T, Pt); likewise.
-        kernel: Φ = E φφᵀ on the training inputs at the last time, (B, G, P2, P2).
-        status: converged or diverged, B × G.
-        steps: integration steps tried, (B, G).
-        residual: largest rms difference, over the steps, between the first- and second-order f on the
-            training set, relative to rms y: an upper bound in practice on one step's error, (B, G).
-    """
-
-    times: np.ndarray
-    train_prediction: np.ndarray
-    prediction: np.ndarray
-    kernel: np.ndarray
-    status: tuple[tuple[Status, ...], ...]
-    steps: np.ndarray
-    residual: np.ndarray
 
 
 def train_source(
@@ -94,53 +72,54 @@ def train_source(
     Raises:
         InputError: an argument out of range, or shapes that do not match.
     """
-    phi, seeds = get_activation(activation), check_seeds(seeds)
-    check_number("source_strength", source_strength, minimum=0.0, open_minimum=True)
-    check_number("weight_decay", weight_decay, minimum=0.0)
-    check_number("time", time, minimum=0.0)
-    if check_count("width", width, minimum=2) % 2:
-        raise InputError(f"width = {width}: expected an even number, neurons come in ± pairs; add 1")
+    phi, seeds = get_activation(activation), check_seeds(seeds, distinct=np.ndim(x) == 2)
+    _check_source(source_strength, weight_decay, time, width, safety)
     x, y = data_batch(x, y, len(seeds), dtype, device)
-    dimension = x.shape[-1]
-    hidden, readout = x.new_empty(len(seeds), width, dimension), x.new_empty(len(seeds), width)
+    check_scale("source", x, float(time), safety)
+    hidden, readout = x.new_empty(len(seeds), width, x.shape[-1]), x.new_empty(len(seeds), width)
     outcomes, chunks = [], per_chunk(len(seeds), width, x.shape[1], x)
     for number, chunk in enumerate(chunks):
-        spans = [training_span(x[b]) for b in chunk]
-        starts = [draw((width // 2, dimension), seeds[b], "source hidden", x) for b in chunk]
-        halves = torch.stack([draw((width // 2,), seeds[b], "source readout", x) for b in chunk])
-        coordinates = torch.stack([span.coordinates(w) for span, w in zip(spans, starts, strict=True)])
-        rate = x.new_full((len(chunk),), weight_decay)
-        batch = FlowBatch(
-            readout=torch.cat([halves, -halves], 1),
-            hidden=torch.cat([coordinates, coordinates], 1),
-            anchor=None,
-            inputs=torch.stack([span.coordinates(x[b]) for span, b in zip(spans, chunk, strict=True)]) / dimension**0.5,
-            labels=y[chunk.start : chunk.stop],
-            strength=x.new_full((len(chunk),), source_strength),
-            readout_decay=rate,
-            hidden_decay=rate,
-            pull=torch.zeros_like(rate),
-        )
-        passive = float(decay_factor(rate[0], torch.as_tensor(time).to(rate)))
+        some = slice(chunk.start, chunk.stop)
+        batch, keep = _source_batch(x[some], y[some], seeds[some], source_strength, weight_decay, float(time), width)
+        hidden[some] = readout[some] = torch.nan
 
-        def keep(k, _, w, coordinates, __, chunk=chunk, spans=spans, starts=starts, passive=passive):
-            readout[chunk[k]] = w
-            start = torch.cat([starts[k], starts[k]]) if spans[k].basis is not None else coordinates
-            hidden[chunk[k]] = spans[k].replace(start, coordinates, passive)
+        def store(k, _, w, coordinates, __, chunk=chunk, keep=keep):
+            readout[chunk[k]], hidden[chunk[k]] = w, keep(k, coordinates)
 
-        hidden[chunk.start : chunk.stop] = readout[chunk.start : chunk.stop] = torch.nan
-        outcomes.append(
-            integrate(
-                batch,
-                torch.tensor([float(time)]),
-                keep,
-                activation=phi,
-                safety=safety,
-                progress=part_of(progress, number, len(chunks)),
-            )
-        )
+        part = part_of(progress, number, len(chunks))
+        end = torch.tensor([float(time)])
+        outcomes.append(integrate(batch, end, store, activation=phi, safety=safety, progress=part))
     status, steps, _ = _join(outcomes)
     return SourceNetworks(hidden, readout, status, steps)
+
+
+def _source_batch(
+    x: Tensor, y: Tensor, seeds: Sequence[int], strength: float, weight_decay: float, time: float, width: int
+) -> tuple[FlowBatch, Callable[[int, Tensor], Tensor]]:
+    """Source networks at time 0, and what turns final coordinates (r, N) of the k-th into its weights (N, D)."""
+    dimension, rate = x.shape[-1], x.new_full((len(x),), weight_decay)
+    spans = [training_span(one) for one in x]
+    starts = [draw((width // 2, dimension), seed, "source hidden", x) for seed in seeds]
+    halves = torch.stack([draw((width // 2,), seed, "source readout", x) for seed in seeds])
+    coordinates = torch.stack([span.coordinates(w).mT for span, w in zip(spans, starts, strict=True)])
+    passive = float(decay_factor(rate[0], torch.as_tensor(time).to(rate)))
+
+    def weights(k: int, coordinates: Tensor) -> Tensor:
+        start = torch.cat([starts[k], starts[k]])
+        return spans[k].replace(start, coordinates.mT, passive)
+
+    batch = FlowBatch(
+        readout=torch.cat([halves, -halves], 1),
+        hidden=torch.cat([coordinates, coordinates], 2),
+        anchor=None,
+        inputs=torch.stack([span.coordinates(one) for span, one in zip(spans, x, strict=True)]) / dimension**0.5,
+        labels=y,
+        strength=x.new_full((len(x),), strength),
+        readout_decay=rate,
+        hidden_decay=rate,
+        pull=torch.zeros_like(rate),
+    )
+    return batch, weights
 
 
 def train_target(
@@ -158,8 +137,8 @@ def train_target(
     device: str = "cpu",
     safety: float = DEFAULT_SAFETY,
     progress: Progress = None,
-    observe: Callable[[int, int, int, Tensor], None] | None = None,
-) -> TargetTrajectories:
+    observe: Observer | None = None,
+) -> TargetNetworks:
     """Train target networks along (7), tied to their sources.
 
     The source's N neurons are duplicated with fresh readouts ±w, w ~ N(0, 1), on the same W̄: target width 2N,
@@ -179,7 +158,8 @@ def train_target(
         device: of the integration.
         safety: step as a fraction of the stability limit.
         progress: called with the fraction done, 0 … 1.
-        observe: called as observe(network, point, time index, preactivations) at every record, the last (2N, P2).
+        observe: shown each network (its ``replica``) of each point (its ``coupling``) at every record, with the
+            preactivations of all 2N neurons on the training inputs.
 
     Returns:
         Predictions at the record times, the final kernel and a status for each of B × G networks.
@@ -187,55 +167,66 @@ def train_target(
     Raises:
         InputError: an argument out of range, or shapes that do not match.
     """
-    phi, seeds, times = get_activation(activation), check_seeds(seeds), _check_times(times)
+    phi, seeds, times = get_activation(activation), check_seeds(seeds, distinct=False), _check_times(times)
     check_number("weight_decay", weight_decay, minimum=0.0)
+    check_safety(safety)
     source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
+    check_scale("target", x, times[-1], safety)
     bodies, groups, width = len(seeds), len(points), source.hidden.shape[1]
-    samples, tests = x.shape[1], x_test.shape[1]
-    train_prediction = np.full((bodies * groups, len(times), samples), np.nan)
-    prediction = np.full((bodies * groups, len(times), tests), np.nan)
-    kernel = np.full((bodies * groups, samples, samples), np.nan)
-    outcomes, chunks = [], per_chunk(bodies * groups, 2 * width, samples, x)
+    chunks = per_chunk(bodies * groups, 2 * width, x.shape[1], x)
+    found, outcomes = _Recorded(bodies * groups, times, x.shape[1], x_test.shape[1]), []
     for number, chunk in enumerate(chunks):
         starts = Starts(source, x, x_test, seeds)
         pairs = [divmod(k, groups) for k in chunk]
         batch = target_batch(starts, pairs, points, y, weight_decay)
 
         def keep(k, t, w, coordinates, output, chunk=chunk, pairs=pairs, starts=starts, batch=batch):
-            b, g = pairs[k]
-            offset = starts.passive(b, points[g].origin)
+            (b, g), moved = pairs[k], points[pairs[k][1]]
+            offset = starts.passive(b, moved.origin)
             if offset is not None:
                 left = float(decay_factor(batch.hidden_decay[k], batch.strength.new_tensor(times[t])))
-                offset = (left + (1 - left) * float(batch.pull[k])) * offset
-                offset = torch.cat([offset, offset])
-            f = predict(w, coordinates, starts.tests[b], points[g].target_strength, phi, offset)
-            prediction[chunk[k], t] = f.cpu()
-            train_prediction[chunk[k], t] = output.cpu()
+                offset = ((left + (1 - left) * float(batch.pull[k])) * offset).mT.repeat(1, 2)
+            f = predict(w, coordinates, starts.tests[b], moved.target_strength, phi, offset)
+            found.keep(chunk[k], t, f, output)
             if observe is not None:
-                observe(b, g, t, coordinates @ starts.inputs[b].mT)
+                observe(Observed(b, g, t, (starts.inputs[b] @ coordinates).mT))
             if t == len(times) - 1:
-                kernel[chunk[k]] = feature_kernel(coordinates[None], starts.inputs[b][None], phi)[0].cpu()
+                found.kernel[chunk[k]] = feature_kernel(coordinates, starts.inputs[b], phi).cpu()
 
-        outcomes.append(
-            integrate(
-                batch,
-                torch.from_numpy(times),
-                keep,
-                activation=phi,
-                safety=safety,
-                progress=part_of(progress, number, len(chunks)),
-            )
+        part = part_of(progress, number, len(chunks))
+        outcomes.append(integrate(batch, torch.from_numpy(times), keep, activation=phi, safety=safety, progress=part))
+    return found.answer(outcomes, bodies, groups)
+
+
+class _Recorded:
+    """What networks, one a row, were recorded as."""
+
+    def __init__(self, networks: int, times: np.ndarray, samples: int, tests: int):
+        self.times = times
+        self.train_prediction = np.full((networks, len(times), samples), np.nan)
+        self.prediction = np.full((networks, len(times), tests), np.nan)
+        self.kernel = np.full((networks, samples, samples), np.nan)
+
+    def keep(self, row: int, time: int, prediction: Tensor, train_prediction: Tensor) -> None:
+        """Keep outputs at a time. At time 0 pairs of neurons cancel: f = 0 but for rounding, which has a sign."""
+        moved = float(self.times[time] > 0)
+        self.prediction[row, time] = moved * prediction.cpu()
+        self.train_prediction[row, time] = moved * train_prediction.cpu()
+
+    def answer(self, outcomes: list[FlowOutcome], bodies: int, groups: int) -> TargetNetworks:
+        """Return the networks, arranged as bodies × groups."""
+        status, steps, residual = _join(outcomes)
+        arrays = self.prediction, self.train_prediction, self.kernel
+        prediction, train_prediction, kernel = (array.reshape(bodies, groups, *array.shape[1:]) for array in arrays)
+        return TargetNetworks(
+            prediction=prediction,
+            train_prediction=train_prediction,
+            kernel=kernel,
+            status=tuple(status[b * groups : (b + 1) * groups] for b in range(bodies)),
+            steps=steps.reshape(bodies, groups),
+            residual=residual.reshape(bodies, groups),
+            times=self.times,
         )
-    status, steps, residual = _join(outcomes)
-    return TargetTrajectories(
-        times,
-        train_prediction.reshape(bodies, groups, len(times), samples),
-        prediction.reshape(bodies, groups, len(times), tests),
-        kernel.reshape(bodies, groups, samples, samples),
-        tuple(status[b * groups : (b + 1) * groups] for b in range(bodies)),
-        steps.reshape(bodies, groups),
-        residual.reshape(bodies, groups),
-    )
 
 
 def run(
@@ -288,61 +279,44 @@ def run(
         InputError: an argument out of range.
         UnconvergedError: a network diverged and ``strict``; names its seed, δ and γ.
     """
-    single = np.ndim(elastic_coupling) == 0
-    couplings = [elastic_coupling] if single else list(elastic_coupling)
-    points = [TargetPoint(delta, target_strength, start, anchor) for delta in couplings]
     target_times = _check_times(target_times)
-    common = {"activation": activation, "seeds": seeds, "dtype": dtype, "device": device, "safety": safety}
-    source = train_source(
-        task.x_source,
-        task.y_source,
+    source_weight_decay = weight_decay if source_weight_decay is None else source_weight_decay
+    _check_source(source_strength, source_weight_decay, source_time, width, safety)
+    check_number("weight_decay", weight_decay, minimum=0.0)
+    return run_transfer(
+        task,
+        partial(train_source, weight_decay=source_weight_decay, time=source_time, width=width),
+        partial(train_target, weight_decay=weight_decay, times=target_times),
+        what="gradient flow",
         source_strength=source_strength,
-        weight_decay=weight_decay if source_weight_decay is None else source_weight_decay,
-        time=source_time,
-        width=width,
-        progress=part_of(progress, 0, 2),
-        **common,
+        target_strength=target_strength,
+        elastic_coupling=elastic_coupling,
+        start=start,
+        anchor=anchor,
+        strict=strict,
+        progress=progress,
+        activation=activation,
+        seeds=seeds,
+        dtype=dtype,
+        device=device,
+        safety=safety,
     )
-    if strict:
-        require_converged(source.status, [f"source network, seed {s}, γ̄={source_strength:g}" for s in seeds])
-    target = train_target(
-        source,
-        task.x_target,
-        task.y_target,
-        task.x_test,
-        points=points,
-        weight_decay=weight_decay,
-        times=target_times,
-        progress=part_of(progress, 1, 2),
-        **common,
-    )
-    if strict:
-        for seed, row in zip(seeds, target.status, strict=True):
-            require_converged(row, [f"target network, seed {seed}, {point}" for point in points])
-    return summarise(
-        {
-            "prediction": target.prediction,
-            "train_loss": np.square(target.train_prediction - task.y_target).mean(-1),
-            "test_loss": np.square(target.prediction - task.y_test).mean(-1),
-            "kernel": target.kernel,
-        },
-        target.status,
-        target.residual,
-        single=single,
-        times=target_times,
-    )
+
+
+def _check_source(strength: float, weight_decay: float, time: float, width: int, safety: float) -> None:
+    check_number("source_strength", strength, minimum=0.0, open_minimum=True)
+    check_number("source weight_decay", weight_decay, minimum=0.0)
+    check_number("source time", time, minimum=0.0)
+    if check_count("width", width, minimum=2) % 2:
+        raise InputError(f"width = {width}: expected an even number, neurons come in ± pairs; add 1")
+    check_safety(safety)
 
 
 def _check_times(times: Sequence[float]) -> np.ndarray:
-    array = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    if (
-        array.ndim != 1
-        or array.size == 0
-        or not np.all(np.isfinite(array))
-        or array[0] < 0
-        or np.any(np.diff(array) <= 0)
-    ):
-        raise InputError(f"times = {times!r}: expected increasing finite numbers ≥ 0; sort them and drop repeats")
+    listed = [times] if np.ndim(times) == 0 else list(times)
+    array = np.array([check_number("times", time, minimum=0.0) for time in listed])
+    if not len(array) or np.any(np.diff(array) <= 0):
+        raise InputError(f"times = {spell(times)}: expected increasing finite numbers ≥ 0; sort them and drop repeats")
     return array
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.networks.sampling.moments import MomentCollector, Moments, PosteriorSamples
+from infwidth.networks.sampling.moments import MomentCollector, Moments
 from infwidth.networks.sampling.posterior import PosteriorBatch
 from infwidth.networks.sampling.run import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCEPTANCE, sample
 from infwidth.networks.sampling.span import OutsideSpan, coordinates
-from infwidth.networks.solution import NetworkSolution, require_converged, summarise
+from infwidth.networks.solution import NetworkSolution, TargetNetworks
+from infwidth.networks.transfer import check_safety, run_transfer
 from infwidth.networks.two_layer.ensemble import (
     SourceNetworks,
     TargetPoint,
@@ -21,12 +23,13 @@ from infwidth.networks.two_layer.ensemble import (
     data_batch,
     draw,
     origin_weights,
-    per_chunk,
     target_data,
 )
 from infwidth.networks.two_layer.span import training_span
 from infwidth.numerics.activations import get_activation
+from infwidth.numerics.batching import per_chunk
 from infwidth.numerics.checks import check_choice, check_count, check_number
+from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.progress import Progress, part_of
 from infwidth.tasks.transfer_task import TransferTask
 
@@ -82,10 +85,11 @@ def sample_source(
     Raises:
         InputError: an argument out of range, or shapes that do not match.
     """
-    phi, seeds = get_activation(activation), check_seeds(seeds)
+    phi, seeds = get_activation(activation), check_seeds(seeds, distinct=np.ndim(x) == 2)
     check_number("source_strength", source_strength, minimum=0.0, open_minimum=True)
-    _check_posterior(inverse_temperature, prior_precision, sampler, target_acceptance, burn_in_time=burn_in_time)
     check_count("width", width)
+    check_safety(safety)
+    _check_posterior(inverse_temperature, prior_precision, sampler, target_acceptance, burn_in_time=burn_in_time)
     x, y = data_batch(x, y, len(seeds), dtype, device)
     hidden, readout = x.new_empty(len(seeds), width, x.shape[-1]), x.new_empty(len(seeds), width)
     outcomes, chunks = [], per_chunk(len(seeds), width, max(x.shape[1:]), x)
@@ -117,7 +121,7 @@ def sample_source(
             progress=part_of(progress, number, len(chunks)),
         )
         readout[rows] = outcome.readout
-        for k, span, found in zip(chunk, spans, outcome.hidden, strict=True):
+        for k, span, found in zip(chunk, spans, outcome.hidden.mT, strict=True):
             prior = found if span.basis is None else draw(hidden.shape[1:], seeds[k], "outside the source's span", x)
             hidden[k] = span.replace(prior * prior_precision**-0.5, found, 1.0)
         outcomes.append(outcome)
@@ -144,9 +148,9 @@ def sample_target(
     sampler: str = "hmc",
     target_acceptance: float = TARGET_ACCEPTANCE,
     safety: float = DEFAULT_SAFETY,
-    observe: Callable[[int, int, int, Tensor], None] | None = None,
+    observe: Observer | None = None,
     progress: Progress = None,
-) -> PosteriorSamples:
+) -> TargetNetworks:
     """Sample the target posterior anchored at each source network; chains of one seed share their noise.
 
     Args:
@@ -167,8 +171,8 @@ def sample_target(
         sampler: "hmc" (Hamiltonian Monte Carlo, exact) or "langevin" (kinetic Langevin dynamics).
         target_acceptance: share of HMC's trajectories to accept, 0 … 1; its step is adapted to that in the burn-in.
         safety: step as a fraction of the stability limit; of HMC, where the adaptation starts.
-        observe: called as observe(source network, point, 0, preactivations) with those of all neurons on the target
-            training inputs, (N, P2), at up to ``SHOWN`` samples of each chain.
+        observe: shown each chain, by its source network (``replica``) and point (``coupling``), at up to ``SHOWN`` of
+            its samples, with the preactivations of all N neurons on the target training inputs.
         progress: called with the fraction done, 0 … 1.
 
     Returns:
@@ -177,59 +181,33 @@ def sample_target(
     Raises:
         InputError: an argument out of range, or shapes that do not match.
     """
-    phi, seeds = get_activation(activation), check_seeds(seeds)
-    _check_posterior(
-        inverse_temperature,
-        prior_precision,
-        sampler,
-        target_acceptance,
-        burn_in_time=burn_in_time,
-        sampling_time=sampling_time,
-    )
+    phi, seeds = get_activation(activation), check_seeds(seeds, distinct=False)
+    check_safety(safety)
+    durations = {"burn_in_time": burn_in_time, "sampling_time": sampling_time}
+    _check_posterior(inverse_temperature, prior_precision, sampler, target_acceptance, **durations)
     samples = max(1, round(sampling_time)) if samples is None else check_count("samples", samples)
     source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
-    bodies, groups, (width, dimension) = len(seeds), len(points), source.hidden.shape[1:]
+    bodies, groups, width = len(seeds), len(points), source.hidden.shape[1]
     moments = Moments(bodies * groups, x.shape[1], x_test.shape[1])
     shown = range(0, samples, -(-samples // SHOWN))
-    show = None if observe is None else (lambda row, h: observe(*divmod(row, groups), 0, h))
+    show = None if observe is None else (lambda row, h: observe(Observed(*divmod(row, groups), 0, h)))
     outcomes, chunks = [], per_chunk(bodies * groups, width, max(x.shape[1:]), x)
     for number, chunk in enumerate(chunks):
         pairs = [divmod(k, groups) for k in chunk]
-        coupling = x.new_tensor([points[g].coupling for _, g in pairs])
-        precision = coupling + prior_precision
-        pull = torch.where(torch.isfinite(precision), coupling / precision, 1.0)
-        anchors = [origin_weights(source, b, seeds[b], points[g].origin) for b, g in pairs]
-        body = [b for b, _ in pairs]
-        spans = [training_span(x[b]) for b in body]
-        means = torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)])
-        tests = x_test[body] / dimension**0.5
-        posterior = PosteriorBatch(
-            mean=coordinates(spans, means),
-            inputs=coordinates(spans, x[body] / dimension**0.5),
-            labels=y[body],
-            strength=x.new_tensor([points[g].target_strength for _, g in pairs]),
-            inverse_temperature=torch.full_like(precision, inverse_temperature),
-            readout_precision=torch.full_like(precision, prior_precision),
-            hidden_precision=precision,
+        some = [b for b, _ in pairs], [points[g] for _, g in pairs]
+        posterior, tests, outside = _target_posteriors(
+            source, x, y, x_test, *some, seeds, inverse_temperature, prior_precision
         )
-        strengths = [points[g].target_strength for _, g in pairs]
-        outside = [
-            OutsideSpan(span, mean, test, float(one), seeds[b])
-            for span, mean, test, one, b in zip(spans, means, tests, precision, body, strict=True)
-        ]
-        shown_tests = list(coordinates(spans, tests))
-        collector = MomentCollector(
-            moments, chunk.start, posterior.inputs, shown_tests, outside, strengths, phi, show, shown
-        )
+        strengths = [point.target_strength for point in some[1]]
+        collector = MomentCollector(moments, chunk.start, posterior.inputs, tests, outside, strengths, phi, show, shown)
         outcomes.append(
             sample(
                 posterior,
                 width,
-                [seeds[b] for b in body],
+                [seeds[b] for b in some[0]],
                 "target chain",
                 activation=phi,
-                burn_in_time=burn_in_time,
-                sampling_time=sampling_time,
+                **durations,
                 samples=samples,
                 collector=collector,
                 sampler=sampler,
@@ -239,6 +217,42 @@ def sample_target(
             )
         )
     return moments.answer(outcomes, bodies, groups)
+
+
+def _target_posteriors(
+    source: SourceNetworks,
+    x: Tensor,
+    y: Tensor,
+    x_test: Tensor,
+    bodies: Sequence[int],
+    points: Sequence[TargetPoint],
+    seeds: Sequence[int],
+    inverse_temperature: float,
+    prior_precision: float,
+) -> tuple[PosteriorBatch, list[Tensor], list[OutsideSpan]]:
+    """Posteriors of networks ``bodies`` at ``points``, their test inputs, and what draws the rest of the weights."""
+    coupling = x.new_tensor([point.coupling for point in points])
+    precision = coupling + prior_precision
+    pull = torch.where(torch.isfinite(precision), coupling / precision, 1.0)
+    anchors = [origin_weights(source, b, seeds[b], point.origin) for b, point in zip(bodies, points, strict=True)]
+    spans = [training_span(x[b]) for b in bodies]
+    means = torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)])
+    root = x.shape[-1] ** 0.5
+    tests = x_test[list(bodies)] / root
+    posterior = PosteriorBatch(
+        mean=coordinates(spans, means).mT.contiguous(),
+        inputs=coordinates(spans, x[list(bodies)] / root),
+        labels=y[list(bodies)],
+        strength=x.new_tensor([point.target_strength for point in points]),
+        inverse_temperature=torch.full_like(precision, inverse_temperature),
+        readout_precision=torch.full_like(precision, prior_precision),
+        hidden_precision=precision,
+    )
+    outside = [
+        OutsideSpan(span, mean, test, float(one), seeds[b])
+        for span, mean, test, one, b in zip(spans, means, tests, precision, bodies, strict=True)
+    ]
+    return posterior, list(coordinates(spans, tests)), outside
 
 
 def run(
@@ -296,47 +310,32 @@ def run(
         InputError: an argument out of range.
         UnconvergedError: a chain diverged or did not mix and ``strict``; names its seed, δ and γ.
     """
-    single = np.ndim(elastic_coupling) == 0
-    couplings = [elastic_coupling] if single else list(elastic_coupling)
-    points = [TargetPoint(delta, target_strength, start, anchor) for delta in couplings]
-    common = {"activation": activation, "inverse_temperature": inverse_temperature, "seeds": seeds}
-    common |= {"prior_precision": prior_precision, "burn_in_time": burn_in_time, "safety": safety}
-    common |= {"sampler": sampler, "target_acceptance": target_acceptance, "dtype": dtype, "device": device}
-    source = sample_source(
-        task.x_source,
-        task.y_source,
+    check_count("width", width)
+    check_safety(safety)
+    durations = {"burn_in_time": burn_in_time, "sampling_time": sampling_time}
+    _check_posterior(inverse_temperature, prior_precision, sampler, target_acceptance, **durations)
+    return run_transfer(
+        task,
+        partial(sample_source, width=width),
+        partial(sample_target, sampling_time=sampling_time),
+        what="posterior sampling",
         source_strength=source_strength,
-        width=width,
-        progress=part_of(progress, 0, 2),
-        **common,
-    )
-    if strict:
-        require_converged(source.status, [f"source network, seed {s}, γ̄={source_strength:g}" for s in seeds])
-    target = sample_target(
-        source,
-        task.x_target,
-        task.y_target,
-        task.x_test,
-        points=points,
-        sampling_time=sampling_time,
-        progress=part_of(progress, 1, 2),
-        **common,
-    )
-    if strict:
-        for seed, row in zip(seeds, target.status, strict=True):
-            require_converged(row, [f"target network, seed {seed}, {point}" for point in points])
-    sampled = target.prediction_second_moment - 2 * target.prediction * task.y_test + task.y_test**2
-    return summarise(
-        {
-            "prediction": target.prediction,
-            "train_loss": np.square(target.train_prediction - task.y_target).mean(-1),
-            "test_loss": np.square(target.prediction - task.y_test).mean(-1),
-            "sampled_test_loss": sampled.mean(-1),
-            "kernel": target.kernel,
-        },
-        target.status,
-        1 / np.sqrt(np.maximum(target.effective_samples, 1.0)),
-        single=single,
+        target_strength=target_strength,
+        elastic_coupling=elastic_coupling,
+        start=start,
+        anchor=anchor,
+        strict=strict,
+        progress=progress,
+        activation=activation,
+        inverse_temperature=inverse_temperature,
+        prior_precision=prior_precision,
+        seeds=seeds,
+        burn_in_time=burn_in_time,
+        safety=safety,
+        sampler=sampler,
+        target_acceptance=target_acceptance,
+        dtype=dtype,
+        device=device,
     )
 
 

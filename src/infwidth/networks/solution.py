@@ -1,34 +1,78 @@
-"""What a set of finite networks answers, averaged over their seeds."""
+"""What finite networks answer: each of them, and their average over seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from infwidth.numerics.status import Status, UnconvergedError, worst
 
 
+class _WithExtras:
+    """Numbers of ``extras`` can be read as attributes too."""
+
+    extras: Mapping[str, np.ndarray]
+
+    def __getattr__(self, name: str) -> Any:
+        # dunders and extras itself are asked for before there are any, by copy and pickle
+        if name.startswith("_") or name == "extras" or name not in self.extras:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        return self.extras[name]
+
+
 @dataclass(frozen=True)
-class NetworkSolution:
+class TargetNetworks(_WithExtras):
+    """Trained or sampled target networks: B source networks, G points.
+
+    Attributes:
+        prediction: f on the test inputs, (B, G, T, Pt) along a flow, its posterior mean (B, G, Pt) of a sample; nan
+            where a network diverged.
+        train_prediction: likewise on the target training inputs, (B, G, T, P2) or (B, G, P2).
+        kernel: Φ = E φφᵀ on the training inputs, at the last time or its posterior mean, (B, G, P2, P2).
+        status: how each ended, B × G.
+        steps: integration steps tried, (B, G).
+        residual: of a flow the largest rms difference, over the steps, between the first- and second-order f on the
+            training set, relative to rms y: an upper bound in practice on one step's error; of a sample
+            1/√(effective sample size), (B, G).
+        times: record times in units of the flow (7), (T,); None for a sample.
+        extras: further numbers of each network by name. Of a sample ``prediction_second_moment``, the posterior mean of
+            f² on the test inputs (B, G, Pt), and (B, G) each: ``effective_samples`` and ``r_hat``, the split R̂, of the
+            worst monitored scalar, ``drift``, the difference of two halves' means in standard errors, and
+            ``acceptance``, the share of HMC's trajectories accepted (NaN for Langevin dynamics).
+    """
+
+    prediction: np.ndarray
+    train_prediction: np.ndarray
+    kernel: np.ndarray
+    status: tuple[tuple[Status, ...], ...]
+    steps: np.ndarray
+    residual: np.ndarray
+    times: np.ndarray | None = None
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkSolution(_WithExtras):
     """Observables of finite networks, means over seeds.
 
     A sequence of n elastic couplings adds a leading axis (n, …) to every array; a number adds none. Gradient
-    flow has the axis T, Langevin sampling does not.
+    flow has the axis T, sampling does not.
 
     Attributes:
         prediction: f on the test inputs, (…, T, Pt).
         train_loss: mean squared error on the target training set, (…, T).
         test_loss: mean squared error on the test set, (…, T).
         kernel: Φ = E φφᵀ on the target training inputs, at the last time, (…, P2, P2).
-        status: how it ended, the worst over seeds; a tuple of n for a sequence of couplings.
-        residual: gradient flow: the largest one-step relative difference between the first- and second-order
-            solution; Langevin: 1/√(effective sample size). The largest over seeds, (…).
+        status: how it ended, the worst over seeds and their sources; a tuple of n for a sequence of couplings.
+        residual: as in TargetNetworks, the largest over seeds, (…).
         stderr: observable → standard error of its mean over seeds; nan with a single seed.
-        times: record times in units of the flow (7), (T,); None for Langevin sampling.
-        sampled_test_loss: Langevin only: mean test loss of single sampled networks, (…).
+        times: record times in units of the flow (7), (T,); None for sampling.
+        extras: further observables by name: of sampling ``sampled_test_loss``, the mean test loss of single sampled
+            networks, (…).
     """
 
     prediction: np.ndarray
@@ -39,7 +83,7 @@ class NetworkSolution:
     residual: np.ndarray
     stderr: Mapping[str, np.ndarray]
     times: np.ndarray | None = None
-    sampled_test_loss: np.ndarray | None = None
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def require_converged(statuses: Sequence[Status], names: Sequence[str]) -> None:
@@ -60,7 +104,7 @@ def summarise(
     """Average per-seed observables (B, n, …) over seeds.
 
     Args:
-        observables: name → values, among them those of NetworkSolution.
+        observables: name → values, among them those of NetworkSolution; others are its extras.
         status: statuses, B × n.
         residual: residuals, (B, n).
         single: whether one elastic coupling was asked for, so that the axis n is dropped.
@@ -76,5 +120,8 @@ def summarise(
         means[name] = pick(values.mean(0))
         spread = values.std(0, ddof=1) / math.sqrt(count) if count > 1 else np.full(values.shape[1:], np.nan)
         errors[name] = pick(spread)
+    extras = {name: means.pop(name) for name in tuple(means) if name not in NetworkSolution.__dataclass_fields__}
     ended = tuple(worst(column) for column in zip(*status, strict=True))
-    return NetworkSolution(**means, status=pick(ended), residual=pick(residual.max(0)), stderr=errors, times=times)
+    return NetworkSolution(
+        **means, status=pick(ended), residual=pick(residual.max(0)), stderr=errors, times=times, extras=extras
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from infwidth.numerics.checks import check_choice
@@ -15,35 +17,75 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation φ without bias.
+    """An activation φ without bias. Its functions are elementwise on tensors of any shape; ``out``, if given, is a
+    tensor of h's shape that they may write their answer to.
 
     Attributes:
         name: its key in the registry.
-        value: h ↦ φ(h), elementwise on a tensor of any shape.
-        derivative: h ↦ φ'(h), elementwise; 0 at a kink.
+        value: (h, out=None) ↦ φ(h).
+        derivative: (h, out=None) ↦ φ'(h); 0 at a kink.
+        gated: (h, weight, out=None) ↦ φ'(h) · weight, for a weight that broadcasts to h and shares no memory with out.
         homogeneity: degree k with φ(ch) = c^k φ(h) for c > 0, or None.
         growth: degree of |φ(h)| as |h| → ∞ (0 bounded, 1 linear); the Bayesian theory needs ≤ 1.
     """
 
     name: str
-    value: Callable[[Tensor], Tensor]
-    derivative: Callable[[Tensor], Tensor]
+    value: Callable[..., Tensor]
+    derivative: Callable[..., Tensor]
+    gated: Callable[..., Tensor]
     homogeneity: int | None
     growth: int
+
+
+def _linear(h: Tensor, out: Tensor | None = None) -> Tensor:
+    return h
+
+
+def _linear_slope(h: Tensor, out: Tensor | None = None) -> Tensor:
+    return h.new_ones(()).expand_as(h)
+
+
+def _linear_gated(h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
+    return weight.expand_as(h)
+
+
+def _relu(h: Tensor, out: Tensor | None = None) -> Tensor:
+    return h.relu() if out is None else _torch().clamp(h, min=0, out=out)
+
+
+def _relu_slope(h: Tensor, out: Tensor | None = None) -> Tensor:
+    # written as numbers at once: a conversion of truth values takes several times as long
+    return _torch().gt(h, 0, out=_torch().empty_like(h) if out is None else out)
+
+
+def _relu_gated(h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
+    backward, weight = _torch().ops.aten.threshold_backward, weight.expand_as(h)
+    return backward(weight, h, 0) if out is None else backward.grad_input(weight, h, 0, grad_input=out)
+
+
+def _erf(h: Tensor, out: Tensor | None = None) -> Tensor:
+    return _torch().erf(h, out=out)
+
+
+def _erf_slope(h: Tensor, out: Tensor | None = None) -> Tensor:
+    return _torch().mul(h, h, out=out).neg_().exp_().mul_(2 / math.sqrt(math.pi))
+
+
+def _erf_gated(h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
+    return _erf_slope(h, out).mul_(weight)
+
+
+def _torch() -> ModuleType:
+    """Torch, read when a formula is used: theories that need none should not wait for it."""
+    return importlib.import_module("torch")
 
 
 ACTIVATIONS = {
     activation.name: activation
     for activation in (
-        Activation("linear", lambda h: h, lambda h: h.new_ones(()).expand_as(h), homogeneity=1, growth=1),
-        Activation("relu", lambda h: h.clamp(min=0), lambda h: (h > 0).to(h.dtype), homogeneity=1, growth=1),
-        Activation(
-            "erf",
-            lambda h: h.erf(),
-            lambda h: (2 / math.sqrt(math.pi)) * (-h * h).exp(),
-            homogeneity=None,
-            growth=0,
-        ),
+        Activation("linear", _linear, _linear_slope, _linear_gated, homogeneity=1, growth=1),
+        Activation("relu", _relu, _relu_slope, _relu_gated, homogeneity=1, growth=1),
+        Activation("erf", _erf, _erf_slope, _erf_gated, homogeneity=None, growth=0),
     )
 }
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from infwidth.analysis.claim_file import Claim, check_claims
+from infwidth.figures.catalogue import FIGURES
 
 CLAIMS = Path("config/claims.yaml")
 
 
 def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIMS) -> list[Claim]:
-    """Check the file of claims, whose experiments and figures have to be those of a preset or of ``config``.
+    """Check the file of claims, whose experiments have to be those of a preset or of ``config``.
 
     Args:
         config: a resolved configuration, if any.
@@ -23,11 +24,10 @@ def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIM
     Raises:
         InputError: one line for each thing that is wrong; see :func:`infwidth.analysis.claim_file.check_claims`.
     """
-    sections: dict[str, set[str]] = defaultdict(set)
+    known: set[str] = set()
     for found in (config or {}, preset_names(CLAIMS.parent), preset_names(path.parent)):
-        for name in ("experiments", "adam_ntk", "figures"):
-            sections[name] |= set(found.get(name, ()))
-    return check_claims(path, sections["experiments"] | sections["adam_ntk"], sections["figures"])
+        known |= {*found.get("experiments", ()), *found.get("adam_ntk", ())}
+    return check_claims(path, known, set(FIGURES))
 
 
 def preset_names(folder: Path) -> dict[str, set[str]]:

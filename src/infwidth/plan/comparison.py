@@ -41,8 +41,7 @@ def compare(
         results: the run's folder, holding ``tables``.
         reference: the reference's folder, holding ``tables``.
         skip: experiments to leave out, such as one whose images could not be had.
-        planned: experiments that the configuration names; a table of theirs that the reference lacks is drift, and what
-            the reference holds of others is left out. None: those of the reference.
+        planned: experiments that the configuration names, if known: the reference holds their tables and no other.
 
     Yields:
         One line for each drift: the table, the row and both numbers.
@@ -53,9 +52,12 @@ def compare(
     names = {path.stem for path in (reference / "tables").glob("*.csv")}
     if not names:
         raise InputError(f"{reference}/tables: no tables; expected a reference (make one with `infwidth reference`)")
-    for name in sorted((names if planned is None else set(planned)) - set(skip)):
+    planned = names if planned is None else set(planned)
+    for name in sorted((names | planned) - set(skip)):
         found, expected = (folder / "tables" / f"{name}.csv" for folder in (results, reference))
-        if not expected.exists():
+        if name not in planned:
+            yield f"{name}: the reference has it; the configuration no longer names it"
+        elif not expected.exists():
             yield f"{name}: {expected} is missing; the configuration names it"
         elif not found.exists():
             yield f"{name}: {found} is missing; the reference has it"

@@ -12,6 +12,7 @@ from infwidth.engines import ENGINES
 from infwidth.figures.catalogue import FIGURES, Figure
 from infwidth.plan.complaints import nearest, show
 from infwidth.plan.demand import excesses
+from infwidth.tasks.families import FAMILIES
 
 RESERVED = (
     *("reference", "redrawn", "data", "source", "target", "theory", "language", "tables", "claims", "figures"),
@@ -84,13 +85,13 @@ def _experiment(where: str, experiment: Mapping[str, Any], images: Mapping[str, 
         for i, width in enumerate(experiment["width"]):
             if width % 2:
                 yield f"{where}.width[{i}] = {width}: expected an even number (neurons come in ± pairs); change it"
-        if (settings["particles"] or 0) % 2:
-            found = settings["particles"]
+        found = settings.get("particles")
+        if found and found % 2:
             yield f"{where}.training.{training}.particles = {found}: expected an even number (± pairs); add 1"
     times = settings.get("target_times", [])
     if times != sorted(times):
         yield f"{where}.training.{training}.target_times = {show(times)}: expected increasing times; sort them"
-    if family == "images":
+    if FAMILIES[family].from_images:
         yield from _images(f"{where}.task.images", task, images)
 
 
@@ -118,6 +119,10 @@ def _images(where: str, task: Mapping[str, Any], images: Mapping[str, Any]) -> I
             if size > most:
                 path = f"{where}.{key}[{i}]" if several else f"{where}.{key}"
                 yield f"{path} = {size}: expected ≤ {most}, what two classes of {name} have at most; reduce it"
+    together = max(task["n_source"]) // 2 + max(task["n_target"]) // 2
+    if set(task["source_classes"]) & set(task["target_classes"]) and together > sizes.train:
+        both = f"n_source/2 + n_target/2 = {together}"
+        yield f"{where}.n_target: {both}: expected ≤ {sizes.train}, as they share a class of {name}; reduce one"
 
 
 def _language(where: str, settings: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,21 @@ from pydantic import BaseModel
 from infwidth.engines import ENGINES
 from infwidth.figures.catalogue import FIGURES
 from infwidth.numerics.activations import ACTIVATIONS
-from infwidth.numerics.settings import Axis, Count, Different, File, Ge, Infinite, Meaning, Pattern, Positive, one_of
+from infwidth.numerics.settings import (
+    Axis,
+    Count,
+    Different,
+    File,
+    Ge,
+    Infinite,
+    Le,
+    MaxLen,
+    Meaning,
+    MinLen,
+    Pattern,
+    Positive,
+    one_of,
+)
 from infwidth.plan.fields import model_of
 from infwidth.studies.kinds import KINDS
 from infwidth.tasks.families import FAMILIES
@@ -41,6 +55,13 @@ class ImageSource:
             "A folder that holds (or shall receive) torchvision's CIFAR-10, or an .npz with keys x_train, y_train, "
             "x_test, y_test."
         ),
+    ] = None
+    grayscale: Annotated[
+        bool, Meaning("Whether colours become grey, in transfer experiments (others' pipelines do so).")
+    ] = False
+    size: Annotated[
+        Annotated[list[Annotated[int, Ge(2), Le(1024)]], MinLen(1), MaxLen(2)] | None,
+        Meaning("Pixels to resample to, in transfer experiments: one number, or height and width; null: as they are."),
     ] = None
 
 

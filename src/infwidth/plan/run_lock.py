@@ -33,3 +33,17 @@ def hold(results: str | Path) -> None:
     except NotImplementedError:  # a file system without locks must not stop a run that is alone
         print(f"infwidth: {results} lies on a file system without locks: start one run at a time", file=sys.stderr)
     _held[folder] = lock
+
+
+def is_held_elsewhere(results: str | Path) -> bool:
+    """Whether another process holds the lock of a results folder."""
+    folder = Path(results).resolve()
+    if folder in _held or not (folder / ".lock").exists():
+        return False
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except NotImplementedError:
+        return False

@@ -88,10 +88,13 @@ class Plan:
 
     def pool_parameters(self, experiment: str) -> dict[str, Any]:
         """Parameters of the job that checks the images and keeps the classes and sizes the experiment needs."""
-        task = self._task(experiment)
+        task, images = self._task(experiment), dict(self.config["images"])
+        # what leaves images as they are stays unsaid, as parameters of jobs are compared
+        look = {"grayscale": images.pop("grayscale"), "size": images.pop("size")}
         return {
             **self._label(experiment, "images"),
-            **self.config["images"],
+            **images,
+            **{key: value for key, value in look.items() if value},
             "source_classes": task["source_classes"],
             "target_classes": task["target_classes"],
             "n_source": max(task["n_source"]),

@@ -14,7 +14,8 @@ from infwidth.tasks.image_tasks import check_pool
 def main(job: Job) -> None:
     """Write the images of the experiment's classes as an .npz, after checking that there are enough of them."""
     p = job.params
-    images = load_images(p["dataset"], p["path"])
+    look = {key: p[key] for key in ("grayscale", "size") if key in p}
+    images = load_images(p["dataset"], p["path"], **look)
     sizes = {key: p[key] for key in ("source_classes", "target_classes", "n_source", "n_target", "n_test")}
     check_pool(images, **sizes)
     used = sorted({*p["source_classes"], *p["target_classes"]})

@@ -11,6 +11,7 @@ import torch
 
 from infwidth.io.atomic import read_arrays
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
+from infwidth.numerics.lazy import registered
 from infwidth.numerics.losses import classification_error, expected_squared_error, mean_squared_error
 from infwidth.numerics.status import Status, worst
 from infwidth.stages.parts.batch import batch_options, load_source, over_replicas, repeated, replicas, trainer
@@ -31,7 +32,11 @@ def main(job: Job) -> None:
     if p["representation"]:
         recorder = Recorder(p["activation"], p["settings"].get("times", [math.nan]))
         size = replicas(p)
-        watching = {"observe": lambda b, g, t, h: recorder.target((b // size, g), t, h, y[b])}
+        watching = {
+            "observe": lambda seen: recorder.target(
+                (seen.replica // size, seen.coupling), seen.time, seen.preactivation, y[seen.replica]
+            )
+        }
         _record_sources(p, recorder, source, read_arrays(job.inputs["source_data"]))
     found = trainer(p["training"], "target")(
         source,
@@ -45,7 +50,7 @@ def main(job: Job) -> None:
         **watching,
         progress=job.progress(),
     )
-    flow = p["training"] == "flow"
+    flow = registered("engines", "ENGINES", p["training"]).over_time
     times = np.asarray(found.times) if flow else np.array([math.nan])
     averaged = {metric: over_replicas(p, values) for metric, values in _measure(p, found, y, y_test).items()}
     statuses = _statuses(p, source, found.status, [line for line, _ in points])
@@ -85,7 +90,7 @@ def _record_sources(
 
 def _measure(p: Mapping[str, Any], found, y: np.ndarray, y_test: np.ndarray) -> dict[str, np.ndarray]:
     """Metric → its value for each network, point and time."""
-    flow = p["training"] == "flow"
+    flow = registered("engines", "ENGINES", p["training"]).over_time
     # predictions (networks, points, times, samples); a posterior has one "time"
     train, test = (array if flow else array[:, :, None] for array in (found.train_prediction, found.prediction))
     measured = {

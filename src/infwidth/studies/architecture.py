@@ -21,12 +21,11 @@ from infwidth.adam_ntk.adam_star import OPTIMISERS, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.numerics.checks import InputError, check_count, check_number
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.studies.classifiers import ARCHITECTURES, Classifier, UnfrozenReadout
 from infwidth.studies.images import ImageSample, draw_images
 from infwidth.studies.readout_training import (
-    Counter,
     check_names,
     mean_loss,
     measured,

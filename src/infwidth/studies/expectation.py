@@ -21,14 +21,13 @@ from infwidth.adam_ntk.adam_star import OPTIMISERS
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.random_features import draw_hidden, features
 from infwidth.numerics.checks import check_choice, check_count
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status
 from infwidth.studies.images import ImageSample, draw_images
 from infwidth.studies.readout_training import (
     LIMIT_OF,
     LOSSES,
-    Counter,
     check_counts,
     check_names,
     minibatches,

@@ -11,13 +11,11 @@ from torch import nn
 from infwidth.adam_ntk.adam_star import find_options, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
-from infwidth.adam_ntk.variants import NO_MLP
+from infwidth.adam_ntk.variants import VARIANTS
 from infwidth.networks.transformer.model import TrainedReadout, Transformer
 from infwidth.networks.transformer.training import Updater
+from infwidth.numerics.checks import check_choice
 from infwidth.numerics.seeds import derive_seed
-
-# how a study names it → how adam_ntk does
-_READOUT_OPTIMISER = {"unfrozen_adam": "adam", "frozen_adam": "adam"}
 
 
 def make_variant(
@@ -42,7 +40,7 @@ def make_variant(
     where that one starts.
 
     Args:
-        optimiser: ``"unfrozen_adam"``, ``"frozen_adam"``, ``"no_mlp"`` or a name of ``adam_ntk.adam_star.OPTIMISERS``.
+        optimiser: a name of ``adam_ntk.variants.VARIANTS``.
         width: H ≥ 1 of the blocks, or inf; None without blocks.
         vocabulary: number of tokens V.
         context: tokens seen at once T.
@@ -55,18 +53,19 @@ def make_variant(
         beta2: decay of second moments, of the readouts and of everything else.
         seed: that all weights derive from.
     """
-    readout = _READOUT_OPTIMISER.get(optimiser, optimiser)
+    variant = VARIANTS[check_choice("optimiser", optimiser, VARIANTS)]
+    readout, trained = variant.optimiser, not variant.frozen
 
     def betas() -> tuple[float, float]:
         return find_options(readout).get("betas", (0.9, beta2))[0], beta2
 
     def block(layer: int) -> nn.Module | None:
-        if optimiser == NO_MLP:
+        if readout is None:
             return None
         if width == math.inf:
             return DualReadout(model_width, model_width, activation=activation, optimizer=readout, lr=learning_rate,
                                betas=betas())  # fmt: skip
-        make: Callable[..., nn.Module] = TrainedReadout if optimiser == "unfrozen_adam" else FrozenReadout
+        make: Callable[..., nn.Module] = TrainedReadout if trained else FrozenReadout
         drawn = derive_seed(seed, "block", layer)
         return make(model_width, model_width, width=width, activation=activation, seed=drawn)
 
@@ -74,7 +73,7 @@ def make_variant(
     model = Transformer(vocabulary, context, **shape, make_mlp=block, seed=derive_seed(seed, "backbone"))
     groups = [{"params": model.backbone_parameters(), "lr": backbone_rate}]
     blocks = model.mlp_blocks()
-    if optimiser == "unfrozen_adam":
+    if blocks and trained:
         # ω is 1/√d's times the ordinary weight, and Adam's steps know no scale
         groups.append({"params": [one.hidden for one in blocks], "lr": backbone_rate * math.sqrt(model_width)})
     movers: list[Updater] = [torch.optim.Adam(groups, betas=(0.9, beta2), fused=True)]

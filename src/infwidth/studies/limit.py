@@ -18,13 +18,12 @@ from torch import Tensor
 from infwidth.adam_ntk.adam_star import OPTIMISERS
 from infwidth.adam_ntk.random_features import draw_hidden, features
 from infwidth.numerics.checks import check_count
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.studies.images import draw_images
 from infwidth.studies.readout_training import (
     LIMIT_OF,
     LOSSES,
-    Counter,
     check_counts,
     check_names,
     mean_loss,

@@ -16,7 +16,6 @@ from torch import Tensor
 from infwidth.adam_ntk.adam_star import find_options, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
-from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 
@@ -222,16 +221,3 @@ def measured(values: Tensor) -> dict[str, Any]:
     draws = values.numel()
     stderr = values.std().item() / math.sqrt(draws) if draws > 1 else 0.0
     return {"value": values.mean().item(), "stderr": stderr, "status": Status.CONVERGED.value}
-
-
-class Counter:
-    """Reports the fraction done of a known number of parts."""
-
-    def __init__(self, progress: Progress, parts: int):
-        self.progress, self.parts, self.done = progress, parts, 0
-
-    def advance(self) -> None:
-        """Count one part as done."""
-        self.done += 1
-        if self.progress is not None:
-            self.progress(self.done / self.parts)

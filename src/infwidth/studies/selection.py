@@ -18,12 +18,12 @@ from torch import Tensor
 from infwidth.adam_ntk.adam_star import OPTIMISERS
 from infwidth.adam_ntk.feature_kernels import feature_kernel
 from infwidth.adam_ntk.random_features import draw_hidden, features
+from infwidth.adam_ntk.variants import TRAINED
 from infwidth.numerics.checks import check_count, check_number
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.studies.readout_training import (
     LIMIT_OF,
-    Counter,
     check_counts,
     check_names,
     kernel_features,
@@ -36,7 +36,6 @@ from infwidth.studies.readout_training import (
 from infwidth.studies.teacher_training import NeuronTask, neuron_task, train_features
 
 DATASET = "ReLU neuron, Gaussian inputs"
-TRAINED = "trained_features"
 LEARNING_RATES = {"adam_star": 1.0, "sgd": 3.0, TRAINED: 0.1}
 BLOCKS = 16
 """Groups of sampled features whose scatter gives the standard error at infinite width."""

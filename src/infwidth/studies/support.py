@@ -25,11 +25,10 @@ from infwidth.adam_ntk.adam_star import OPTIMISERS
 from infwidth.adam_ntk.random_features import SUPPORTS, draw_hidden, features
 from infwidth.adam_ntk.support_kernels import least_loss, support_kernel
 from infwidth.numerics.checks import check_count
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.studies.readout_training import (
     LIMIT_OF,
-    Counter,
     check_counts,
     check_names,
     kernel_features,

@@ -135,7 +135,8 @@ def check_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     """Return (height, width) of a size given as one number or two, or None; raises InputError."""
     if size is None:
         return None
-    sides = [size, size] if np.ndim(size) == 0 else list(size)
+    sides = [size] if np.ndim(size) == 0 else list(size)
+    sides = sides * 2 if len(sides) == 1 else sides
     if len(sides) != 2:
         raise InputError(f"size = {size!r}: expected pixels as one number or [height, width]; change it")
     return tuple(check_count("size", side, minimum=2) for side in sides)

@@ -114,9 +114,13 @@ def test_observe_shows_neurons_of_the_samples():
     x, y = rng.standard_normal((10, 6)), rng.standard_normal(10)
     source = sample_source(x, y, seeds=[0, 1], **settings())
     seen = {}
+
+    def shown(one):
+        seen.setdefault((one.replica, one.coupling, one.time), []).append(one.preactivation)
+
     found = sample_target(
         source, x, y, x[:2], points=[TargetPoint(c, 0.8) for c in (0.0, 1.0, 5.0)], activation="erf",
-        inverse_temperature=10.0, seeds=[0, 1], observe=lambda b, g, t, h: seen.setdefault((b, g, t), []).append(h),
+        inverse_temperature=10.0, seeds=[0, 1], observe=shown,
     )  # fmt: skip
     assert set(seen) == {(b, g, 0) for b in range(2) for g in range(3)}
     for (b, g, _), shots in seen.items():

@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo, exact at any step: trajectories of the motion of chain_state, accepted or taken back.
+"""Hamiltonian Monte Carlo, exact at any step: trajectories of the motion of state, accepted or taken back.
 
 Chains advance together in one evaluation of the forces, but each has a step, a trajectory and noise of its own, so
 that what becomes of one does not depend on the others.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from infwidth.networks.sampling.kinetic import settle
-from infwidth.networks.sampling.records import Records, Schedule
+from infwidth.networks.sampling.records import ROUNDING, Records, Schedule
 from infwidth.networks.sampling.state import Chains
+from infwidth.numerics.batching import Batch, take
 
 LENGTH, JITTER = math.pi / 2, 0.3
 """Time of a trajectory, a quarter turn of the prior's oscillators, and the share by which it varies."""
@@ -28,7 +30,6 @@ GAIN, DECAY, SKIPPED = 1.5, 0.5, 3
 its mean after the first few is what it is fixed at."""
 TRIALS, LEAST_ACCEPTANCE = 8, 0.1
 """A chain that accepts less of its first trajectories after the burn-in starts again."""
-ROUNDING = 1e-9
 
 
 class _Trajectories:
@@ -37,7 +38,7 @@ class _Trajectories:
     def __init__(self, state: Chains, step: Tensor):
         self.state, self.step = state, step  # the largest step allowed
         self.noise = [state.noise.own(int(chain)) for chain in state.chains]
-        self.origin = [part.clone() for part in self._place()]
+        self.origin = tuple(part.clone() for part in self._place())
         self.energy = step.new_zeros(len(step), dtype=torch.float64)
         self.h = step.clone()  # the step taken, a whole number of which makes the trajectory
         self.left = torch.zeros_like(state.chains)
@@ -45,7 +46,7 @@ class _Trajectories:
     def _place(self) -> tuple[Tensor, ...]:
         """What a rejected trajectory gives back: positions, and the forces there."""
         state, forces = self.state, self.state.forces
-        return state.z, state.v, forces.output, forces.readout_force, forces.hidden_force
+        return state.z, state.v, forces.output, forces.readout_force, forces.slopes
 
     def begin(self, rows: Tensor) -> None:
         """Draw momenta and lengths for the rows of those indices."""
@@ -53,14 +54,23 @@ class _Trajectories:
         for row in rows.tolist():
             generator = self.noise[row]
             for momentum in (state.pv, state.pz):
-                drawn = torch.randn(momentum.shape[1:], generator=generator, device=generator.device)
-                momentum[row] = drawn.to(momentum)
+                drawn = torch.randn(momentum.shape[:0:-1], generator=generator, device=generator.device)
+                momentum[row] = drawn.mT if drawn.ndim > 1 else drawn  # drawn neuron by neuron
             length = LENGTH * (1 + JITTER * (2 * _uniform(generator) - 1))
             self.left[row] = count = max(1, math.ceil(length / float(self.step[row])))
             self.h[row] = length / count
         for kept, now in zip(self.origin, self._place(), strict=True):
             kept[rows] = now[rows]
         self.energy[rows] = state.exact_energy()[rows]
+
+    def leap(self) -> None:
+        """Move all chains by a step."""
+        state = self.state
+        state.kick(self.h / 2)
+        state.turn(self.h)
+        state.evaluate(probing=False)
+        state.kick(self.h / 2)
+        self.left = self.left - 1
 
     def decide(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Accept or take back the trajectories of those rows; return acceptance probabilities and what was accepted."""
@@ -74,10 +84,34 @@ class _Trajectories:
 
     def select(self, keep: Tensor) -> None:
         """Go on with the rows of those indices alone, as the state has."""
-        self.noise = [self.noise[row] for row in keep.tolist()]
-        self.origin = [part[keep] for part in self.origin]
-        for name in ("energy", "step", "h", "left"):
-            setattr(self, name, getattr(self, name)[keep])
+        for name in ("noise", "origin", "energy", "step", "h", "left"):
+            setattr(self, name, take(getattr(self, name), keep))
+
+
+@dataclass
+class _Progress(Batch):
+    """How far each chain is: time elapsed, trajectories of the adaptation, samples collected, trajectories sampled.
+
+    ``ceiling`` is the largest step allowed, ``settled`` the mean logarithm of the steps adapted to so far.
+    """
+
+    ceiling: Tensor
+    elapsed: Tensor
+    adapted: Tensor
+    settled: Tensor
+    collected: Tensor
+    tried: Tensor
+    accepted: Tensor
+
+    def adapt(self, path: _Trajectories, rows: Tensor, chance: Tensor, adapting: Tensor, target: float) -> None:
+        """Move the steps of rows whose trajectories ended, or fix them where the burn-in is over."""
+        self.adapted[rows] += adapting.to(chance)
+        pace = torch.where(adapting, GAIN * self.adapted[rows].clamp(min=1) ** -DECAY, 0.0)
+        change = (pace * (chance - target)).exp()
+        path.step[rows] = torch.minimum(path.step[rows] * change, self.ceiling[rows])
+        share = torch.where(adapting, (self.adapted[rows] - SKIPPED).clamp(min=1), torch.inf).reciprocal()
+        self.settled[rows] += share * (path.step[rows].log() - self.settled[rows])
+        path.step[rows] = torch.where(adapting, path.step[rows], self.settled[rows].exp())
 
 
 def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
@@ -86,65 +120,47 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
     A quarter of the burn-in is Langevin dynamics, in the rest the step is adapted to the target acceptance; then it is
     fixed. Samples and readings are taken where trajectories end.
     """
-    collector, like = schedule.collector, state.curvature
+    like = state.curvature
     exploded = settle(state, FREE * schedule.burn_in_time, schedule.safety)
     lost = state.chains[exploded].tolist()
     if exploded.any():
         state.select((~exploded).nonzero()[:, 0])
-    path, ceiling = _Trajectories(state, state.step(START * schedule.safety)), state.step(LARGEST)
+    path = _Trajectories(state, state.step(START * schedule.safety))
     elapsed = torch.full_like(path.step, FREE * schedule.burn_in_time)
-    collected, adapted, settled, tried, accepted = (torch.zeros_like(elapsed) for _ in range(5))
+    course = _Progress(state.step(LARGEST), elapsed, *(torch.zeros_like(elapsed) for _ in range(5)))
     path.begin(torch.arange(len(elapsed), device=like.device))
     for iteration in itertools.count(1):
-        if not len(elapsed):
+        if not len(course.elapsed):
             break
-        state.kick(path.h / 2)
-        state.turn(path.h)
-        state.evaluate(probing=False)
-        state.kick(path.h / 2)
-        elapsed, path.left = elapsed + path.h, path.left - 1
+        path.leap()
+        course.elapsed = course.elapsed + path.h
         rows = (path.left == 0).nonzero()[:, 0]
         if not len(rows):
             continue
         chance, taken = path.decide(rows)
-        burning = elapsed < schedule.burn_in_time
+        burning = course.elapsed < schedule.burn_in_time
         adapting = burning[rows]
-        adapted[rows] += adapting.to(like)
-        pace = torch.where(adapting, GAIN * adapted[rows].clamp(min=1) ** -DECAY, 0.0)
-        change = (pace * (chance - schedule.target_acceptance)).exp()
-        path.step[rows] = torch.minimum(path.step[rows] * change, ceiling[rows])
-        share = torch.where(adapting, (adapted[rows] - SKIPPED).clamp(min=1), torch.inf).reciprocal()
-        settled[rows] += share * (path.step[rows].log() - settled[rows])
-        path.step[rows] = torch.where(adapting, path.step[rows], settled[rows].exp())
+        course.adapt(path, rows, chance, adapting, schedule.target_acceptance)
         sampled = torch.zeros_like(burning)
         sampled[rows] = ~adapting
-        tried += sampled
-        accepted[rows] += (taken & ~adapting).to(like)
+        course.tried += sampled
+        course.accepted[rows] += (taken & ~adapting).to(like)
         if sampled.any():
             records.read(state, sampled)
-        spacing = schedule.sampling_time / schedule.samples
-        due = sampled & (elapsed - schedule.burn_in_time >= (collected + 1) * spacing - ROUNDING)
-        if collector is not None and due.any():
-            w, weights = state.posterior.weights(state.v, state.z)
-            for k in due.nonzero()[:, 0].tolist():
-                collector.add(int(state.chains[k]), int(collected[k]), w[k], weights[k], state.forces.output[k])
-        collected += due
-        stuck = sampled & (tried == TRIALS) & (accepted < TRIALS * LEAST_ACCEPTANCE)
-        ended = (sampled & (elapsed >= schedule.duration - ROUNDING)) | stuck
-        if schedule.progress is not None:
-            left = float((1 - elapsed / schedule.duration).clamp(min=0).sum())
-            schedule.progress(1.0 - left / len(records.steps))
+        course.collected += schedule.collect(state, sampled, course.elapsed, course.collected)
+        stuck = sampled & (course.tried == TRIALS) & (course.accepted < TRIALS * LEAST_ACCEPTANCE)
+        ended = (sampled & (course.elapsed >= schedule.duration - ROUNDING)) | stuck
+        schedule.report(course.elapsed, len(records.steps))
         path.begin(rows[~ended[rows]])
         if ended.any():
             lost += state.chains[stuck].tolist()
-            share = (accepted / tried.clamp(min=1))[ended]
+            share = (course.accepted / course.tried.clamp(min=1))[ended]
             records.acceptance[state.chains[ended].cpu().numpy()] = share.cpu().numpy()
             records.end(state, ended, iteration)
             keep = (~ended).nonzero()[:, 0]
             state.select(keep)
             path.select(keep)
-            elapsed, adapted, settled, ceiling = elapsed[keep], adapted[keep], settled[keep], ceiling[keep]
-            collected, accepted, tried = collected[keep], accepted[keep], tried[keep]
+            course = take(course, keep)
     records.lose(lost)
     return torch.tensor(lost, dtype=torch.long, device=like.device)
 

@@ -12,7 +12,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from infwidth.networks.sampling.records import Records, Schedule
+from infwidth.networks.sampling.records import ROUNDING, Records, Schedule
 from infwidth.networks.sampling.state import Chains
 
 STRIDE = 4
@@ -30,7 +30,6 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
 
     The step follows the curvature during burn-in and is fixed afterwards.
     """
-    collector, burn_in_time, rounding = schedule.collector, schedule.burn_in_time, 1e-9
     like, lost = state.curvature, []
     collected, elapsed = torch.zeros_like(state.chains), torch.zeros_like(like)
     h = state.step(schedule.safety)
@@ -38,7 +37,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
     state.kick(h / 2)
     for iteration in itertools.count(1):
         stir, probing = iteration % STRIDE == 0, iteration % PROBE_INTERVAL == 0 or iteration <= SETTLING
-        burning = elapsed < burn_in_time
+        burning = elapsed < schedule.burn_in_time
         state.drift(h, stir)
         state.evaluate(probing)
         state.kick(h)
@@ -47,22 +46,14 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
         elapsed = elapsed + h
         if probing:
             h = torch.where(burning, state.step(schedule.safety), h)
-        spacing = schedule.sampling_time / schedule.samples
-        due = ~burning & (elapsed - burn_in_time >= (collected + 1) * spacing - rounding)
-        if collector is not None and due.any():
-            w, weights = state.posterior.weights(state.v, state.z)
-            for k in due.nonzero()[:, 0].tolist():
-                collector.add(int(state.chains[k]), int(collected[k]), w[k], weights[k], state.forces.output[k])
-        collected = collected + due.long()
-        ended = elapsed >= schedule.duration - rounding
+        collected = collected + schedule.collect(state, ~burning, elapsed, collected)
+        ended = elapsed >= schedule.duration - ROUNDING
         if stir:
             records.read(state, ~burning)
             exploded = ~(state.energy() <= ceiling)  # NaN explodes too
             ended |= exploded
             lost += state.chains[exploded].tolist()
-            if schedule.progress is not None:
-                left = float((1 - elapsed / schedule.duration).clamp(min=0).sum())
-                schedule.progress(1.0 - left / len(records.steps))
+            schedule.report(elapsed, len(records.steps))
         if ended.any():
             records.end(state, ended, iteration)
             keep = (~ended).nonzero()[:, 0]

@@ -10,38 +10,10 @@ from torch import Tensor
 
 from infwidth.networks.sampling.run import ChainOutcome
 from infwidth.networks.sampling.span import OutsideSpan
-from infwidth.networks.two_layer.ensemble import feature_kernel, predict
+from infwidth.networks.solution import TargetNetworks
+from infwidth.networks.two_layer.model import feature_kernel, predict
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
-
-
-@dataclass(frozen=True)
-class PosteriorSamples:
-    """Posterior averages of B × G target chains: B source networks, G points.
-
-    Attributes:
-        prediction: posterior mean of f on the test inputs, (B, G, Pt); nan where a chain diverged.
-        prediction_second_moment: posterior mean of f² there, (B, G, Pt).
-        train_prediction: posterior mean of f on the target training inputs, (B, G, P2).
-        kernel: posterior mean of Φ = E φφᵀ on the training inputs, (B, G, P2, P2).
-        status: converged, unmixed or diverged, B × G.
-        steps: integration steps, (B, G).
-        effective_samples: of the slowest monitored scalar, (B, G).
-        r_hat: largest split R̂ over them, (B, G).
-        acceptance: share of HMC's trajectories accepted, (B, G); NaN for Langevin dynamics.
-        drift: largest difference of two halves' means over the monitored scalars, in standard errors, (B, G).
-    """
-
-    prediction: np.ndarray
-    prediction_second_moment: np.ndarray
-    train_prediction: np.ndarray
-    kernel: np.ndarray
-    status: tuple[tuple[Status, ...], ...]
-    steps: np.ndarray
-    effective_samples: np.ndarray
-    r_hat: np.ndarray
-    acceptance: np.ndarray
-    drift: np.ndarray
 
 
 class Moments:
@@ -57,7 +29,7 @@ class Moments:
         for total in (self.count, self.test, self.square, self.train, self.kernel):
             total[chain] = 0
 
-    def answer(self, outcomes: list[ChainOutcome], bodies: int, groups: int) -> PosteriorSamples:
+    def answer(self, outcomes: list[ChainOutcome], bodies: int, groups: int) -> TargetNetworks:
         """Return the averages, chains arranged as bodies × groups."""
         status = [status for outcome in outcomes for status in outcome.status]
         count = np.where(self.count > 0, self.count, np.nan)
@@ -69,17 +41,15 @@ class Moments:
         def each(name: str) -> np.ndarray:
             return np.concatenate([getattr(outcome, name) for outcome in outcomes]).reshape(bodies, groups)
 
-        return PosteriorSamples(
-            mean(self.test),
-            mean(self.square),
-            mean(self.train),
-            mean(self.kernel),
-            tuple(tuple(status[b * groups : (b + 1) * groups]) for b in range(bodies)),
-            each("steps"),
-            each("effective_samples"),
-            each("r_hat"),
-            each("acceptance"),
-            each("drift"),
+        extras = {name: each(name) for name in ("effective_samples", "r_hat", "acceptance", "drift")}
+        return TargetNetworks(
+            prediction=mean(self.test),
+            train_prediction=mean(self.train),
+            kernel=mean(self.kernel),
+            status=tuple(tuple(status[b * groups : (b + 1) * groups]) for b in range(bodies)),
+            steps=each("steps"),
+            residual=1 / np.sqrt(np.maximum(extras["effective_samples"], 1.0)),
+            extras={"prediction_second_moment": mean(self.square)} | extras,
         )
 
 
@@ -108,11 +78,12 @@ class MomentCollector:
         """Take one sample of a chain."""
         row, moments = self.offset + chain, self.moments
         offset = self.outside[chain].sample()
+        offset = None if offset is None else offset.mT
         f = predict(readout, hidden, self.tests[chain], self.strengths[chain], self.activation, offset).cpu().numpy()
         moments.count[row] += 1
         moments.test[row] += f
         moments.square[row] += f**2
         moments.train[row] += output.cpu().numpy()
-        moments.kernel[row] += feature_kernel(hidden[None], self.inputs[chain][None], self.activation)[0].cpu().numpy()
+        moments.kernel[row] += feature_kernel(hidden, self.inputs[chain], self.activation).cpu().numpy()
         if self.observe is not None and number in self.shown:
-            self.observe(row, hidden @ self.inputs[chain].mT)
+            self.observe(row, (self.inputs[chain] @ hidden).mT)

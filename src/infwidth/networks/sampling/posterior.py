@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infwidth.networks.two_layer.ensemble import Batch, Response, respond
-from infwidth.numerics.activations import Activation
+from infwidth.networks.two_layer.model import Evaluator, Response
+from infwidth.numerics.batching import Batch
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class PosteriorBatch(Batch):
     """K posteriors ∝ exp(−½βγ²N Σ(f−y)² − ½λ_w|w|² − ½L|W − m|²).
 
     Attributes:
-        mean: m, (K, N, D), or None where it is 0.
-        inputs: x/√D, (K, P, D).
+        mean: m, (K, r, N), or None where it is 0.
+        inputs: x/√D, (K, P, r).
         labels: y, (K, P).
         strength: γ, (K,).
         inverse_temperature: β, (K,).
@@ -34,14 +34,16 @@ class PosteriorBatch(Batch):
     hidden_precision: Tensor
 
     def weights(self, v: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return w (K, N) and W (K, N, D) from whitened coordinates."""
+        """Return w (K, N) and W (K, r, N) from whitened coordinates."""
         scale = self.hidden_precision.rsqrt()[:, None, None]
         hidden = z * scale if self.mean is None else torch.addcmul(self.mean, z, scale)
         return v * self.readout_precision.rsqrt()[:, None], hidden
 
-    def evaluate(self, v: Tensor, z: Tensor, activation: Activation, vector: Tensor | None = None) -> Response:
-        """Return outputs and forces; the probe is the likelihood's whitened Gauss–Newton matrix times vector."""
-        w, hidden = self.weights(v, z)
+    def evaluate(self, v: Tensor, z: Tensor, evaluator: Evaluator) -> Response:
+        """Return outputs and forces."""
+        return evaluator.respond(*self.weights(v, z), self.inputs, self.labels, self.strength)
+
+    def probe(self, v: Tensor, evaluator: Evaluator, vector: Tensor) -> Tensor:
+        """Return the likelihood's whitened Gauss–Newton matrix times a vector (K, P), where evaluated last."""
         scales = (self.inverse_temperature / self.readout_precision, self.inverse_temperature / self.hidden_precision)
-        probe = None if vector is None else (vector, *scales)
-        return respond(w, hidden, self.inputs, self.labels, self.strength, activation, probe)
+        return evaluator.probe(vector, scales, v * self.readout_precision.rsqrt()[:, None], self.inputs)

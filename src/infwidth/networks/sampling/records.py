@@ -13,6 +13,8 @@ from infwidth.networks.sampling.state import Chains
 from infwidth.numerics.progress import Progress
 
 MONITORS = 4
+ROUNDING = 1e-9
+"""Time that does not count."""
 
 
 class Collector(Protocol):
@@ -22,7 +24,7 @@ class Collector(Protocol):
         """Forget what ``chain`` gave: it restarts."""
 
     def add(self, chain: int, number: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
-        """Take the sample of that number: w (N,), W (N, D), f on the training inputs (P,)."""
+        """Take the sample of that number: w (N,), W (r, N), f on the training inputs (P,)."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,35 @@ class Schedule:
         """Burn-in and sampling together."""
         return self.burn_in_time + self.sampling_time
 
+    def collect(self, state: Chains, ready: Tensor, elapsed: Tensor, collected: Tensor) -> Tensor:
+        """Hand the collector the samples that are due; return whose were, a mask.
+
+        Args:
+            state: the chains.
+            ready: which of them can be sampled, a mask.
+            elapsed: their times.
+            collected: samples taken of each.
+        """
+        spacing = self.sampling_time / self.samples
+        due = ready & (elapsed - self.burn_in_time >= (collected + 1) * spacing - ROUNDING)
+        if self.collector is not None and due.any():
+            w, weights = state.posterior.weights(state.v, state.z)
+            for k in due.nonzero()[:, 0].tolist():
+                self.collector.add(int(state.chains[k]), int(collected[k]), w[k], weights[k], state.forces.output[k])
+        return due
+
+    def report(self, elapsed: Tensor, chains: int) -> None:
+        """Report progress, given the times of those of the chains that still run."""
+        if self.progress is not None:
+            left = float((1 - elapsed / self.duration).clamp(min=0).sum())
+            self.progress(1.0 - left / chains)
+
 
 class Records:
-    """What K chains leave: final weights, steps taken, readings of the monitors, acceptance."""
+    """What K chains leave: final weights w (K, N) and W (K, r, N), steps, readings of the monitors, acceptance."""
 
     def __init__(self, total: int, shape: tuple[int, int], like: Tensor):
-        self.readout = like.new_full((total, shape[0]), torch.nan)
+        self.readout = like.new_full((total, shape[1]), torch.nan)
         self.hidden = like.new_full((total, *shape), torch.nan)
         self.steps, self.acceptance = np.zeros(total, dtype=int), np.full(total, np.nan)
         self.readings: list[list[np.ndarray]] = [[] for _ in range(total)]

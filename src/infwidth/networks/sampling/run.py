@@ -22,8 +22,8 @@ from infwidth.networks.sampling.kinetic import run as run_langevin
 from infwidth.networks.sampling.posterior import PosteriorBatch
 from infwidth.networks.sampling.records import Collector, Records, Schedule
 from infwidth.networks.sampling.state import Chains, Noise
-from infwidth.networks.two_layer.ensemble import keep_freed_memory
 from infwidth.numerics.activations import Activation
+from infwidth.numerics.batching import keep_freed_memory
 from infwidth.numerics.progress import Progress
 from infwidth.numerics.status import Status
 
@@ -47,7 +47,7 @@ class ChainOutcome:
         r_hat: largest split R̂ over them, (K,); inf where nothing was sampled.
         acceptance: share of the trajectories sampled that were accepted, (K,); NaN for Langevin dynamics.
         readout: w at the end, (K, N).
-        hidden: W at the end, (K, N, D).
+        hidden: W at the end, (K, r, N).
     """
 
     status: tuple[Status, ...]
@@ -104,7 +104,7 @@ def sample(
     """
     keep_freed_memory()
     like, total = posterior.strength, len(posterior.strength)
-    records = Records(total, (width, posterior.inputs.shape[-1]), like)
+    records = Records(total, (posterior.inputs.shape[-1], width), like)
     pending = torch.arange(total, device=like.device)
     for restart in range(MAX_RESTARTS + 1):
         schedule = Schedule(burn_in_time, sampling_time, samples, safety / 2**restart, target_acceptance,

@@ -13,10 +13,14 @@ import torch
 from torch import Tensor
 
 from infwidth.networks.sampling.posterior import PosteriorBatch
-from infwidth.networks.two_layer.ensemble import Response, draw, probe_vector
+from infwidth.networks.two_layer.ensemble import draw, probe_vector
+from infwidth.networks.two_layer.model import Evaluator
 from infwidth.numerics.activations import Activation
+from infwidth.numerics.batching import take
 from infwidth.numerics.seeds import derive_seed
 
+POWER_ITERATIONS = 12
+"""Products with the Gauss–Newton matrix before the first step, for its largest eigenvalue."""
 FRICTION = 1.0
 """Friction per unit of time: the prior's oscillators have frequency 1, and relax fastest near it."""
 HOT = 1.5
@@ -60,25 +64,35 @@ class Noise:
 
 
 class Chains:
-    """State of the chains still running, and the moves of kinetic Langevin dynamics on it."""
+    """State of the chains still running, and the moves of kinetic Langevin dynamics on it.
+
+    Readouts and their momenta are (K, N), hidden weights and theirs (K, r, N).
+    """
+
+    ROWS = ("posterior", "forces", "chains", "v", "pv", "z", "pz", "vector", "curvature", "since")
 
     def __init__(self, posterior: PosteriorBatch, width: int, noise: Noise, chains: Tensor, activation: Activation):
-        self.posterior, self.activation, self.noise = posterior, activation, noise
+        self.posterior, self.noise, self.evaluator = posterior, noise, Evaluator(activation)
         self.chains = chains  # rows of the whole batch
         shape = (width, posterior.inputs.shape[-1])
         self.v, self.pv = (noise.initial(shape[:1], what)[chains] for what in ("readout", "readout momentum"))
-        self.z, self.pz = (noise.initial(shape, what)[chains] for what in ("hidden", "hidden momentum"))
+        self.z, self.pz = (noise.initial(shape, what)[chains].mT.contiguous() for what in ("hidden", "hidden momentum"))
         self.vector = probe_vector(posterior.inputs).contiguous()
-        for _ in range(12):
-            self.evaluate(probing=True)
+        self.evaluate(probing=False)
+        for _ in range(POWER_ITERATIONS):
+            self._probe()
         self.since = torch.zeros_like(posterior.strength)  # time since the last friction
 
     def evaluate(self, probing: bool) -> None:
         """Refresh forces and, if ``probing``, the estimate of λ_max."""
-        self.forces = self.posterior.evaluate(self.v, self.z, self.activation, self.vector if probing else None)
+        self.forces = self.posterior.evaluate(self.v, self.z, self.evaluator)
         if probing:
-            self.curvature = torch.linalg.vector_norm(self.forces.probe, dim=1)
-            self.vector = self.forces.probe / self.curvature[:, None].clamp(min=torch.finfo(self.v.dtype).tiny)
+            self._probe()
+
+    def _probe(self) -> None:
+        product = self.posterior.probe(self.v, self.evaluator, self.vector)
+        self.curvature = torch.linalg.vector_norm(product, dim=1)
+        self.vector = product / self.curvature[:, None].clamp(min=torch.finfo(self.v.dtype).tiny)
 
     def step(self, safety: float) -> Tensor:
         """Return safety × the stability limit 2/√(1 + λ_max), at most a radian of the prior's rotation, (K,)."""
@@ -89,7 +103,8 @@ class Chains:
         posterior = self.posterior
         push = step * posterior.inverse_temperature * posterior.strength
         self.pv.addcmul_((push * posterior.readout_precision.rsqrt())[:, None], self.forces.readout_force)
-        self.pz.addcmul_((push * posterior.hidden_precision.rsqrt())[:, None, None], self.forces.hidden_force)
+        scale = push * posterior.hidden_precision.rsqrt() * posterior.readout_precision.rsqrt()
+        self.pz.addcmul_((scale[:, None] * self.v)[:, None], self.forces.slopes)  # the force is w times the slopes
 
     def turn(self, step: Tensor) -> None:
         """Move along the prior for a time ``step``."""
@@ -106,14 +121,15 @@ class Chains:
         keep, noise = torch.exp(-FRICTION * self.since), (-torch.expm1(-2 * FRICTION * self.since)).sqrt()
         for momentum in (self.pv, self.pz):
             form = (-1, *[1] * (momentum.ndim - 1))
-            fresh = self.noise.normals(tuple(momentum.shape[1:]), self.chains)
+            fresh = self.noise.normals(tuple(momentum.shape[:0:-1]), self.chains)
+            fresh = fresh.mT if momentum.ndim == 3 else fresh  # drawn neuron by neuron
             momentum.mul_(keep.view(form)).addcmul_(fresh, noise.view(form))
         self.since = torch.zeros_like(self.since)
         self.turn(step / 2)
 
     def cool(self, chosen: Tensor) -> None:
         """Scale back the momenta of chosen chains hotter than HOT: falling into the posterior heats them."""
-        _, width, dimension = self.z.shape
+        _, dimension, width = self.z.shape
         heat = (self.pv.square().sum(1) + self.pz.square().sum((1, 2))) / (width * (dimension + 1))
         factor = torch.where(chosen & (heat > HOT), heat.rsqrt(), 1.0)
         self.pv.mul_(factor[:, None])
@@ -121,7 +137,7 @@ class Chains:
 
     def energy(self) -> Tensor:
         """Return the total energy per degree of freedom, in units of ½, (K,)."""
-        posterior, (_, width, dimension) = self.posterior, self.z.shape
+        posterior, (_, dimension, width) = self.posterior, self.z.shape
         fit = (self.forces.output - posterior.labels).square().sum(1)
         fit = fit * posterior.inverse_temperature * posterior.strength**2 * width
         rest = sum(part.square().flatten(1).sum(1) for part in (self.v, self.z, self.pv, self.pz))
@@ -129,7 +145,7 @@ class Chains:
 
     def exact_energy(self) -> Tensor:
         """Return the Hamiltonian, summed in double precision, (K,)."""
-        posterior, width = self.posterior, self.z.shape[1]
+        posterior, width = self.posterior, self.z.shape[2]
         fit = (self.forces.output.double() - posterior.labels).square().sum(1)
         fit = fit * posterior.inverse_temperature * posterior.strength**2 * width
         rest = sum(part.square().flatten(1).sum(1, dtype=torch.float64) for part in (self.v, self.z, self.pv, self.pz))
@@ -143,7 +159,5 @@ class Chains:
 
     def select(self, keep: Tensor) -> None:
         """Go on with the chains of those indices alone."""
-        self.posterior = self.posterior.select(keep)
-        self.forces = Response(*(value if value is None else value[keep] for value in self.forces))
-        for name in ("chains", "v", "pv", "z", "pz", "vector", "curvature", "since"):
-            setattr(self, name, getattr(self, name)[keep])
+        for name in self.ROWS:
+            setattr(self, name, take(getattr(self, name), keep))

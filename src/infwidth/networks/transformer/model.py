@@ -15,6 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.kept_settings import KeepsSettings
 from infwidth.numerics.seeds import derive_seed
 
 MakeMLP = Callable[[int], nn.Module | None]
@@ -138,7 +139,7 @@ class _Layer(nn.Module):
         return x + self.mlp(self.mlp_norm(x).flatten(0, 1)).view_as(x)
 
 
-class TrainedReadout(nn.Module):
+class TrainedReadout(KeepsSettings):
     """The ordinary two-layer block: y = (1/H) M φ(ω·x/√d) with both ω and M trained.
 
     The same function as a block of frozen features (docs/theory.md §4), whose first layer stays where this one starts:
@@ -186,3 +187,7 @@ class TrainedReadout(nn.Module):
         # scaling the weights, not the features, saves passes over the larger arrays
         features = self.activation.value(x @ (self.hidden / self.root).T)
         return features @ (self.readout * (self.gain / self.width)).T
+
+    def settings(self) -> dict[str, object]:
+        """Return what the state must have been made with."""
+        return {"activation": self.activation.name, "bias": bool(self.bias)}

@@ -1,24 +1,20 @@
-"""Two-layer networks in mean-field scaling: f(x) = 1/(γN) Σ_i w_i φ(W_i·x/√D) (docs/theory.md §0).
-
-Everything here works on K independent networks at once: readout (K, N), hidden (K, N, D), inputs x/√D
-(K, P, D), labels (K, P), feature-learning strength γ (K,).
-"""
+"""Sets of two-layer networks: sources, the points their targets are trained at, random draws, batches of data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import index
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.numerics.activations import Activation
-from infwidth.numerics.checks import InputError, check_choice, check_number
+from infwidth.numerics.checks import InputError, check_choice, check_number, spell
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 
+DTYPES = (torch.float32, torch.float64)
 STARTS = ("source", "scratch")
 ANCHORS = ("source", "random")
 
@@ -80,15 +76,6 @@ class TargetPoint:
         return f"δ={self.elastic_coupling:g}, γ={self.target_strength:g}{tie}"
 
 
-class Batch:
-    """A frozen dataclass of tensors whose first axis runs over networks; a field may be None."""
-
-    def select(self, keep: Tensor) -> Self:
-        """Return the networks of those indices."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return type(self)(**{name: value if value is None else value[keep] for name, value in values.items()})
-
-
 def draw(shape: tuple[int, ...], seed: int, purpose: str, like: Tensor) -> Tensor:
     """Return standard normals that depend on seed and purpose alone, as ``like``'s dtype and device."""
     return torch.from_numpy(generator(seed, purpose).standard_normal(shape)).to(like)
@@ -105,6 +92,55 @@ def origin_weights(source: SourceNetworks, index: int, seed: int, origin: str) -
     return fresh * (hidden.norm(dim=-1, keepdim=True) / fresh.norm(dim=-1, keepdim=True))
 
 
+def check_seeds(seeds: Sequence[int], *, distinct: bool) -> list[int]:
+    """Return the seeds, whole numbers, as ints.
+
+    Args:
+        seeds: one a network.
+        distinct: whether networks see the same data, so that two of one seed would be one network counted twice.
+
+    Raises:
+        InputError: no seeds, one that is no whole number, or two alike where they must differ.
+    """
+    found = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes) else None
+    if not found or any(isinstance(seed, bool) or not hasattr(seed, "__index__") for seed in found):
+        raise InputError(f"seeds = {spell(seeds)}: expected at least one whole number; pass e.g. seeds=(0, 1)")
+    numbers = [index(seed) for seed in found]
+    if distinct and len(set(numbers)) < len(numbers):
+        twice = next(seed for seed in numbers if numbers.count(seed) > 1)
+        raise InputError(f"seeds hold {twice} twice: expected different ones, or networks count twice; change one")
+    return numbers
+
+
+def check_place(dtype: torch.dtype, device: str | torch.device) -> None:
+    """Raise InputError unless networks can be computed in a dtype, float32 or float64, on a device."""
+    if dtype not in DTYPES:
+        raise InputError(f"dtype = {spell(dtype)}: expected torch.float32 or torch.float64; pass one of them")
+    try:
+        torch.empty(0, device=device)
+    except (
+        RuntimeError,
+        TypeError,
+        AssertionError,
+    ) as error:  # unknown to torch, or not there
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device = {spell(device)}: expected one of this machine's ({reason}); pass 'cpu'") from error
+
+
+def _numbers(name: str, values: np.ndarray | Tensor) -> Tensor:
+    """Real finite numbers as a tensor of their own dtype."""
+    if isinstance(values, Tensor):
+        found = values.detach()
+    elif np.ma.is_masked(values) or np.asarray(values).dtype.kind not in "fiu":
+        what = "masked" if np.ma.isMaskedArray(values) else np.asarray(values).dtype.name
+        raise InputError(f"{name} hold {what} entries: expected an array of real numbers; convert or clean it")
+    else:
+        found = torch.from_numpy(np.array(values))
+    if found.is_complex() or not found.isfinite().all():
+        raise InputError(f"{name} hold complex, NaN or infinite entries: expected finite real numbers; clean the data")
+    return found
+
+
 def data_batch(
     x: np.ndarray | Tensor,
     y: np.ndarray | Tensor | None,
@@ -115,14 +151,16 @@ def data_batch(
     """Return inputs (count, P, D) and labels (count, P); a single data set is broadcast.
 
     Raises:
-        InputError: shapes that match neither one data set nor ``count`` of them.
+        InputError: entries that are no finite real numbers, shapes that match neither one data set nor ``count`` of
+            them, or a dtype or device that there is none of.
     """
-    x = torch.as_tensor(np.array(x) if isinstance(x, np.ndarray) else x).to(device, dtype)
-    y = x.new_zeros(x.shape[:-1]) if y is None else torch.as_tensor(np.array(y) if isinstance(y, np.ndarray) else y)
+    check_place(dtype, device)
+    x = _numbers("inputs", x).to(device, dtype)
+    y = x.new_zeros(x.shape[:-1]) if y is None else _numbers("labels", y)
     if x.ndim == 2:
         x, y = x[None].expand(count, -1, -1), y[None] if y.ndim == 1 else y
-        y = y.expand(count, -1)
-    if x.ndim != 3 or len(x) != count or tuple(y.shape) != tuple(x.shape[:2]):
+        y = y.expand(count, -1) if y.ndim == 2 and len(y) in (1, count) else y
+    if x.ndim != 3 or len(x) != count or tuple(y.shape) != tuple(x.shape[:2]) or not x.numel():
         raise InputError(
             f"inputs {tuple(x.shape)} and labels {tuple(y.shape)}: expected (P, D) and (P,), "
             f"or ({count}, P, D) and ({count}, P) for {count} seeds; reshape them"
@@ -160,121 +198,7 @@ def target_data(
     return SourceNetworks(hidden, readout, source.status, source.steps), x, y, x_test
 
 
-class Response(NamedTuple):
-    """What one evaluation on the training set gives, for K networks.
-
-    Attributes:
-        output: f on the training inputs, (K, P).
-        readout_force: Σ_μ Δ_μ φ(h_μ), (K, N).
-        hidden_force: w Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, N, D).
-        slope: largest |Σ_μ Δ_μ φ'(h_μ) x_μ/√D| over a network's neurons, (K,).
-        probe: the product asked for of the tangent kernel with a vector, (K, P), or None.
-    """
-
-    output: Tensor
-    readout_force: Tensor
-    hidden_force: Tensor
-    slope: Tensor
-    probe: Tensor | None
-
-
-def respond(
-    readout: Tensor,
-    hidden: Tensor,
-    inputs: Tensor,
-    labels: Tensor,
-    strength: Tensor,
-    activation: Activation,
-    probe: tuple[Tensor, Tensor, Tensor] | None = None,
-) -> Response:
-    """Evaluate outputs and forces of K networks on their training sets.
-
-    Args:
-        readout: w, (K, N).
-        hidden: W, (K, N, D).
-        inputs: x/√D, (K, P, D).
-        labels: y, (K, P).
-        strength: γ, (K,).
-        activation: φ.
-        probe: (v, a, b) of shapes (K, P), (K,), (K,): also return [aΦ + b E[w²φ'φ'ᵀ]∘C] v.
-
-    Returns:
-        The outputs and forces; Δ = y − f.
-    """
-    preactivation = torch.bmm(hidden, inputs.mT)
-    features, gates = activation.value(preactivation), activation.derivative(preactivation)
-    output = torch.bmm(readout[:, None], features)[:, 0] / (strength[:, None] * readout.shape[1])
-    error = labels - output
-    slopes = torch.bmm(gates * error[:, None], inputs)
-    product = None
-    if probe is not None:
-        vector, readout_weight, hidden_weight = probe
-        projected = torch.bmm(features, vector[:, :, None]) * readout_weight[:, None, None]
-        product = torch.bmm(projected.mT, features)[:, 0]
-        pulled = torch.bmm(gates * vector[:, None], inputs)
-        pulled *= (readout.square() * hidden_weight[:, None])[:, :, None]
-        product = (product + (torch.bmm(pulled, inputs.mT) * gates).sum(1)) / readout.shape[1]
-    slope = torch.linalg.vector_norm(slopes, dim=2).amax(1)
-    slopes *= readout[:, :, None]
-    readout_force = torch.bmm(features, error[:, :, None])[:, :, 0]
-    return Response(output, readout_force, slopes, slope, product)
-
-
 def probe_vector(inputs: Tensor) -> Tensor:
     """Return the unit vector (K, P) that power iteration starts from, the same for every network."""
     vector = draw((inputs.shape[1],), 0, "power iteration", inputs)
     return (vector / vector.norm()).expand(len(inputs), -1)
-
-
-def feature_kernel(hidden: Tensor, inputs: Tensor, activation: Activation) -> Tensor:
-    """Return Φ = E φφᵀ over the neurons, (K, P, P)."""
-    features = activation.value(torch.bmm(hidden, inputs.mT))
-    return torch.bmm(features.mT, features) / hidden.shape[1]
-
-
-def predict(
-    readout: Tensor,
-    hidden: Tensor,
-    inputs: Tensor,
-    strength: float,
-    activation: Activation,
-    offset: Tensor | None = None,
-) -> Tensor:
-    """Return f (Pt,) of one network: readout (N,), hidden (N, D), inputs x/√D (Pt, D).
-
-    ``offset`` (N, Pt) is added to h. Test sets are large, so points go in blocks that fit in the cache.
-    """
-    block = max(1, working_set(hidden) // len(readout))
-    pieces = []
-    for start in range(0, len(inputs), block):
-        preactivation = hidden @ inputs[start : start + block].T
-        if offset is not None:
-            preactivation += offset[:, start : start + block]
-        pieces.append(readout @ activation.value(preactivation))
-    return torch.cat(pieces) / (strength * len(readout))
-
-
-def working_set(like: Tensor) -> int:
-    """Elements of the largest temporary worth making: a cache's worth on a CPU, a GPU's worth on a GPU."""
-    return 2**26 if like.is_cuda else 2**17
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what temporaries free; returned to the system each time, a step takes half as long again.
-
-    Freeing one large block raises malloc's dynamic thresholds to that block's size, for the process.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
-
-
-def per_chunk(networks: int, width: int, samples: int, like: Tensor) -> list[range]:
-    """Split ``networks`` into ranges whose width × samples temporaries stay within the working set."""
-    size = max(1, 2 * working_set(like) // (width * samples))
-    return [range(start, min(start + size, networks)) for start in range(0, networks, size)]
-
-
-def check_seeds(seeds: Sequence[int]) -> list[int]:
-    """Return the seeds as ints; raises InputError when there are none."""
-    if len(seeds) == 0:
-        raise InputError("seeds = (): expected at least one; pass e.g. seeds=(0,)")
-    return [int(seed) for seed in seeds]

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from infwidth.networks.two_layer.ensemble import Batch, Response, keep_freed_memory, probe_vector, respond
+from infwidth.networks.two_layer.ensemble import probe_vector
+from infwidth.networks.two_layer.model import Evaluator, Response
 from infwidth.numerics.activations import Activation
+from infwidth.numerics.batching import Batch, keep_freed_memory, take
 from infwidth.numerics.progress import Progress
 from infwidth.numerics.status import Status
 
@@ -24,8 +26,14 @@ MAX_HALVINGS = 12
 """Halvings of one step after which a network is given up as diverged (a factor 4096)."""
 PROBE_INTERVAL = 4
 """Steps between refreshes of the curvature; each costs half an evaluation."""
+POWER_ITERATIONS = 12
+"""Products with the tangent kernel before the first step, for its largest eigenvalue."""
 RISE = 1e-3
 """Rise of the objective, in units of ½Σy², that rejects a step: below it lies the chatter of ReLU kinks."""
+LARGEST_RESIDUAL = 10.0
+"""Error of one step, in units of the labels, beyond which nothing was resolved."""
+
+Record = Callable[[int, int, Tensor, Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,8 @@ class FlowBatch(Batch):
 
     Attributes:
         readout: w, (K, N).
-        hidden: W in coordinates of the training span, (K, N, r).
-        anchor: W̄ likewise, (K, N, r); None where nothing pulls.
+        hidden: W in coordinates of the training span, (K, r, N).
+        anchor: W̄ likewise, (K, r, N); None where nothing pulls.
         inputs: x/√D likewise, (K, P, r).
         labels: y, (K, P).
         strength: γ, (K,).
@@ -60,10 +68,10 @@ class FlowOutcome:
     """How K networks' integration ended.
 
     Attributes:
-        status: converged or diverged, K of them.
+        status: converged, stalled (steps that resolve nothing) or diverged, K of them.
         steps: steps tried, (K,).
         residual: largest rms difference, over a network's steps, between the first- and second-order f on the
-            training set, relative to rms y, (K,).
+            training set, relative to rms y (as it is where y = 0), (K,).
     """
 
     status: tuple[Status, ...]
@@ -100,25 +108,34 @@ def _per_matrix(value: Tensor) -> Tensor:
     return value[:, None, None]
 
 
+def _tiny(like: Tensor) -> float:
+    return torch.finfo(like.dtype).tiny
+
+
 class _Flow:
     """The right side of (7), its objective and one ETD2RK step, for the networks of a batch."""
 
     def __init__(self, activation: Activation):
-        self.activation = activation
+        self.evaluator = Evaluator(activation)
 
-    def respond(self, batch: FlowBatch, vector: Tensor | None = None) -> Response:
-        # A frozen hidden layer (L = inf) takes no part in the curvature.
-        moving = torch.isfinite(batch.hidden_decay).to(batch.strength.dtype)
-        probe = None if vector is None else (vector, torch.ones_like(moving), moving)
-        answer = respond(
-            batch.readout, batch.hidden, batch.inputs, batch.labels, batch.strength, self.activation, probe
-        )
-        return answer._replace(slope=answer.slope * batch.strength * moving)
+    def respond(self, batch: FlowBatch) -> Response:
+        return self.evaluator.respond(batch.readout, batch.hidden, batch.inputs, batch.labels, batch.strength)
+
+    def growth(self, batch: FlowBatch, response: Response) -> Tensor:
+        """The rate at which neurons grow, (K,): 0 where the hidden layer is frozen (L = inf)."""
+        return response.steepest * batch.strength * torch.isfinite(batch.hidden_decay)
+
+    def probe(self, batch: FlowBatch, vector: Tensor) -> Tensor:
+        """The curvature of what moves, times a vector, at the batch evaluated last."""
+        moving = torch.isfinite(batch.hidden_decay).to(batch.strength)
+        return self.evaluator.probe(vector, (torch.ones_like(moving), moving), batch.readout, batch.inputs)
 
     def objective(self, batch: FlowBatch, response: Response) -> Tensor:
         """½Σ(f−y)² + (λ_w|w|² + L|W − δW̄/L|²)/(2γ²N): the regularised loss up to a constant."""
         fit = (response.output - batch.labels).square().sum(1) / 2
-        rest = batch.hidden if batch.anchor is None else batch.hidden - _per_matrix(batch.pull) * batch.anchor
+        rest = batch.hidden
+        if batch.anchor is not None:
+            rest = torch.addcmul(rest, batch.anchor, _per_matrix(batch.pull), value=-1)
         stiffness = torch.where(torch.isfinite(batch.hidden_decay), batch.hidden_decay, 0.0)
         weights = batch.readout_decay * batch.readout.square().sum(1) + stiffness * rest.square().sum((1, 2))
         return fit + weights / (2 * batch.strength**2 * batch.readout.shape[1])
@@ -129,21 +146,109 @@ class _Flow:
         (decay, hidden_decay), (once, hidden_once), (twice, hidden_twice) = exponential_weights(rates, h)
         readout = _per_row(decay) * batch.readout + _per_row(once * batch.strength) * first.readout_force
         hidden = _per_matrix(hidden_decay) * batch.hidden
-        hidden.addcmul_(_per_matrix(hidden_once * batch.strength), first.hidden_force)
+        hidden.addcmul_((_per_row(hidden_once * batch.strength) * batch.readout)[:, None], first.slopes)
         if batch.anchor is not None:
             hidden.addcmul_(_per_matrix((1 - hidden_decay) * batch.pull), batch.anchor)
-        predictor = replace(batch, readout=readout, hidden=hidden)
-        second = self.respond(predictor)
+        second = self.respond(replace(batch, readout=readout, hidden=hidden))
+        # in place: the predictor has served; forces on W are w times slopes
+        turn = _per_row(hidden_twice * batch.strength)
+        hidden.addcmul_((turn * readout)[:, None], second.slopes)
+        hidden.addcmul_((turn * batch.readout)[:, None], first.slopes, value=-1)
         readout = readout + _per_row(twice * batch.strength) * (second.readout_force - first.readout_force)
-        hidden = hidden + _per_matrix(hidden_twice * batch.strength) * (second.hidden_force - first.hidden_force)
         return replace(batch, readout=readout, hidden=hidden), second.output
+
+
+@dataclass
+class _Course(Batch):
+    """Networks under way; ``label`` maps them to rows of the outcome, ``goal`` is the next time to record."""
+
+    batch: FlowBatch
+    response: Response
+    objective: Tensor
+    scale: Tensor
+    curvature: Tensor
+    vector: Tensor
+    label: Tensor
+    goal: Tensor
+    now: Tensor
+    fraction: Tensor
+    halvings: Tensor
+    bad: Tensor
+
+    @classmethod
+    def start(cls, batch: FlowBatch, flow: _Flow) -> _Course:
+        """All networks at time 0, with the largest eigenvalue of their tangent kernels."""
+        response, like = flow.respond(batch), batch.strength
+        vector = probe_vector(batch.inputs).contiguous()
+        for _ in range(POWER_ITERATIONS):
+            product = flow.probe(batch, vector)
+            curvature = torch.linalg.vector_norm(product, dim=1)
+            vector = product / _per_row(curvature.clamp(min=_tiny(like)))
+        objective, size = flow.objective(batch, response), batch.labels.square().sum(1)
+        label, zero = torch.arange(len(like), device=like.device), torch.zeros_like(like)
+        return cls(
+            batch, response, objective, torch.where(size > 0, size, batch.labels.shape[1]), curvature, vector, label,
+            torch.zeros_like(label), zero, torch.ones_like(like), torch.zeros_like(label), ~torch.isfinite(objective),
+        )  # fmt: skip
+
+    def record(self, times: Tensor, record: Record) -> None:
+        """Record the networks that have reached their next time."""
+        reached = ~self.bad & (self.now >= times[self.goal])
+        if reached.any():
+            for k in reached.nonzero()[:, 0].tolist():
+                weights = self.batch.readout[k], self.batch.hidden[k]
+                record(int(self.label[k]), int(self.goal[k]), *weights, self.response.output[k])
+            self.goal = self.goal + reached.long()
+
+    def advance(self, flow: _Flow, times: Tensor, safety: float, probing: bool) -> Tensor:
+        """Try a step and keep it where the objective does not rise; return its error f − f_first-order, (K,).
+
+        The error is relative to the labels, and 0 for a step that is not kept.
+        """
+        limit = 2 / (self.curvature + flow.growth(self.batch, self.response)).clamp(min=_tiny(self.now))
+        left = times[self.goal] - self.now
+        h = left / (left / (self.fraction * safety * limit)).ceil().clamp(min=1)
+        last = h >= left
+        trial, first_order = flow.step(self.batch, self.response, h)
+        answer = flow.respond(trial)
+        level = flow.objective(trial, answer)
+        slack = RISE * self.scale / 2 + 100 * torch.finfo(h.dtype).eps * self.objective
+        good = torch.isfinite(level) & (level <= self.objective + slack)
+        gap = ((answer.output - first_order).square().sum(1) / self.scale).sqrt()
+        if probing:
+            product = flow.probe(trial, self.vector)
+            norm = torch.linalg.vector_norm(product, dim=1)
+            useful = good & (norm > 0)
+            self.curvature = torch.where(useful, norm, self.curvature)
+            self.vector = torch.where(_per_row(useful), product / _per_row(norm), self.vector)
+        self._keep(trial, answer, level, good)
+        stuck = good & ~last & (self.now + h <= self.now)  # rates beyond the range of numbers: time would stand still
+        self.now = torch.where(good, torch.where(last, times[self.goal], self.now + h), self.now)
+        self.halvings = torch.where(good, 0, self.halvings + 1)
+        self.fraction = torch.where(good, (self.fraction * 2**0.25).clamp(max=1.0), self.fraction / 2)
+        self.bad = (self.halvings > MAX_HALVINGS) | stuck
+        return torch.where(good, gap, 0.0)
+
+    def _keep(self, trial: FlowBatch, answer: Response, level: Tensor, good: Tensor) -> None:
+        """Go on from the trial where it is good."""
+        if good.all():
+            self.batch, self.response, self.objective = trial, answer, level
+            return
+
+        def chosen(new: Tensor, old: Tensor) -> Tensor:
+            return torch.where(good.view(-1, *[1] * (new.ndim - 1)), new, old)
+
+        weights = {name: chosen(getattr(trial, name), getattr(self.batch, name)) for name in ("readout", "hidden")}
+        self.batch = replace(self.batch, **weights)
+        self.response = Response(*map(chosen, answer, self.response))
+        self.objective = torch.where(good, level, self.objective)
 
 
 @torch.inference_mode()
 def integrate(
     batch: FlowBatch,
     times: Tensor,
-    record: Callable[[int, int, Tensor, Tensor, Tensor], None],
+    record: Record,
     *,
     activation: Activation,
     safety: float = DEFAULT_SAFETY,
@@ -154,7 +259,7 @@ def integrate(
     Args:
         batch: the networks at time 0.
         times: times at which to record, increasing from ≥ 0, (T,).
-        record: called as record(network, time index, readout (N,), hidden (N, r), training output (P,)) when
+        record: called as record(network, time index, readout (N,), hidden (r, N), training output (P,)) when
             a network reaches a time; never for a time it does not reach.
         activation: φ.
         safety: step as a fraction of the explicit stability limit 2/(λ_max(K) + s), where
@@ -165,97 +270,35 @@ def integrate(
     Returns:
         Statuses, steps and residuals. The objective never rises along the exact flow: a step that lifts it is
         rejected and halved; after MAX_HALVINGS of them, or at a step too short to move time, the network has
-        diverged.
+        diverged. It has stalled if a step's error exceeded LARGEST_RESIDUAL labels, or was no number.
     """
     total, like = len(batch.strength), batch.strength
     keep_freed_memory()
-    times = times.to(like)
-    flow = _Flow(activation)
-    scale = batch.labels.square().sum(1).clamp(min=torch.finfo(like.dtype).tiny)
+    times, flow = times.to(like), _Flow(activation)
     steps = torch.zeros(total, dtype=torch.long, device=like.device)
-    residual = torch.zeros_like(like)
-    failed = torch.zeros(total, dtype=torch.bool, device=like.device)
-
-    # Everything below is per active network; `label` maps them to rows of the outcome.
-    label = torch.arange(total, device=like.device)
-    goal = torch.zeros_like(label)  # index of the next time to record
-    now, fraction = torch.zeros_like(like), torch.ones_like(like)
-    halvings = torch.zeros_like(label)
-    vector = probe_vector(batch.inputs).contiguous()
-    for _ in range(12):
-        response = flow.respond(batch, vector)
-        curvature = torch.linalg.vector_norm(response.probe, dim=1)
-        vector = response.probe / _per_row(curvature.clamp(min=torch.finfo(like.dtype).tiny))
-    objective = flow.objective(batch, response)
-    bad = ~torch.isfinite(objective)
-    iteration = 0
+    residual, failed = torch.zeros_like(like), torch.zeros(total, dtype=torch.bool, device=like.device)
+    course, iteration = _Course.start(batch, flow), 0
     while True:
-        reached = ~bad & (now >= times[goal])
-        if reached.any():
-            for k in reached.nonzero()[:, 0].tolist():
-                record(int(label[k]), int(goal[k]), batch.readout[k], batch.hidden[k], response.output[k])
-            goal = goal + reached.long()
-        failed[label[bad]] = True
-        active = ~bad & (goal < len(times))
+        course.record(times, record)
+        failed[course.label[course.bad]] = True
+        active = ~course.bad & (course.goal < len(times))
         if progress is not None and iteration % 50 == 0:
-            missing = ((times[-1] - now) * active).sum() / times[-1].clamp(min=torch.finfo(like.dtype).tiny)
+            missing = ((times[-1] - course.now) * active).sum() / times[-1].clamp(min=_tiny(like))
             progress(1.0 - float(missing) / total)
         if not active.all():
             if not active.any():
                 break
-            keep = active.nonzero()[:, 0]
-            batch, label, goal, now, fraction = (
-                batch.select(keep),
-                label[keep],
-                goal[keep],
-                now[keep],
-                fraction[keep],
-            )
-            response = Response(*(value if value is None else value[keep] for value in response))
-            halvings, vector, curvature = halvings[keep], vector[keep], curvature[keep]
-            objective, scale, bad = objective[keep], scale[keep], bad[keep]
+            course = take(course, active.nonzero()[:, 0])
             continue  # a network may have several equal times to record
-
-        limit = 2 / (curvature + response.slope).clamp(min=torch.finfo(like.dtype).tiny)
-        left = times[goal] - now
-        h = left / (left / (fraction * safety * limit)).ceil().clamp(min=1)
-        last = h >= left
-        trial, first_order = flow.step(batch, response, h)
         iteration += 1
-        probing = iteration % PROBE_INTERVAL == 0
-        answer = flow.respond(trial, vector if probing else None)
-        level = flow.objective(trial, answer)
-        slack = RISE * scale / 2 + 100 * torch.finfo(like.dtype).eps * objective
-        good = torch.isfinite(level) & (level <= objective + slack)
-        gap = ((answer.output - first_order).square().sum(1) / scale).sqrt()
-        residual[label] = torch.where(good, torch.maximum(residual[label], gap), residual[label])
-        steps[label] += 1
-        if probing:
-            norm = torch.linalg.vector_norm(answer.probe, dim=1)
-            useful = good & (norm > 0)
-            curvature = torch.where(useful, norm, curvature)
-            vector = torch.where(_per_row(useful), answer.probe / _per_row(norm), vector)
-        if good.all():
-            batch, response, objective = trial, answer, level
-        else:
-            batch = replace(
-                batch,
-                readout=torch.where(_per_row(good), trial.readout, batch.readout),
-                hidden=torch.where(_per_matrix(good), trial.hidden, batch.hidden),
-            )
-            response = Response(
-                *(
-                    None if new is None or old is None else torch.where(good.view(-1, *[1] * (new.ndim - 1)), new, old)
-                    for new, old in zip(answer, response, strict=True)
-                )
-            )
-            objective = torch.where(good, level, objective)
-        stuck = good & ~last & (now + h <= now)  # rates beyond the range of numbers: time would stand still
-        now = torch.where(good, torch.where(last, times[goal], now + h), now)
-        halvings = torch.where(good, 0, halvings + 1)
-        fraction = torch.where(good, (fraction * 2**0.25).clamp(max=1.0), fraction / 2)
-        bad = (halvings > MAX_HALVINGS) | stuck
+        gap = course.advance(flow, times, safety, probing=iteration % PROBE_INTERVAL == 0)
+        residual[course.label] = torch.maximum(residual[course.label], gap)
+        steps[course.label] += 1
     if progress is not None:
         progress(1.0)
-    status = tuple(Status.DIVERGED if bad else Status.CONVERGED for bad in failed.tolist())
+    unresolved = ~(residual <= LARGEST_RESIDUAL)
+    status = tuple(
+        Status.DIVERGED if bad else Status.STALLED if rough else Status.CONVERGED
+        for bad, rough in zip(failed.tolist(), unresolved.tolist(), strict=True)
+    )
     return FlowOutcome(status, steps, residual)

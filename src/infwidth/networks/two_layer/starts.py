@@ -51,8 +51,8 @@ def target_batch(
     weight_decay: float,
 ) -> FlowBatch:
     """Return the target networks (network, point) of ``pairs`` at time 0, readouts ±w on duplicated neurons."""
-    hidden = torch.stack([starts.hidden(b, points[g].origin).repeat(2, 1) for b, g in pairs])
-    halves = {b: draw((hidden.shape[1] // 2,), starts.seeds[b], "target readout", y) for b, _ in pairs}
+    hidden = torch.stack([starts.hidden(b, points[g].origin).mT.repeat(1, 2) for b, g in pairs])
+    halves = {b: draw((hidden.shape[2] // 2,), starts.seeds[b], "target readout", y) for b, _ in pairs}
     coupling = y.new_tensor([points[g].coupling for _, g in pairs])
     decay = coupling + weight_decay
     pull = torch.where(coupling > 0, torch.where(torch.isfinite(decay), coupling / decay, 1.0), 0.0)

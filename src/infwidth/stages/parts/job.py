@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -18,10 +19,14 @@ from tqdm import tqdm
 from infwidth.io.failures import machine_failure
 from infwidth.io.manifest import write_manifest
 from infwidth.io.reading import describe
+from infwidth.io.whole import require_manifest
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import UnconvergedError
 
 log = logging.getLogger("infwidth")
+
+_WRITTEN = (".csv", ".npz", ".json")
+"""What jobs write for each other."""
 
 
 @dataclass
@@ -44,8 +49,9 @@ class Job:
 
     def progress(self) -> Callable[[float], None]:
         """Return a callable that shows, on a terminal, the fraction done and the time left."""
-        # disable=None: silent unless stderr is a terminal
-        bar = tqdm(total=1.0, desc=self.name, disable=None, bar_format="{desc}: {percentage:3.0f} %, {remaining} left")
+        look = "{desc}: {percentage:3.0f} %, {remaining} left"
+        # None: silent unless stderr is a terminal; a run that shows bars of its own there says so
+        bar = tqdm(total=1.0, desc=self.name, disable="TQDM_DISABLE" in os.environ or None, bar_format=look)
 
         def show(fraction: float) -> None:
             bar.n = fraction
@@ -85,6 +91,10 @@ def _run(body: Callable[[Job], None], job: Job, title: str) -> None:
     """Run a stage's body and write its manifest."""
     started = time.perf_counter()
     log.info("%s: started with %s", job.name, json.dumps(job.params, ensure_ascii=False))
+    if "manifest" in job.outputs:  # part of a run, where whatever other jobs wrote has one too
+        for path in job.inputs.values():
+            if path.suffix in _WRITTEN:
+                require_manifest(path)
     body(job)
     seconds = time.perf_counter() - started
     if "manifest" in job.outputs:

@@ -1,0 +1,193 @@
+"""Time the trainings of finite networks against those of an earlier revision, in one process.
+
+    OMP_NUM_THREADS=1 python benchmarks/networks.py [--against REVISION] [--repeats 9]
+
+Writes benchmarks/results/networks.json. Each ratio is an earlier run's seconds over ours, the median over pairs timed
+in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow of
+source and target networks, per width N. ``hmc``: posterior sampling. ``language``: training steps of a transformer.
+``matmul_ratio``: a step of the flow over its bare matrix products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[1]
+MODULES = {
+    "gradient_flow": "networks.gradient_flow",
+    "langevin": "networks.langevin",
+    "ensemble": "networks.two_layer.ensemble",
+    "flow": "networks.two_layer.exponential_flow",
+    "training": "networks.transformer.training",
+    "language": "studies.language",
+    "text": "tasks.text",
+}
+SAMPLES, DIMENSION = 60, 20
+
+
+def load(source: Path | None) -> SimpleNamespace:
+    """Import the modules of a source tree (None: the one installed) beside whatever others are loaded."""
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "infwidth"}
+    if source is not None:
+        sys.path.insert(0, str(source))
+    try:
+        found = {name: importlib.import_module(f"infwidth.{path}") for name, path in MODULES.items()}
+    finally:
+        if source is not None:
+            sys.path.remove(str(source))
+            for name in [name for name in sys.modules if name.partition(".")[0] == "infwidth"]:
+                del sys.modules[name]
+        sys.modules.update(kept)
+    return SimpleNamespace(**found)
+
+
+def load_revision(revision: str, folder: str) -> SimpleNamespace:
+    archive = subprocess.run(["git", "archive", revision, "src"], cwd=ROOT, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    return load(Path(folder) / "src")
+
+
+def data_sets(count: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((count, SAMPLES, DIMENSION))
+    return x, np.sin(1.3 * x[..., 0]), rng.standard_normal((count, 100, DIMENSION))
+
+
+def flow_run(code: SimpleNamespace, width: int, activation: str, dtype: torch.dtype) -> Callable[[], object]:
+    x, y, x_test = data_sets(4)
+    common = {"activation": activation, "weight_decay": 0.05, "seeds": range(4), "dtype": dtype}
+
+    def act() -> object:
+        source = code.gradient_flow.train_source(x, y, source_strength=0.5, time=2.0, width=width, **common)
+        points = [code.ensemble.TargetPoint(delta, 0.5) for delta in (0.0, 10.0)]
+        return code.gradient_flow.train_target(source, x, -y, x_test, points=points, times=[0.5, 2.0], **common)
+
+    return act
+
+
+def hmc_run(code: SimpleNamespace, width: int, activation: str, dtype: torch.dtype) -> Callable[[], object]:
+    x, y, _ = data_sets(4)
+
+    def act() -> object:
+        return code.langevin.sample_source(
+            x, y, activation=activation, source_strength=0.5, inverse_temperature=20.0, width=width, seeds=range(4),
+            burn_in_time=12.0, dtype=dtype,
+        )  # fmt: skip
+
+    return act
+
+
+def language_run(code: SimpleNamespace, optimiser: str, width: int) -> Callable[[], object]:
+    rng = np.random.default_rng(0)
+    parts = [rng.integers(0, 256, size).astype(np.uint16) for size in (40_000, 8_000, 8_000)]
+    task = code.text.TextTask(*parts, vocabulary=256, label="noise", unit="byte")
+
+    def act() -> object:
+        model, movers = code.language.make_variant(
+            optimiser, width, vocabulary=256, context=64, model_width=64, layers=2, heads=4, activation="relu",
+            learning_rate=0.3, backbone_rate=1e-3, beta2=0.99, seed=0,
+        )  # fmt: skip
+        return code.training.train(
+            model, task, steps=30, batch=16, context=64, optimisers=movers, seed=0, evaluate_every=30, final_windows=16
+        )
+
+    return act
+
+
+def compare(theirs: Callable[[], object], ours: Callable[[], object], repeats: int) -> dict:
+    def seconds(act: Callable[[], object]) -> float:
+        started = time.process_time()
+        act()
+        return time.process_time() - started
+
+    theirs(), ours()
+    pairs = np.array(
+        [
+            [seconds(act) for act in ((theirs, ours) if turn % 2 else (ours, theirs))][:: 1 if turn % 2 else -1]
+            for turn in range(repeats)
+        ]
+    )
+    ratios = pairs[:, 0] / pairs[:, 1]
+    return {
+        "ratio": round(float(np.median(ratios)), 3),
+        "quartiles": np.quantile(ratios, (0.25, 0.75)).round(3).tolist(),
+        "seconds": np.median(pairs, 0).round(3).tolist(),
+    }
+
+
+def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
+    """A training of one network over the two products of each evaluation, two evaluations a step."""
+    code = load(None)
+    x, y, _ = data_sets(1)
+    inputs = torch.from_numpy(x).to(dtype)
+    hidden, gates = torch.randn(1, DIMENSION, width, dtype=dtype), torch.randn(1, SAMPLES, width, dtype=dtype)
+    common = {"activation": "relu", "source_strength": 0.5, "weight_decay": 0.05, "width": width, "seeds": [0]}
+    steps = int(code.gradient_flow.train_source(x, y, time=4.0, dtype=dtype, **common).steps[0])
+    out, back = torch.empty_like(gates), torch.empty_like(hidden)
+
+    def products() -> None:
+        for _ in range(2 * steps):
+            torch.bmm(inputs, hidden, out=out)
+            torch.bmm(inputs.mT, gates, out=back)
+
+    return compare(lambda: code.gradient_flow.train_source(x, y, time=4.0, dtype=dtype, **common), products, repeats)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", default="09d7e29", help="revision to compare with")
+    parser.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
+    torch.set_num_threads(1)
+    ours = load(None)
+    report: dict = {"against": arguments.against, "flow": [], "hmc": [], "language": [], "matmul_ratio": []}
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = load_revision(arguments.against, folder)
+        for kind, run in (("flow", flow_run), ("hmc", hmc_run)):
+            for activation in ("relu", "erf", "linear"):
+                for width in (500, 2000):
+                    for dtype in (torch.float32, torch.float64):
+                        what = {"activation": activation, "width": width, "dtype": str(dtype).removeprefix("torch.")}
+                        acts = (run(code, width, activation, dtype) for code in (theirs, ours))
+                        report[kind].append(what | compare(*acts, repeats))
+                        print(kind, report[kind][-1], flush=True)
+        for optimiser, width in (("unfrozen_adam", 256), ("frozen_adam", 256), ("adam_star", 256), ("adam_star", 1024)):
+            acts = (language_run(code, optimiser, width) for code in (theirs, ours))
+            report["language"].append({"optimiser": optimiser, "width": width} | compare(*acts, repeats))
+            print("language", report["language"][-1], flush=True)
+    for dtype in (torch.float32, torch.float64):
+        what = {"width": 2000, "dtype": str(dtype).removeprefix("torch.")}
+        report["matmul_ratio"].append(what | matmul_ratio(2000, dtype, repeats))
+        print("matmul", report["matmul_ratio"][-1], flush=True)
+    report["samples"], report["dimension"] = SAMPLES, DIMENSION
+    report["environment"] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+    path = Path(__file__).parent / "results" / "networks.json"
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Two-layer networks in mean-field scaling: f(x) = 1/(γN) Σ_i w_i φ(W_i·x/√D) (docs/theory.md §0).
+
+Everything here works on K independent networks at once: readout w (K, N), hidden weights W in r coordinates of their
+inputs (K, r, N), inputs x/√D (K, P, r), labels (K, P), feature-learning strength γ (K,). Neurons come last: what is
+done to each of them runs along the memory, and where N is a multiple of 4 a network's numbers are on a CPU the same to
+the last bit whichever networks share its batch (otherwise products start at addresses that round differently).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from infwidth.numerics.activations import Activation
+from infwidth.numerics.batching import working_set
+
+
+class Response(NamedTuple):
+    """What one evaluation on the training set gives, for K networks.
+
+    Attributes:
+        output: f on the training inputs, (K, P).
+        readout_force: Σ_μ Δ_μ φ(h_μ), (K, N).
+        slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N): times w it is the force on W.
+        steepest: the largest norm of these over a network's neurons, (K,).
+    """
+
+    output: Tensor
+    readout_force: Tensor
+    slopes: Tensor
+    steepest: Tensor
+
+
+class Evaluator:
+    """Evaluates networks on their training sets, in room that every evaluation uses again."""
+
+    def __init__(self, activation: Activation):
+        self.activation = activation
+        self.room: Tensor | None = None
+
+    def _room(self, networks: int, samples: int, width: int, like: Tensor) -> Tensor:
+        """Two arrays (networks, samples, width)."""
+        if self.room is None or self.room.shape[1] < networks:
+            self.room = like.new_empty(2, networks, samples, width)
+        return self.room[:, :networks]
+
+    def respond(self, readout: Tensor, hidden: Tensor, inputs: Tensor, labels: Tensor, strength: Tensor) -> Response:
+        """Evaluate outputs and forces of K networks on their training sets.
+
+        Args:
+            readout: w, (K, N).
+            hidden: W, (K, r, N).
+            inputs: x/√D, (K, P, r).
+            labels: y, (K, P).
+            strength: γ, (K,).
+
+        Returns:
+            The outputs and forces; Δ = y − f.
+        """
+        phi, width = self.activation, readout.shape[1]
+        preactivation, work = self._room(*labels.shape, width, hidden)
+        torch.bmm(inputs, hidden, out=preactivation)
+        features = phi.value(preactivation, out=work)
+        output = torch.bmm(readout[:, None], features.mT)[:, 0] / (strength[:, None] * width)
+        error = labels - output
+        readout_force = torch.bmm(error[:, None], features)[:, 0]
+        slopes = torch.bmm(inputs.mT, phi.gated(preactivation, error[:, :, None], out=work))
+        return Response(output, readout_force, slopes, slopes.square().sum(1).amax(1).sqrt())
+
+    def probe(self, vector: Tensor, weights: tuple[Tensor, Tensor], readout: Tensor, inputs: Tensor) -> Tensor:
+        """Multiply a vector with the tangent kernel of the networks evaluated last.
+
+        Args:
+            vector: v, (K, P).
+            weights: a and b, (K,) each.
+            readout: their w, (K, N).
+            inputs: their x/√D, (K, P, r).
+
+        Returns:
+            [aΦ + b E[w²φ'φ'ᵀ]∘C] v, (K, P).
+        """
+        phi, width = self.activation, readout.shape[1]
+        preactivation, work = self._room(*vector.shape, width, readout)
+        features = phi.value(preactivation, out=work)
+        projected = torch.bmm(vector[:, None], features) * weights[0][:, None, None]
+        product = torch.bmm(projected, features.mT)[:, 0]
+        pulled = torch.bmm(inputs.mT, phi.gated(preactivation, vector[:, :, None], out=work))
+        pulled *= (readout.square() * weights[1][:, None])[:, None]
+        back = torch.bmm(inputs, pulled)
+        return (product + phi.gated(preactivation, back, out=work).sum(2)) / width
+
+
+def feature_kernel(hidden: Tensor, inputs: Tensor, activation: Activation) -> Tensor:
+    """Return Φ = E φφᵀ (P, P) over the neurons of one network: hidden (r, N), inputs x/√D (P, r)."""
+    features = activation.value(inputs @ hidden)
+    return features @ features.mT / hidden.shape[1]
+
+
+def predict(
+    readout: Tensor,
+    hidden: Tensor,
+    inputs: Tensor,
+    strength: float,
+    activation: Activation,
+    offset: Tensor | None = None,
+) -> Tensor:
+    """Return f (Pt,) of one network: readout (N,), hidden (r, N), inputs x/√D (Pt, r).
+
+    ``offset`` (Pt, N) is added to h. Test sets are large, so points go in blocks that fit in the cache.
+    """
+    block = max(1, working_set(hidden) // len(readout))
+    pieces = []
+    for start in range(0, len(inputs), block):
+        preactivation = inputs[start : start + block] @ hidden
+        if offset is not None:
+            preactivation += offset[start : start + block]
+        pieces.append(activation.value(preactivation) @ readout)
+    return torch.cat(pieces) / (strength * len(readout))

@@ -1,0 +1,75 @@
+"""What a machine refuses ends in one line that names the path and the remedy."""
+
+import errno
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from infwidth.io.atomic import write_arrays
+from infwidth.io.failures import machine_failure
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b.npz"), ["a/b.npz: No space left", "free some space"]),
+        (OSError(errno.EROFS, "Read-only file system", "a"), ["a: Read-only", "make it writable"]),
+        (PermissionError(errno.EACCES, "Permission denied", "a"), ["a: Permission denied", "make it writable"]),
+        (OSError("4096 requested and 12 written"), ["4096 requested", "run the same command again"]),
+        (MemoryError(), ["out of memory", "fewer jobs"]),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), ["out of memory", "fewer jobs"]),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to\nallocate"), ["out of memory"]),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), ["out of memory", "fewer jobs"]),
+    ],
+)
+def test_refusals_of_a_machine(error, words):
+    line = machine_failure(error)
+    assert all(word in line for word in words)
+    assert "\n" not in line
+
+
+def test_other_errors_are_no_refusals():
+    for error in (KeyError("x"), RuntimeError("shapes differ"), BrokenPipeError(errno.EPIPE, "Broken pipe")):
+        assert machine_failure(error) is None
+
+
+def test_memory_that_is_not_there_is_known_by_numpy_and_torch():
+    import torch
+
+    for ask in (lambda: np.zeros(2**58), lambda: torch.zeros(2**58)):
+        with pytest.raises((MemoryError, RuntimeError)) as caught:
+            ask()
+        assert "out of memory" in machine_failure(caught.value)
+
+
+def test_a_stage_on_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    """A limit on the size of files stands for the disk."""
+    code = """
+import resource, signal, sys
+import numpy as np
+from infwidth.io.atomic import write_arrays
+from infwidth.stages.parts.job import stage
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+def body(job):
+    write_arrays(job.outputs["data"], {"x": np.zeros(100000)})
+stage(body)(sys.argv[1:])
+"""
+    path = tmp_path / "out.npz"
+    script = tmp_path / "full.py"
+    script.write_text(code)
+    command = [sys.executable, script, f"--output=data={path}", f"--log={tmp_path / 'l.log'}"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"{path}: File too large; raise the limit" in line
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["full.py", "l.log"]
+
+
+def test_writing_names_the_file_that_could_not_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file") as caught:
+        write_arrays(tmp_path / "file/below.npz", {"x": 1})
+    assert caught.value.filename

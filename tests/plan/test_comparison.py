@@ -1,0 +1,173 @@
+"""Drift from a reference: each kind is found, and named."""
+
+import numpy as np
+import pytest
+
+from infwidth.io.atomic import write_arrays
+from infwidth.io.tables import make_table, write_table
+from infwidth.plan.comparison import compare, compare_arrays, compare_tables
+
+
+def table(seeds=4):
+    rows = [
+        {"experiment": "e", "kind": kind, "dataset": "d", "condition": "transfer", "seed": seed, "metric": metric,
+         "value": 0.5 + 0.1 * seed, "stderr": 0.02 if kind == "network" else 0.0, "status": "converged"}
+        for kind in ("theory", "network")
+        for metric in ("train_loss", "test_loss")
+        for seed in range(seeds)
+    ]  # fmt: skip
+    return make_table(rows)
+
+
+def drift(found, expected=None):
+    return list(compare_tables("lin", found, table() if expected is None else expected))
+
+
+def shifted(kind, amount):
+    found = table()
+    found.loc[(found["kind"] == kind) & (found["metric"] == "test_loss"), "value"] += amount
+    return drift(found)
+
+
+def test_equal_tables_agree():
+    assert drift(table()) == []
+    unknown = table()
+    unknown.loc[unknown["kind"] == "network", "stderr"] = np.nan  # one network a data set
+    unknown.loc[[0, 9], ["value", "status"]] = [np.nan, "diverged"]
+    assert drift(unknown, unknown.copy()) == []
+
+
+def test_theory_drift_names_table_row_and_numbers():
+    lines = shifted("theory", 1e-4)
+    assert len(lines) == 4
+    assert "lin" in lines[0]
+    assert "seed=0" in lines[0]
+    assert "0.5001" in lines[0]
+    assert "reference 0.5" in lines[0]
+    assert shifted("theory", 1e-9) == []
+
+
+def test_sampled_drift_is_measured_in_pooled_standard_errors():
+    assert shifted("network", 0.05) == []  # 3.5 standard errors of the difference of means
+    (line,) = shifted("network", 0.12)
+    assert "mean over seeds" in line
+    assert "reference 0.65" in line
+
+
+def test_missing_new_and_changed_rows():
+    assert "missing from the run" in drift(table().iloc[1:])[0]
+    assert "not in the reference" in drift(table(), table().iloc[1:])[0]
+
+
+@pytest.mark.parametrize("kind", ["theory", "network"])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("column", "value"), [("value", np.nan), ("value", np.inf), ("value", -np.inf), ("stderr", np.nan),
+                          ("stderr", np.inf), ("status", "diverged"), ("status", "stalled")],
+)  # fmt: skip
+def test_what_is_no_number_and_another_status_are_drift(kind, swapped, column, value):
+    some = table()
+    one = some.index[some["kind"] == kind][2:3]
+    every = some.index[some["kind"] == kind]
+    for rows in (one, every):
+        found = table()
+        found.loc[rows, column] = value
+        lines = drift(*((table(), found) if swapped else (found, table())))
+        assert len(lines) == len(rows)
+        assert "seed=" in lines[0]
+
+
+def test_a_table_of_nothing_but_nan_drifts_in_every_row():
+    found = table()
+    found["value"] = np.nan
+    assert len(drift(found)) == len(found)
+    found = table()
+    found.loc[found["kind"] == "network", "stderr"] = np.inf
+    found.loc[found["kind"] == "network", "value"] *= 100
+    assert drift(found)
+
+
+@pytest.mark.parametrize("factor", [30, 1000])
+def test_a_large_error_excuses_no_value(factor):
+    found = table(8)
+    networks = found["kind"] == "network"
+    found.loc[networks, "stderr"] *= factor
+    lines = drift(found, table(8))
+    assert len(lines) == 2
+    assert "stderr" in lines[0]
+    found.loc[networks, "value"] *= 100
+    assert any("mean over seeds" in line and "stderr" not in line for line in drift(found, table(8)))
+    found = table()
+    found.loc[found["kind"] == "theory", "stderr"] = 0.1
+    assert len(drift(found)) == 8
+
+
+def test_errors_of_few_networks_may_scatter():
+    """Of two networks a data set the standard error is half a difference: compared to itself drawn anew it agrees."""
+    draw = np.random.default_rng(0)
+    drifted = 0
+    for _ in range(200):
+        pair = [table(), table()]
+        for one in pair:
+            networks = one["kind"] == "network"
+            one.loc[networks, "stderr"] = np.abs(draw.normal(0, 0.02, networks.sum()))
+        drifted += bool(drift(*pair))
+    assert drifted == 0
+
+
+def arrays():
+    draw = np.random.default_rng(1)
+    return {
+        **{"kind": np.array(["theory", "network"]), "width": np.array([np.inf, 50.0]), "seed": np.array([0, 0])},
+        "kernel": draw.normal(size=(2, 4, 4)).astype(np.float32),
+        "density": draw.random((2, 6)).astype(np.float32),
+        "edges": np.linspace(-1, 1, 7),
+    }
+
+
+def test_arrays_are_compared_entry_by_entry():
+    assert list(compare_arrays("e", arrays(), arrays())) == []
+    for key, entry, change in [("kernel", 0, 1.1), ("kernel", 1, 2.0), ("density", 1, np.nan), ("kernel", 0, np.nan)]:
+        found = arrays()
+        found[key][entry] *= change
+        (line,) = compare_arrays("e", found, arrays())
+        assert f"array {key} of kind={'theory' if entry == 0 else 'network'}" in line
+    found = arrays()
+    found["kernel"][1] *= 1.1  # the noise of other networks
+    assert list(compare_arrays("e", found, arrays())) == []
+    for key, value in [("edges", np.linspace(-1, 1.1, 7)), ("kind", np.array(["theory", "theory"])),
+                       ("width", np.array([np.inf, 60.0])), ("density", np.zeros((2, 5)))]:  # fmt: skip
+        (line,) = compare_arrays("e", arrays() | {key: value}, arrays())
+        assert f"array {key}" in line
+    (line,) = compare_arrays("e", {key: value for key, value in arrays().items() if key != "kernel"}, arrays())
+    assert "kernel is missing from the run" in line
+    (line,) = compare_arrays("e", arrays() | {"more": np.zeros(2)}, arrays())
+    assert "more is not in the reference" in line
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("results", "reference"):
+        for experiment in ("lin", "rich"):
+            write_table(tmp_path / f"{name}/tables/{experiment}.csv", table())
+            write_arrays(tmp_path / f"{name}/tables/{experiment}.npz", arrays())
+    return tmp_path / "results", tmp_path / "reference"
+
+
+def test_missing_files_are_named(folders):
+    results = folders[0]
+    assert list(compare(*folders)) == []
+    (results / "tables/lin.npz").unlink()
+    (line,) = compare(*folders)
+    assert "lin.npz is missing; the reference has it" in line
+    (results / "tables/rich.csv").unlink()
+    assert len(list(compare(*folders))) == 2
+    assert list(compare(*folders, skip=["lin", "rich"])) == []
+
+
+def test_the_configuration_says_which_tables_there_should_be(folders):
+    assert list(compare(*folders, planned=["lin", "rich"])) == []
+    (line,) = compare(*folders, planned=["lin"])
+    assert "rich: the reference has it; the configuration no longer names it" in line
+    (line,) = compare(*folders, planned=["lin", "rich", "new"])
+    assert "new.csv is missing; the configuration names it" in line
