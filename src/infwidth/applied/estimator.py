@@ -2,15 +2,16 @@
 
     InfiniteWidthTransfer(elastic_coupling="auto").fit_source(x_source, y_source).fit(x, y).predict(x_new)
 
-Inputs are centred with the source's mean and scaled by one number to |x|² = D on average; labels of a regression are
-standardised, classes are −1 and +1, one against the rest where there are more than two.
+Source and target are centred with their own means, which gives the network an intercept, and scaled by the source's
+size to |x|² = D on average; labels of a regression are standardised, classes are −1 and +1, one against the rest where
+there are more than two.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
@@ -21,11 +22,14 @@ from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 from infwidth.applied.advice import COUPLINGS, default_strength
 from infwidth.applied.distinct import distinct
 from infwidth.applied.prediction import choose_folds, predict
-from infwidth.numerics.checks import InputError, check_number
+from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.bayes import solve
+
+if TYPE_CHECKING:
+    from infwidth.applied.finetune import TransferNetwork
 
 PARTICLES = 1024
 """Particles of a fit by default; more where there are many samples."""
@@ -104,20 +108,23 @@ class _InfiniteWidth(BaseEstimator):
         source = getattr(self, "source_", None)
         if source is not None and source[0].shape[1] != X.shape[1]:
             raise InputError(f"X has {X.shape[1]} features, the source {source[0].shape[1]}: expected equal numbers")
-        self.scale_ = _Scale(X if source is None else source[0])
-        x = self.scale_(X)
+        self.centre_ = X.mean(0)
+        self.source_scale_ = _Scale(X if source is None else source[0])
+        x = self._inputs(X)
+        self.training_ = x, outputs
         self.predictors_, self.statuses_, couplings = [], [], []
         for labels in outputs.T:
             predictor, status, coupling = self._fit_one(x, labels, source)
             self.predictors_.append(predictor)
             self.statuses_.append(status)
             couplings.append(coupling)
+        self.couplings_ = couplings
         self.elastic_coupling_ = couplings[0] if len(couplings) == 1 else couplings
 
     def _fit_one(self, x: np.ndarray, labels: np.ndarray, source: tuple[np.ndarray, np.ndarray] | None):
         """One output's predictor (an object with ``predict``), its status and δ."""
         # Without a source δ has no meaning: the target alone decides.
-        own = (x, labels) if source is None else (self.scale_(source[0]), source[1])
+        own = (x, labels) if source is None else (self.source_scale_(source[0]), source[1])
         task = TransferTask(*own, x, labels, own[0], own[1])
         coupling = 0.0 if source is None else self.elastic_coupling
         if coupling == "auto":
@@ -133,6 +140,9 @@ class _InfiniteWidth(BaseEstimator):
                 stacklevel=4,
             )
         return predictor, found.status, coupling
+
+    def _inputs(self, X: np.ndarray) -> np.ndarray:
+        return (X - self.centre_) / self.source_scale_.size
 
     def _settings(self, task: TransferTask) -> dict[str, Any]:
         default = default_strength(task.dimension)
@@ -150,13 +160,14 @@ class _InfiniteWidth(BaseEstimator):
 
     def _choose(self, task: TransferTask) -> float:
         """The δ of the least loss predicted by cross-validation; 0 where there is nothing to judge by."""
-        sets = distinct(OwnData(task.x_source, task.y_source, task.x_target, task.y_target, ""))
+        moved = (self.centre_ - self.source_scale_.centre) / self.source_scale_.size  # where copies would not be found
+        sets = distinct(OwnData(task.x_source, task.y_source, task.x_target + moved, task.y_target, ""))
         data, size = sets.data, len(sets.data.y_target)
         if size < 4 or sets.judged.sum() < 2:
             return 0.0
         folds, solved = choose_folds(size, self.random_state)
-        some = data.x_target[:1], data.y_target[:1]
-        task = TransferTask(data.x_source, data.y_source, data.x_target, data.y_target, *some)
+        x, y = data.x_target - moved, data.y_target
+        task = TransferTask(data.x_source, data.y_source, x, y, x[:1], y[:1])
         found = solve(task, elastic_coupling=COUPLINGS, folds=folds, folds_solved=solved, **self._settings(task))
         losses = predict(found, folds, sets.judged, seed=self.random_state).losses
         good = np.array([status is Status.CONVERGED for status in found.status]) & np.isfinite(losses)
@@ -166,7 +177,67 @@ class _InfiniteWidth(BaseEstimator):
         """Outputs at X, (n, C)."""
         check_is_fitted(self, "predictors_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return np.stack([predictor.predict(self.scale_(X)) for predictor in self.predictors_], 1)
+        return np.stack([predictor.predict(self._inputs(X)) for predictor in self.predictors_], 1)
+
+    def finetune(
+        self, *, width: int = 1000, time: float | None = None, weight_decay: float | None = None
+    ) -> TransferNetwork:
+        """Train finite networks by gradient flow on what the estimator was fitted to, tied to a source with its δ.
+
+        The flow of weight decay 1/β and coupling δ/β descends the posterior's energy (docs/theory.md §2). It ends at
+        the mode, where weights that the labels don't need have decayed; ``predict`` is the posterior's mean.
+
+        Args:
+            width: neurons of each output's network, a multiple of four.
+            time: of training, in units of the flow; None takes 5 over the weight decay, by when it has settled.
+            weight_decay: λ > 0; None takes 1/β. The coupling is δλ.
+
+        Returns:
+            A torch module of the trained networks, from inputs to outputs as the estimator was given them.
+
+        Raises:
+            InputError: a width or time out of range.
+            UnconvergedError: a network diverged.
+        """
+        from infwidth.applied.finetune import TransferNetwork  # torch takes a second to import
+        from infwidth.networks.two_layer.finetune import trained_weights
+
+        check_is_fitted(self, "predictors_")
+        if check_count("width", width, minimum=4) % 4:
+            raise InputError(f"width = {width}: expected a multiple of 4, as neurons come in pairs; round it")
+        x, outputs = self.training_
+        source = getattr(self, "source_", None)
+        tied = None if source is None else (self.source_scale_(source[0]), source[1])
+        settings = self._settings(TransferTask(x, outputs[:, 0], x, outputs[:, 0], x, outputs[:, 0]))
+        strengths = settings["source_strength"], settings["target_strength"]
+        decay = 1 / self.inverse_temperature if weight_decay is None else weight_decay
+        check_number("weight_decay", decay, minimum=0.0, open_minimum=True)
+        weights = [
+            trained_weights(
+                tied if coupling > 0 else None,
+                x,
+                labels,
+                activation=self.activation,
+                strengths=strengths,
+                elastic_coupling=coupling * decay,
+                weight_decay=decay,
+                time=5 / decay if time is None else time,
+                width=width,
+                seed=self.random_state,
+            )
+            for labels, coupling in zip(outputs.T, self.couplings_, strict=True)
+        ]
+        return TransferNetwork(
+            weights,
+            activation=self.activation,
+            strength=strengths[1],
+            inputs=(self.centre_, self.source_scale_.size),
+            outputs=self._units(),
+        )
+
+    def _units(self) -> tuple[float, float]:
+        """Centre and scale of the outputs."""
+        return 0.0, 1.0
 
     def _check_parameters(self) -> None:
         if self.elastic_coupling != "auto":
@@ -210,6 +281,9 @@ class InfiniteWidthTransfer(RegressorMixin, _InfiniteWidth):
         self.label_scale_ = _Scale(y)
         self._fit(X, self.label_scale_(y)[:, None])
         return self
+
+    def _units(self) -> tuple[float, float]:
+        return float(self.label_scale_.centre), self.label_scale_.size
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions (n,) at inputs X (n, D)."""
