@@ -69,7 +69,7 @@ def test_the_sentence_says_what_the_table_can(rows, recommended, words):
 
     columns = ["elastic_coupling", "loss", "gain", "gain_stderr", "status"]
     table = pd.DataFrame(rows, columns=columns).assign(stderr=0.1)
-    found, sentence = conclude(table)
+    found, sentence = conclude(table, 40)
     assert found == recommended
     assert words in sentence
 
@@ -208,3 +208,11 @@ def test_too_few_different_samples():
     data = noisy()
     with pytest.raises(InputError, match="target: 3 different samples; expected at least 4"):
         advise(dataclasses.replace(data, x_target=data.x_target[np.arange(30) % 3]), **SETTINGS)
+
+
+def test_few_samples_give_no_verdict():
+    data = noisy(size=12)
+    found = advise(data, **SETTINGS)
+    assert found.recommended is None
+    assert "12 target samples are too few" in found.sentence
+    assert np.isfinite(found.table["loss"]).all()

@@ -149,7 +149,7 @@ def advise(
     )
     prediction = predict(found, folds, sets.judged, seed=seed)
     table = _compare(couplings, found, prediction)
-    recommended, sentence = conclude(table)
+    recommended, sentence = conclude(table, int(sets.judged.sum()))
     order = generator(seed, "advice", "subsets").permutation(size)
     rows = []
     for count in counts if recommended else []:

@@ -11,9 +11,12 @@ from infwidth.numerics.status import Status
 
 CLEAR = 2.0
 """Standard errors by which a gain has to differ from 0."""
+FEWEST_JUDGED = 16
+"""Samples below which the scatter of their losses is no standard error to trust: at 10, gains of four of them came out
+with the other sign."""
 
 
-def conclude(table: pd.DataFrame) -> tuple[float | None, str]:
+def conclude(table: pd.DataFrame, judged: int) -> tuple[float | None, str]:
     """The recommended δ, and the answer in words."""
     answered = (table["status"] == Status.CONVERGED.value) & np.isfinite(table["gain"]) & np.isfinite(table["loss"])
     good = table[answered]
@@ -21,6 +24,11 @@ def conclude(table: pd.DataFrame) -> tuple[float | None, str]:
         return (
             None,
             "Can't tell: training from scratch is predicted to make no error, so there is nothing to gain.",
+        )
+    if judged < FEWEST_JUDGED:
+        return None, (
+            f"Can't tell: {judged} target samples are too few for error bars that can be trusted; expected at least "
+            f"{FEWEST_JUDGED}; add some."
         )
     lost = table[table["status"] != Status.CONVERGED.value]
     missing = ""
