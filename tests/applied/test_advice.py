@@ -1,11 +1,13 @@
 """Advice on δ: from arrays whose answer is known, and what is said where there is none."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
-from infwidth.applied.advice import COUPLINGS, Advice, _conclude, advise
+from infwidth.applied.advice import COUPLINGS, Advice, advise
+from infwidth.applied.verdict import conclude
 from infwidth.numerics.checks import InputError
 from infwidth.tasks import linear
 from infwidth.tasks.own_data import OwnData, own_data
@@ -67,7 +69,7 @@ def test_the_sentence_says_what_the_table_can(rows, recommended, words):
 
     columns = ["elastic_coupling", "loss", "gain", "gain_stderr", "status"]
     table = pd.DataFrame(rows, columns=columns).assign(stderr=0.1)
-    found, sentence = _conclude(table)
+    found, sentence = conclude(table, 40)
     assert found == recommended
     assert words in sentence
 
@@ -134,3 +136,83 @@ def test_own_data_is_scaled_by_the_source(tmp_path):
     assert set(data.y_source) == {-1.0, 1.0}
     np.testing.assert_allclose([data.y_target.mean(), data.y_target.std()], [0, 1], atol=1e-12)
     assert data.label == "a → b"
+
+
+def noisy(overlap=0.9, size=30, seed=0):
+    """A target too small and too noisy to be learnt well, whose true loss is near 1."""
+    task = linear(dimension=25, overlap=overlap, n_source=100, n_target=size, n_test=2, target_noise=1.0, seed=seed)
+    return OwnData(task.x_source, task.y_source, task.x_target, task.y_target, "a → b")
+
+
+def repeat(data, part, index, noise=0.0, labels=None):
+    x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+    more = x[index] + noise * np.random.default_rng(1).standard_normal((len(index), x.shape[1]))
+    arrays = {f"x_{part}": np.concatenate([x, more])}
+    return dataclasses.replace(
+        data, **arrays | {f"y_{part}": np.concatenate([y, y[index] if labels is None else labels])}
+    )
+
+
+SETTINGS = {"activation": "linear", "couplings": [math.inf]}
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 1e-2])
+@pytest.mark.parametrize("part", ["source", "target"])
+def test_copies_count_as_one_sample(noise, part):
+    data = noisy()
+    expected = advise(data, **SETTINGS)
+    found = advise(repeat(data, part, np.repeat(np.arange(20), 3), noise), **SETTINGS)
+    np.testing.assert_allclose(found.table["loss"], expected.table["loss"], rtol=1e-6)
+    assert found.sentence == expected.sentence
+    assert found.n_target == 30
+    assert f"{part}: 60 of " in found.notes[0]
+    assert not expected.notes
+
+
+def test_labels_of_copies_are_averaged():
+    data = noisy()
+    other = repeat(data, "target", np.arange(3), labels=-data.y_target[:3])
+    zeroed = dataclasses.replace(data, y_target=np.where(np.arange(30) < 3, 0.0, data.y_target))
+    np.testing.assert_allclose(advise(other, **SETTINGS).table["loss"], advise(zeroed, **SETTINGS).table["loss"])
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_samples_that_the_source_has_seen_do_not_judge_it(noise):
+    data = noisy(overlap=0.0)
+    x = data.x_target + noise * np.random.default_rng(2).standard_normal(data.x_target.shape)
+    seen = dataclasses.replace(
+        data, x_source=np.concatenate([data.x_source, x[:12]]), y_source=np.append(data.y_source, data.y_target[:12])
+    )
+    found = advise(seen, source_strength=3.0, **SETTINGS)
+    assert "Warning: 12 of 30 target samples are the source's, too" in found.sentence
+    # what it is judged by are the others alone, whatever the labels of those seen were
+    assert found.table["loss"].iloc[-1] > 1
+    for strength in (0.5, 3.0):
+        same = dataclasses.replace(data, x_source=x, y_source=data.y_target)
+        found = advise(same, source_strength=strength, **SETTINGS)
+        assert found.recommended is None
+        assert found.sentence.startswith("Can't tell: 30 of 30 target samples are the source's")
+
+
+def test_labels_that_say_nothing_end_in_words():
+    data = noisy()
+    found = advise(dataclasses.replace(data, y_target=0 * data.y_target), **SETTINGS)
+    assert found.recommended is None
+    assert "nan" not in found.sentence
+    for value in (1e200, math.inf, math.nan):
+        with pytest.raises(InputError, match=r"y_target holds .*; expected labels of order 1"):
+            advise(dataclasses.replace(data, y_target=np.append(data.y_target[1:], value)), **SETTINGS)
+
+
+def test_too_few_different_samples():
+    data = noisy()
+    with pytest.raises(InputError, match="target: 3 different samples; expected at least 4"):
+        advise(dataclasses.replace(data, x_target=data.x_target[np.arange(30) % 3]), **SETTINGS)
+
+
+def test_few_samples_give_no_verdict():
+    data = noisy(size=12)
+    found = advise(data, **SETTINGS)
+    assert found.recommended is None
+    assert "12 target samples are too few" in found.sentence
+    assert np.isfinite(found.table["loss"]).all()

@@ -165,7 +165,7 @@ def two_sets(tmp_path, monkeypatch):
     """A source and a target of one linear rule, in a folder that is the working one."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((140, 4, 5))
+    x = rng.standard_normal((125, 4, 5))
     y = x.reshape(len(x), -1) @ rng.standard_normal(20)
     np.savez("a.npz", x=x[:100], y=y[:100] > 0)
     np.savez("b.npz", x=x[100:], y=y[100:])
@@ -200,6 +200,54 @@ def test_bad_calls_of_advise_end_in_one_line(two_sets, arguments, words):
     assert done.exit_code in (1, 2)
     assert words in done.output
     assert len(done.output.splitlines()) == 1
+
+
+def test_advise_says_how_labels_were_read_and_what_is_a_copy(two_sets):
+    with np.load("b.npz") as archive:
+        x, y = archive["x"], archive["y"]
+    whole = np.round(3 * y / np.abs(y).max())
+    np.savez("c.npz", x=np.concatenate([x, x[:5]]), y=np.concatenate([whole, whole[:5]]))
+    settings = ["--activation", "linear", "--couplings", "inf"]
+    done = invoke("advise", "a.npz", "c.npz", *settings)
+    assert done.exit_code == 1
+    assert "--regression" in done.output
+    done = invoke("advise", "a.npz", "c.npz", "--regression", *settings, "--output", "a.csv/~")
+    assert done.exit_code == 0, done.output
+    for words in (
+        "a.npz, y: two classes, False → −1",
+        "c.npz, y: numbers from",
+        "a regression, standardised",
+        "target: 5 of 30 samples are copies (x[25] of x[0], x[26] of x[1], x[27] of x[2], …)",
+    ):
+        assert words in done.output
+
+
+def test_a_set_against_itself_is_no_transfer(two_sets):
+    done = invoke("advise", "b.npz", "b.npz", "--activation", "linear")
+    assert done.exit_code == 0, done.output
+    assert "Can't tell: 25 of 25 target samples are the source's, too" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--classes"], "b.npz, y: 25 classes; expected two"),
+        (["--output", "taken"], "--output = taken: taken/advice.csv is a folder"),
+    ],
+)
+def test_bad_options_of_advise_are_found_before_the_work(two_sets, arguments, words):
+    (two_sets / "taken/advice.csv").mkdir(parents=True)
+    done = invoke("advise", "a.npz", "b.npz", *arguments)
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: {words}")
+    assert len(done.output.splitlines()) == 1
+
+
+def test_advise_takes_any_name(two_sets):
+    (two_sets / "a.npz").rename(two_sets / "$a_{x}$ $.npz")
+    (two_sets / "b.npz").rename(two_sets / "NA.npz")
+    done = invoke("advise", "$a_{x}$ $.npz", "NA.npz", "--activation", "linear", "--couplings", "1")
+    assert done.exit_code == 0, done.output
 
 
 def test_an_output_that_cant_be_written_is_found_before_the_work(two_sets):

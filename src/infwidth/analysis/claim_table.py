@@ -55,8 +55,9 @@ def by_chance(verdicts: Sequence[Verdict]) -> list[str]:
         definite = [verdict for verdict in of_paper if verdict.verdict in DEFINITE]
         if of_paper:
             stand = sum(bool(verdict.stands) for verdict in definite)
+            name = "Own claims" if paper == "own" else f"Paper {paper}"
             sentences.append(
-                f"{'Own claims' if paper == 'own' else f'Paper {paper}'}: of {len(of_paper)} intervals at 95 % about {0.05 * len(of_paper):.1f} miss by chance; "
+                f"{name}: of {len(of_paper)} intervals at 95 % about {0.05 * len(of_paper):.1f} miss by chance; "
                 f"of {len(definite)} definite verdicts {stand} stand together (Holm), the others are marked †."
             )
     return sentences

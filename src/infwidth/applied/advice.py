@@ -1,7 +1,7 @@
 """How strongly a user's target network should be tied to its source: the Bayesian theory's answer on their own data.
 
-The target loss at every δ is predicted by the leave-one-out error of the target samples (docs/theory.md §1), so no
-test set is needed. What a smaller target set would gain is measured on the samples it leaves out.
+The target loss at every δ is predicted by cross-validation of the target samples (docs/theory.md §1), so no test set is
+needed. What a smaller target set would gain is measured on the samples it leaves out.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from infwidth.applied.distinct import distinct
+from infwidth.applied.prediction import Prediction, choose_folds, predict
+from infwidth.applied.verdict import about_smaller, conclude
+from infwidth.numerics.checks import InputError
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
-from infwidth.tasks.own_data import OwnData
+from infwidth.tasks.own_data import LARGEST_ENTRY, OwnData
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.bayes import BayesSolution, solve
 
@@ -23,8 +27,8 @@ COUPLINGS = (0.0, 1.0, 10.0, 100.0, math.inf)
 MANY, STIFFEST = 250, 10.0
 """Samples above which δ beyond ``STIFFEST``, ∞ apart, is left out by default: it needs more particles than fit in two
 minutes."""
-RICHNESS = 5.0
-"""γ√D of the default feature-learning strength: features are learned, and few neurons condense."""
+RICHNESS, RICHEST = 5.0, 1.0
+"""γ√D of the default feature-learning strength, and the largest γ: features are learned, and few neurons condense."""
 PARTICLES_A_SAMPLE = 4
 """With fewer, the particles interpolate the labels as a finite network would."""
 LEAST_PARTICLES = 2048
@@ -34,8 +38,8 @@ SMALLEST = 8
 """Samples below which no smaller target set is tried; nor with more than ``MANY``/2, for its time."""
 HELD_OUT = 250
 """Samples left out that a smaller set is tested on, at most."""
-CLEAR = 2.0
-"""Standard errors by which a gain has to differ from 0."""
+FEWEST = 4
+"""Samples below which there is nothing to compare."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,28 @@ class Advice:
     """What is predicted.
 
     Attributes:
-        table: a row a coupling: ``elastic_coupling``, ``loss`` (leave-one-out), ``stderr`` (over samples and
-            particles), ``gain`` (relative fall from δ = 0), ``gain_stderr``, ``status``.
+        table: a row a coupling: ``elastic_coupling``, ``loss`` (cross-validated), ``stderr`` (over samples and
+            particles), ``gain`` (relative fall from δ = 0), ``gain_stderr``, ``first_order_loss`` (what the loss would
+            be if features stayed when samples leave), ``status``.
         smaller: a row a smaller target set: ``n_target``, ``scratch_loss`` and ``loss`` (at the recommended δ) on the
             samples left out, ``gain``, ``gain_stderr``, ``status``. Empty without a recommendation.
         recommended: δ of the least predicted loss; None where there is no telling.
         sentence: the answer in words.
+        n_target: target samples P2 that count: copies count as one.
+        notes: copies and shared samples that were found, a line each.
     """
 
     table: pd.DataFrame
     smaller: pd.DataFrame
     recommended: float | None
     sentence: str
+    n_target: int
+    notes: tuple[str, ...] = ()
+
+
+def default_strength(dimension: int) -> float:
+    """Feature-learning strength γ where none is given, for inputs of D numbers."""
+    return min(RICHNESS / math.sqrt(dimension), RICHEST)
 
 
 def advise(
@@ -71,24 +85,37 @@ def advise(
 ) -> Advice:
     """Predict the target loss for every δ and recommend one.
 
+    Copies among a set's samples, also nearly exact ones, count as one sample with the mean of their labels. Target
+    samples that the source has as well are learnt from but not judged by, as the source has seen their labels.
+
     Args:
         data: source and target.
-        activation: φ, "linear", "relu" or "erf".
-        source_strength: γ̄; None takes ``RICHNESS``/√D.
+        activation: φ, one that the Bayesian theory covers.
+        source_strength: γ̄; None takes ``RICHNESS``/√D, at most ``RICHEST``.
         target_strength: γ; None likewise.
         inverse_temperature: β; labels have noise of variance 1/(βγ²N), in effect a ridge of 1/β.
         couplings: δ ≥ 0 to compare; 0, training from scratch, is always among them. None takes ``COUPLINGS``, of many
             samples fewer.
         particles: of the theory; None takes enough for the samples.
-        seed: of particles and subsets.
+        seed: of particles, folds and subsets.
         progress: called with the fraction done.
 
     Raises:
-        InputError: an argument out of range.
+        InputError: an argument out of range, labels whose squares overflow, or fewer than ``FEWEST`` samples once
+            copies count as one.
     """
+    sets = distinct(data)
+    data = sets.data
     dimension, size = data.x_source.shape[1], len(data.y_target)
-    particles = particles or max(LEAST_PARTICLES, PARTICLES_A_SAMPLE * max(size, len(data.y_source)))
-    default = RICHNESS / math.sqrt(dimension)
+    for part, y in (("source", data.y_source), ("target", data.y_target)):
+        count = len(y)
+        if not np.abs(y).max() < LARGEST_ENTRY:
+            raise InputError(f"y_{part} holds {np.abs(y).max():.0e}; expected labels of order 1; standardise them")
+        if count < FEWEST:
+            raise InputError(f"{part}: {count} different samples; expected at least {FEWEST}; add some")
+    if particles is None:
+        particles = max(LEAST_PARTICLES, PARTICLES_A_SAMPLE * max(size, len(data.y_source)))
+    default = default_strength(dimension)
     common = {
         "activation": activation,
         "source_strength": default if source_strength is None else source_strength,
@@ -106,23 +133,37 @@ def advise(
     counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)
-    # The target's own samples stand in for a test set: leave-one-out needs none.
+    # The target's own samples stand in for a test set: cross-validation needs none.
     task = _task(data, np.arange(size), np.arange(1))
     share = len(couplings) / steps
-    found = solve(task, elastic_coupling=couplings, **common, progress=lambda part: show(share * part))
-    table = _compare(couplings, found)
-    recommended, sentence = _conclude(table)
+    folds, solved = choose_folds(size, seed)
+    if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
+        return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, sets.notes)
+    found = solve(
+        task,
+        elastic_coupling=couplings,
+        **common,
+        folds=folds,
+        folds_solved=solved,
+        progress=lambda part: show(share * part),
+    )
+    prediction = predict(found, folds, sets.judged, seed=seed)
+    table = _compare(couplings, found, prediction)
+    recommended, sentence = conclude(table, int(sets.judged.sum()))
     order = generator(seed, "advice", "subsets").permutation(size)
     rows = []
     for count in counts if recommended else []:
-        task = _task(data, order[:count], order[count:][:HELD_OUT])
+        rest = order[count:][sets.judged[order[count:]]][:HELD_OUT]
+        if len(rest) < SMALLEST:
+            continue
+        task = _task(data, order[:count], rest)
         pair = solve(task, elastic_coupling=[0.0, recommended], **common)
         rows.append({"n_target": count, **_held_out(pair, task)})
         share += count / size / steps
         show(share)
     show(1.0)
     smaller = pd.DataFrame(rows)
-    return Advice(table, smaller, recommended, sentence + _about_smaller(smaller))
+    return Advice(table, smaller, recommended, sentence + about_smaller(smaller) + sets.warning(), size, sets.notes)
 
 
 def _task(data: OwnData, train: np.ndarray, test: np.ndarray) -> TransferTask:
@@ -130,20 +171,25 @@ def _task(data: OwnData, train: np.ndarray, test: np.ndarray) -> TransferTask:
     return TransferTask(data.x_source, data.y_source, x[train], y[train], x[test], y[test], label=data.label)
 
 
-def _compare(couplings: Sequence[float], found: BayesSolution) -> pd.DataFrame:
-    """Losses and gains with errors over samples; those of a gain are paired, sample by sample."""
-    losses = np.square(found.left_out_residual)
-    numeric = np.broadcast_to(found.stderr["leave_one_out"], len(losses))
+def _nothing(couplings: Sequence[float]) -> pd.DataFrame:
+    """The table where nothing can be judged."""
+    missing = dict.fromkeys(("loss", "stderr", "gain", "gain_stderr", "first_order_loss"), math.nan)
+    return pd.DataFrame([{"elastic_coupling": value} | missing | {"status": "not judged"} for value in couplings])
+
+
+def _compare(couplings: Sequence[float], found: BayesSolution, prediction: Prediction) -> pd.DataFrame:
+    """Losses and gains with errors; those of a gain are paired, sample by sample."""
     rows = []
     for i, coupling in enumerate(couplings):
-        gain, error = _gain(losses[0], losses[i], math.hypot(numeric[0], numeric[i]) if coupling else 0.0)
+        gain, error = prediction.gain(i)
         rows.append(
             {
                 "elastic_coupling": coupling,
-                "loss": losses[i].mean(),
-                "stderr": math.hypot(_sem(losses[i]), numeric[i]),
+                "loss": prediction.losses[i],
+                "stderr": prediction.loss_stderr(i),
                 "gain": gain,
                 "gain_stderr": error,
+                "first_order_loss": prediction.first_order[i],
                 "status": found.status[i].value,
             }
         )
@@ -162,65 +208,11 @@ def _held_out(pair: BayesSolution, task: TransferTask) -> dict:
 
 def _gain(base: np.ndarray, losses: np.ndarray, numeric: float) -> tuple[float, float]:
     """Relative fall of the mean loss and its standard error, given that of the two means' numerical difference."""
+    if not base.mean() > 0:
+        return math.nan, math.nan
     ratio = losses.mean() / base.mean()
     return 1 - ratio, math.hypot(_sem(losses - ratio * base), numeric) / base.mean()
 
 
 def _sem(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values)))
-
-
-def _conclude(table: pd.DataFrame) -> tuple[float | None, str]:
-    """The recommended δ, and the answer in words."""
-    good = table[table["status"] == Status.CONVERGED.value]
-    lost = table[table["status"] != Status.CONVERGED.value]
-    missing = ""
-    if len(lost):
-        ends = {f"{Status(row.status).value} at δ = {_spell(row.elastic_coupling)}" for row in lost.itertuples()}
-        missing = f" ({'; '.join(sorted(ends))}: {Status(lost['status'].iloc[0]).remedy})"
-    if 0.0 not in set(good["elastic_coupling"]):
-        return None, f"Can't tell: the theory has no answer for training from scratch{missing}."
-    if len(good) < 2:
-        return None, f"Can't tell: the theory has an answer for training from scratch only{missing}."
-    best = good.loc[good["loss"].idxmin()]
-    coupling = float(best["elastic_coupling"])
-    if coupling == 0:
-        others = good[good["elastic_coupling"] > 0]
-        rival = others.loc[others["loss"].idxmin()]
-        if rival["gain"] > -CLEAR * rival["gain_stderr"]:
-            return None, (
-                f"Can't tell: training from scratch is predicted best, but δ = {_spell(rival['elastic_coupling'])} is "
-                f"within the error bars ({100 * rival['gain']:+.1f} ± {100 * rival['gain_stderr']:.1f} %); more target "
-                f"samples would decide{missing}."
-            )
-        return 0.0, (
-            f"Train from scratch (δ = 0): the source hurts, by {-100 * rival['gain']:.1f} ± "
-            f"{100 * rival['gain_stderr']:.1f} % even at the best δ > 0{missing}."
-        )
-    gain = f"{100 * best['gain']:.1f} ± {100 * best['gain_stderr']:.1f} %"
-    if best["gain"] < CLEAR * best["gain_stderr"]:
-        return None, (
-            f"Can't tell: δ = {_spell(coupling)} is predicted best, but its gain over training from scratch, {gain}, "
-            f"is within the error bars; more target samples would decide{missing}."
-        )
-    even = good[(best["gain"] - good["gain"]) < np.hypot(good["gain_stderr"], best["gain_stderr"])]
-    alike = [_spell(value) for value in even["elastic_coupling"] if value not in (coupling, 0.0)]
-    also = f"; δ = {', '.join(alike)} would do about as well" if alike else ""
-    return coupling, (
-        f"Tie the target to the source with δ = {_spell(coupling)}: its loss is predicted {gain} below training from "
-        f"scratch{also}{missing}."
-    )
-
-
-def _about_smaller(smaller: pd.DataFrame) -> str:
-    """What a smaller target set would gain, in words."""
-    good = smaller[smaller["status"] == Status.CONVERGED.value] if len(smaller) else smaller
-    parts = [
-        f"{100 * row.gain:+.1f} ± {100 * row.gain_stderr:.1f} % with {row.n_target} target samples"
-        for row in good.itertuples()
-    ]
-    return f" With fewer samples the gain would be {', '.join(parts)}." if parts else ""
-
-
-def _spell(coupling: float) -> str:
-    return "∞" if math.isinf(coupling) else f"{coupling:g}"

@@ -14,8 +14,10 @@ from infwidth.numerics.checks import InputError
 @click.argument("source")
 @click.argument("target")
 @click.option("--activation", default="erf", show_default=True, help="linear, relu or erf")
-@click.option("--source-strength", type=float, help="γ̄, feature-learning strength on the source; 5/√D by default")
-@click.option("--target-strength", type=float, help="γ, that on the target; 5/√D by default")
+@click.option(
+    "--source-strength", type=float, help="γ̄, feature-learning strength on the source; by default 5/√D, at most 1"
+)
+@click.option("--target-strength", type=float, help="γ, that on the target; likewise")
 @click.option("--inverse-temperature", type=float, default=10.0, show_default=True, help="β; 1/β is a ridge")
 @click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, without 100 from 250 samples on")
 @click.option("--particles", type=click.IntRange(min=1), help="of the theory; by default as many as the samples need")
@@ -23,7 +25,11 @@ from infwidth.numerics.checks import InputError
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the theory's particles and of subsets"
 )
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
-def advise(source: str, target: str, couplings: str | None, output: str, **settings: object) -> None:
+@click.option("--classes", "labels", flag_value="classes", help="labels are two classes")
+@click.option("--regression", "labels", flag_value="regression", help="labels are numbers, also where they are whole")
+def advise(
+    source: str, target: str, couplings: str | None, output: str, labels: str | None, **settings: object
+) -> None:
     """Predict how strongly a target network should be tied to its source, from two labelled data sets.
 
     SOURCE and TARGET are .npz files with keys x (samples first) and y (two classes, or numbers).
@@ -41,13 +47,18 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
         values = [float(value) for value in couplings.split(",")] if couplings else None
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
-    data = own_data(source, target)
+    data = own_data(source, target, labels=labels or "auto")
     paths = _paths(output)
-    bar = None
+    bar, notes = None, list(data.notes)
+
+    def tell() -> None:
+        while notes:
+            click.echo(notes.pop(0))
 
     def show(fraction: float) -> None:
         nonlocal bar
         if bar is None:  # only now are the arguments known to be good, and an error would stand alone
+            tell()
             look = "{desc}: {percentage:3.0f} %, {remaining} left"
             bar = ending.enter_context(tqdm(total=1.0, desc="theory", bar_format=look))
         bar.n = fraction
@@ -55,20 +66,23 @@ def advise(source: str, target: str, couplings: str | None, output: str, **setti
 
     with ExitStack() as ending:
         found = predict(data, couplings=values, progress=show, **settings)
-    figure = draw(found.table, found.smaller, found.recommended, data.label, len(data.y_target))
+    figure = draw(found.table, found.smaller, found.recommended, data.label, found.n_target)
     save_figure(figure, found.table, paths)
+    notes += found.notes
+    tell()
     percent = {column: found.table[column].map("{:+.1%}".format) for column in ("gain", "gain_stderr")}
     click.echo(found.table.assign(**percent).to_string(index=False, float_format="{:.4g}".format))
     click.echo(found.sentence)
-    click.echo(f"{output}/advice.csv, .pdf, .png")
+    click.echo(f"{paths['csv']}, .pdf, .png")
 
 
 def _paths(output: str) -> dict[str, Path]:
     """Where table and figure go; raises InputError, before minutes of work for them, if they can't."""
-    paths = {kind: Path(output, f"advice.{kind}") for kind in ("pdf", "png", "csv")}
+    folder = Path(output).expanduser()
+    paths = {kind: folder / f"advice.{kind}" for kind in ("pdf", "png", "csv")}
     try:
-        Path(output).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise InputError(

@@ -33,7 +33,8 @@ def draw(table: pd.DataFrame, smaller: pd.DataFrame, recommended: float | None, 
     for row in table[table["status"] != Status.CONVERGED.value].itertuples():
         x = positions[row.elastic_coupling]
         left.annotate(row.status, (x, 0.5), xycoords=("data", "axes fraction"), rotation=90, ha="center", color="0.5")
-    left.set(ylabel="predicted loss", title=label)
+    left.set(ylabel="predicted loss")
+    left.set_title(label, parse_math=False)  # a file's name may hold dollar signs
     left.set_xlim(min(positions.values()) - 0.4, max(positions.values()) + 0.4)
     if recommended is not None:
         left.axvline(positions[recommended], color=red, linewidth=1, linestyle="--", zorder=0)

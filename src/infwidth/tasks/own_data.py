@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from infwidth.io.archives import read_archive
-from infwidth.numerics.checks import InputError
+from infwidth.numerics.arrays import real_array
+from infwidth.numerics.checks import InputError, check_choice
+from infwidth.tasks.labels import flat_labels
 
 LARGEST = 2000
 """Samples of one file beyond which the theory would take hours."""
@@ -18,6 +20,9 @@ LARGEST_RATIO = 30.0
 """How much larger or smaller than the source's the target's inputs may be: pixels of 0 … 255 beside 0 … 1 are 255."""
 LARGEST_ENTRY = 1e100
 """Inputs beyond it could overflow when they are squared."""
+LEAST_SPREAD = 1e-12
+"""Range of a regression's labels over their size, below which they differ by rounding alone."""
+LABELS = ("auto", "classes", "regression")
 _EXPECTED = "expected an .npz with keys x (samples first) and y (one label a sample)"
 
 
@@ -31,6 +36,7 @@ class OwnData:
         x_target: (P2, D), centred and scaled as the source.
         y_target: (P2,), likewise.
         label: the files' names.
+        notes: how the labels were read, a line a file.
     """
 
     x_source: np.ndarray
@@ -38,14 +44,17 @@ class OwnData:
     x_target: np.ndarray
     y_target: np.ndarray
     label: str
+    notes: tuple[str, ...] = ()
 
 
-def own_data(source: str | Path, target: str | Path) -> OwnData:
-    """Read two files with keys x, (n, …), flattened, and y, (n,): two classes, or regression.
+def own_data(source: str | Path, target: str | Path, *, labels: str = "auto") -> OwnData:
+    """Read two files with keys x, (n, …), flattened, and y, (n,), (n, 1) or one-hot: two classes, or regression.
 
     Args:
         source: path of the source's .npz.
         target: path of the target's.
+        labels: "classes" or "regression"; "auto" takes two different labels for classes, and for a regression's what
+            isn't whole or has more than ``MANY_LABELS`` values.
 
     Returns:
         The data, scaled.
@@ -55,8 +64,9 @@ def own_data(source: str | Path, target: str | Path) -> OwnData:
             shape or kind, NaN, one class only, several classes or too many samples; all inputs of a file are equal;
             the two files' dimensions or units differ.
     """
-    sets = [_read(path) for path in (source, target)]
-    (x_source, y_source), (x_target, y_target) = sets
+    check_choice("labels", labels, LABELS)
+    sets = [_read(path, labels) for path in (source, target)]
+    (x_source, y_source, note_source), (x_target, y_target, note_target) = sets
     if x_source.shape[1] != x_target.shape[1]:
         raise InputError(
             f"{source} has {x_source.shape[1]} numbers a sample, {target} has {x_target.shape[1]}: expected equal "
@@ -73,26 +83,28 @@ def own_data(source: str | Path, target: str | Path) -> OwnData:
             "scale both alike"
         )
     label = " → ".join(Path(path).stem for path in (source, target))
-    return OwnData((x_source - centre) / scale, y_source, (x_target - centre) / scale, y_target, label)
+    notes = (f"{source}, y: {note_source}", f"{target}, y: {note_target}")
+    return OwnData((x_source - centre) / scale, y_source, (x_target - centre) / scale, y_target, label, notes)
 
 
-def _read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (n, D) and labels (n,) of one file, in float64."""
+def _read(path: str | Path, labels: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Inputs (n, D) and labels (n,) of one file, in float64, and how the labels were read."""
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: not an .npz by its name; {_EXPECTED}; write it with numpy.savez")
     arrays = read_archive(path, ("x", "y"), _EXPECTED, "correct the path")
     x, y = arrays["x"], arrays["y"]
     if x.ndim < 2 or x.size == 0:
         raise InputError(f"{path}, x: has shape {x.shape}; expected (samples, …), not empty; reshape it")
+    y, change = flat_labels(y)
     if y.shape != x.shape[:1]:
         raise InputError(f"{path}, y: has shape {y.shape}; expected ({len(x)},), one label a sample of x; fix y")
     if len(x) > LARGEST:
         raise InputError(f"{path}: {len(x)} samples; expected at most {LARGEST}; write a random subset of them")
     if len(x) < 4:
         raise InputError(f"{path}: {len(x)} samples; expected at least 4; add some")
-    if x.dtype.kind not in "biuf":
-        raise InputError(f"{path}, x: has dtype {x.dtype}; expected real numbers; convert it")
-    x = x.reshape(len(x), -1).astype(np.float64)
+    x = x.reshape(len(x), -1)
+    # Truth values are inputs like others, 0 and 1; labels of text or truth are classes.
+    x = real_array(f"{path}, x", x.astype(np.int8) if x.dtype.kind == "b" else x, "real numbers")
     bad = x.size - np.count_nonzero(np.isfinite(x))
     if bad:
         raise InputError(f"{path}, x: holds {bad} NaN or infinite entries; expected finite numbers; drop those samples")
@@ -100,26 +112,57 @@ def _read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{path}, x: holds {np.abs(x).max():.0e}; expected entries up to {LARGEST_ENTRY:g}; scale x")
     if (x == x[0]).all():
         raise InputError(f"{path}, x: all samples are equal; expected different ones; check how it was written")
-    return x, _labels(path, y)
+    y, note = read_labels(f"{path}, y", y, labels)
+    return x, y, f"{change}; {note}" if change else note
 
 
 def _rms(x: np.ndarray) -> float:
-    return float(np.sqrt(np.square(x).mean()))
+    size = float(np.abs(x).max()) or 1.0  # so that no square underflows
+    return size * float(np.sqrt(np.square(x / size).mean()))
 
 
-def _labels(path: str | Path, y: np.ndarray) -> np.ndarray:
-    """Two classes as −1 and +1; a regression's labels standardised."""
+def read_labels(name: str, y: np.ndarray, labels: str = "auto") -> tuple[np.ndarray, str]:
+    """Two classes as −1 and +1; a regression's labels standardised.
+
+    Args:
+        name: what they are called.
+        y: labels, (n,).
+        labels: see :func:`own_data`.
+
+    Returns:
+        The labels, (n,), and how they were read.
+
+    Raises:
+        InputError: dates, complex numbers or records, NaN, one class only, several classes, numbers that only rounding
+            tells apart, text where numbers are expected, or whole numbers that may be either.
+    """
+    if y.dtype.kind not in "biufSU":
+        real_array(name, y, "two classes or real numbers")  # says why not
     if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise InputError(f"{path}, y: holds NaN or infinite labels; expected finite ones; drop those samples")
+        raise InputError(f"{name}: holds NaN or infinite labels; expected finite ones; drop those samples")
     found, index = np.unique(y, return_inverse=True)
     if len(found) == 1:
-        raise InputError(f"{path}, y: every label is {found[0]}; expected two classes or different numbers; add others")
-    if len(found) == 2:
-        return 2.0 * index - 1.0
-    if y.dtype.kind not in "iuf" or (y.dtype.kind in "iu" and len(found) <= MANY_LABELS):
-        raise InputError(
-            f"{path}, y: {len(found)} classes; expected two, or a regression's numbers; keep two classes, or convert y "
-            "to float if they are numbers"
-        )
+        raise InputError(f"{name}: every label is {found[0]}; expected two classes or different numbers; add others")
+    words = y.dtype.kind in "bSU"  # two of which can be classes only
+    if len(found) == 2 and (words or labels != "regression"):
+        counts = np.bincount(index)
+        read = zip(found, ("−1", "+1"), counts, strict=True)
+        return 2.0 * index - 1.0, "two classes, " + ", ".join(f"{a} → {b} ({count} samples)" for a, b, count in read)
+    # every float beyond the last that is not is a whole number
+    whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and (y == np.round(y)).all() and np.abs(y).max() < 2**53)
+    unclear = labels == "auto" and whole and len(found) <= MANY_LABELS
+    if labels == "classes" or words or unclear:
+        if labels == "regression":
+            raise InputError(f"{name}: has dtype {y.dtype}; expected a regression's numbers; convert the labels")
+        remedy = "keep two classes" + (", or ask for a regression (--regression) if they are numbers" * unclear)
+        raise InputError(f"{name}: {len(found)} classes; expected two, or a regression's numbers; {remedy}")
     y = y.astype(np.float64)
-    return (y - y.mean()) / y.std()
+    size = np.abs(y).max()
+    if not np.ptp(y / size) > LEAST_SPREAD:
+        raise InputError(
+            f"{name}: labels from {y.min():.15g} to {y.max():.15g} differ by rounding alone; expected different "
+            "numbers; take off their mean where it is known better"
+        )
+    centred = y / size - (y / size).mean()  # labels near 1e300 have squares as well
+    note = f"numbers from {y.min():.4g} to {y.max():.4g}, {len(found)} different ones: a regression, standardised"
+    return centred / centred.std(), note

@@ -8,6 +8,7 @@ from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import check_count, check_number
 from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.folds import check_folds
 from infwidth.theory.linear.posterior import solve_linear
 from infwidth.theory.problem import (
     POSITIVE,
@@ -39,6 +40,9 @@ def solve(
     particles: int | None = None,
     seed: int = 0,
     evidence: bool = True,
+    folds: Sequence[int] | None = None,
+    folds_solved: int | None = None,
+    neurons: bool = False,
     strict: bool = True,
     device: str = "cpu",
     observe: Observer | None = None,
@@ -66,6 +70,10 @@ def solve(
             linear activation has no use for this, the next two arguments and ``device``.
         seed: of the particles.
         evidence: whether to measure the log-evidence, a quarter of the work; NaN without.
+        folds: the fold 0, 1, … of each target sample, (P2,), for cross-validation; an eighth of a solution's work each.
+        folds_solved: how many folds to solve again; None takes all. The others are known to first order.
+        neurons: whether to keep neurons of the target, from which f(x) is known everywhere. Not for the linear
+            activation, whose ``weights`` say it.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles live, "cpu" or "cuda".
         observe: called with an ``Observed`` for each independent block of particles, of the source and of the target
@@ -94,6 +102,7 @@ def solve(
         inverse_temperatures=(source_beta, beta),
         precision=check_number("prior_precision", prior_precision, **POSITIVE),
         max_iterations=check_count("max_iterations", max_iterations),
+        folds=None if folds is None else check_folds(folds, folds_solved, len(check_task(task).y_target)),
     )
     if particles is not None:
         check_count("particles", particles, minimum=LEAST_PARTICLES)
@@ -113,6 +122,7 @@ def solve(
             seed=seed,
             device=device,
             evidence=evidence,
+            neurons=neurons,
             observe=observe,
             progress=progress,
         )

@@ -77,6 +77,7 @@ class BayesProblem:
         inverse_temperatures: β of source and target.
         precision: λ of all weights.
         max_iterations: Newton steps allowed a saddle point.
+        folds: the fold of each target sample, (P2,), and how many folds to solve again; None for no cross-validation.
     """
 
     task: TransferTask
@@ -86,6 +87,7 @@ class BayesProblem:
     inverse_temperatures: tuple[float, float]
     precision: float
     max_iterations: int
+    folds: tuple[np.ndarray, int] | None = None
 
     @property
     def shared(self) -> dict[str, float]:

@@ -13,6 +13,8 @@ import numpy as np
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.finite_width import FiniteWidth, stack, unknown
+from infwidth.theory.folds import FoldsLeftOut
+from infwidth.theory.neurons import Neurons
 
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
 """Exceptions that say a scale is out of the range of floating-point numbers."""
@@ -126,6 +128,9 @@ class BayesSolution(Solution):
         leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
             to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
         left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
+        folds: residuals of the target samples, each without its fold, where folds were given; a tuple for a sequence of
+            couplings, with None for a point that was not reached.
+        neurons: neurons of the target where they were asked for; likewise.
         status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
         residual: linear: the largest of |y − g/β − Φg/λ_w|/|y| at what is returned, for source and target, of the
             relative distance of g from what one more Newton step would make of it, and of the relative distance on the
@@ -147,6 +152,8 @@ class BayesSolution(Solution):
     leave_one_out: float | np.ndarray
     left_out_residual: np.ndarray
     expand: Expansion | tuple[Expansion, ...] = dataclasses.field(default=None, repr=False, compare=False)
+    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
+    neurons: Neurons | tuple[Neurons | None, ...] | None = None
 
     OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")
     FINITE: ClassVar[tuple[str, ...]] = (*Solution.FINITE, "dual", "leave_one_out")
@@ -261,7 +268,7 @@ def assemble(points: Sequence[S], couplings: Sequence[float], *, theory: str, st
 def _column(values: Sequence[Any]) -> Any:
     """One field of all points with δ in front."""
     first = values[0]
-    if isinstance(first, Status) or any(callable(value) for value in values):
+    if any(isinstance(value, Status | FoldsLeftOut | Neurons) or callable(value) for value in values):
         return tuple(values)
     if isinstance(first, Mapping):
         return _mapping(values)

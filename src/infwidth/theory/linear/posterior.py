@@ -10,6 +10,7 @@ import numpy as np
 
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status
+from infwidth.theory.folds import FoldsLeftOut, first_order, ridge_residuals
 from infwidth.theory.linear.concave_dual import DualSolution, Potential, maximise
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
@@ -135,6 +136,9 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             point = _observe(problem, designs, design, tied, found)
             if point.status is Status.CONVERGED:
                 break
+        if problem.folds is not None:
+            left_out = _leave_folds_out(problem, designs, tied, found, coupling, *problem.folds)
+            point = dataclasses.replace(point, folds=left_out)
         expand = functools.partial(expand_posteriors, problem, designs, tied, found, coupling)
         return [dataclasses.replace(point, expand=expand)]
 
@@ -183,3 +187,36 @@ def _observe(
         iterations=saddle.iterations,
         stderr=BayesSolution.exact(),
     )
+
+
+def _leave_folds_out(
+    problem: BayesProblem,
+    designs: Designs,
+    source: LinearPosterior | None,
+    target: LinearPosterior,
+    coupling: float,
+    folds: np.ndarray,
+    solved: int,
+) -> FoldsLeftOut:
+    """Residuals of the target's folds."""
+    design, labels, beta = designs.target, problem.task.y_target, problem.inverse_temperatures[1]
+    anchor = np.zeros((design.shape[1],) * 2) if source is None else source.hidden
+    residual, fixed = np.full(len(labels), np.nan), np.full((2, len(labels)), np.nan)
+    for fold in range(solved):
+        out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        found = solve_posterior(
+            design[kept],
+            labels[kept],
+            strength=problem.strengths[1],
+            inverse_temperature=beta,
+            elastic_coupling=coupling,
+            anchor=anchor,
+            **problem.shared,
+        )
+        residual[out] = labels[out] - design[out] @ found.saddle.weights
+        kernel = design @ found.hidden @ design.T / problem.precision
+        fixed[:, out] = ridge_residuals(kernel, labels, beta, out)
+    potential = Potential.elastic(anchor, coupling, problem.precision, problem.precision, spread=True)
+    hessian = design @ potential.hessian(target.saddle.drive) @ design.T
+    error = np.where(np.isfinite(residual), 0.0, np.nan)
+    return FoldsLeftOut(residual, error, first_order(target.saddle.dual, hessian, beta, folds), *fixed)

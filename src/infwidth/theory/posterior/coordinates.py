@@ -26,6 +26,7 @@ class Coordinates:
         target: (P2, r2).
         test: (Pt, r2).
         outside: norms of the test points' part outside the target's basis, (Pt,).
+        basis: the target's basis, (D, r2).
         overlap: inner products of the two bases, (r1, r2).
         rest: (r2, r2), root of the covariance, for unit precision, of source weights given those in its own basis.
     """
@@ -34,6 +35,7 @@ class Coordinates:
     target: Tensor
     test: Tensor
     outside: Tensor
+    basis: Tensor
     overlap: Tensor
     rest: Tensor | None
 
@@ -50,7 +52,7 @@ class Coordinates:
         rest = vectors * np.sqrt(np.clip(values, 0, None))
         outside = _outside(test, basis)
         outside = np.where(outside > INSIDE * lengths, outside, 0.0)
-        arrays = (source @ own, target @ basis, test @ basis, outside, overlap)
+        arrays = (source @ own, target @ basis, test @ basis, outside, basis, overlap)
         tensors = (torch.tensor(array).to(like) for array in arrays)
         return cls(*tensors, rest=torch.tensor(rest).to(like) if (values > INSIDE).any() else None)
 
@@ -61,6 +63,14 @@ class Coordinates:
             return lifted
         noise = torch.randn(lifted.shape, generator=generator, dtype=lifted.dtype, device=lifted.device)
         return lifted + noise @ self.rest.T / precision**0.5
+
+    def expand(self, hidden: Tensor, spread: float, generator: torch.Generator) -> Tensor:
+        """Target weights (S, r2) in all of input space, (S, D), Gaussian of standard deviation ``spread`` outside."""
+        if self.basis.shape[0] == self.basis.shape[1]:
+            return hidden @ self.basis.T
+        shape = len(hidden), len(self.basis)
+        noise = torch.randn(shape, generator=generator, dtype=hidden.dtype, device=hidden.device)
+        return (hidden - spread * noise @ self.basis) @ self.basis.T + spread * noise
 
 
 def _basis(inputs: np.ndarray) -> np.ndarray:

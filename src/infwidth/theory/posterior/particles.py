@@ -111,6 +111,12 @@ class Population:
         noise = _normal((count, centre.shape[1]), centre, generator)
         return cls(centre + noise / math.sqrt(stiffness), centre, replicas, generator)
 
+    def copy(self, generator: torch.Generator) -> Population:
+        """The same particles on a random stream of their own."""
+        copy = Population(self.hidden, self.centre, self.replicas, generator)
+        copy.log_weight, copy.angle, copy.fields = self.log_weight, self.angle, self.fields
+        return copy
+
     def weights(self) -> Tensor:
         """Weights (S,) that sum to R/S within each group."""
         grouped = torch.softmax(self.log_weight.view(-1, self.replicas), 1)

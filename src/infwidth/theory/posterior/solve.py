@@ -33,6 +33,7 @@ def solve_population(
     seed: int,
     device: str,
     evidence: bool = True,
+    neurons: bool = False,
     observe: Observer | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[BayesSolution]:
@@ -44,6 +45,7 @@ def solve_population(
         seed: of the particles; a coupling depends on it and on its own value alone.
         device: where particles live.
         evidence: whether to measure the log-evidence.
+        neurons: whether to keep neurons of each target.
         observe: see ``bayes.solve``.
         progress: called with the fraction of couplings done.
 
@@ -79,7 +81,8 @@ def solve_population(
         if tied is not None and tied.saddle.status is not Status.CONVERGED:
             return [missing(tied.saddle.status, domain_margin=tied.saddle.margin, iterations=tied.saddle.iterations)]
         target = Target(problem, data(), tied, coupling, stream("target", coupling))
-        found = target.solve(evidence=evidence, shown=SHOWN if observe else None)
+        stray = stream("folds", coupling), stream("neurons", coupling) if neurons else None
+        found = target.solve(evidence=evidence, shown=SHOWN if observe else None, streams=stray)
         if found is None:
             return [missing(target.saddle.status, domain_margin=target.saddle.margin, iterations=target.iterations)]
         if observe is not None:

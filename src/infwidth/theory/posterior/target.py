@@ -16,9 +16,12 @@ from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 from infwidth.theory import elastic
 from infwidth.theory.finite_width import FiniteWidth
+from infwidth.theory.folds import FoldsLeftOut
+from infwidth.theory.neurons import Neurons
 from infwidth.theory.posterior.anchor import control_variate
 from infwidth.theory.posterior.answer import Certificate, answer
 from infwidth.theory.posterior.coordinates import Coordinates
+from infwidth.theory.posterior.cross_validation import leave_folds_out
 from infwidth.theory.posterior.evidence import log_evidence_density
 from infwidth.theory.posterior.finite_width import Posterior, TrialPoints, expand_target
 from infwidth.theory.posterior.particles import Layer, Population
@@ -32,6 +35,9 @@ STIFF = 1.0
 """From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
 eight. Averages over fresh draws of the source's would be cheaper still but need 20 or more moves each to forget the
 last draw: with three moves erf networks at δ = 1 are 8 % off."""
+
+KEPT, APART = 4, 4
+"""Moments at which neurons are kept, and moves between them."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,9 @@ class Target:
         self.strength, self.beta = problem.strengths[1], problem.inverse_temperatures[1]
         self.pull, stiffness = (f(self.precision, coupling) for f in (elastic.pull, elastic.stiffness))
         self.layer = Layer(data.where.target, data.activation, self.strength**2 / self.precision, stiffness)
-        spread = data.where.outside * math.sqrt(1 / stiffness + self.pull**2 / self.precision)
-        self.tests = data.where.test, spread
+        self.spread = math.sqrt(1 / stiffness + self.pull**2 / self.precision)
+        self.tests = data.where.test, data.where.outside * self.spread
+        self.folds = problem.folds
         self.chain = None if source is None else source.chain(generator)
         self.iterations, self.shots = 0, []
 
@@ -80,12 +87,15 @@ class Target:
         """γ, β and λ_w as keywords."""
         return {"strength": self.strength, "inverse_temperature": self.beta, "readout_precision": self.precision}
 
-    def solve(self, *, evidence: bool, shown: int | None) -> BayesSolution | None:
+    def solve(
+        self, *, evidence: bool, shown: int | None, streams: tuple[torch.Generator, torch.Generator | None]
+    ) -> BayesSolution | None:
         """Solve, and once more with care where the certificate does not hold.
 
         Args:
             evidence: whether to measure the log-evidence.
             shown: sweeps from one population kept in ``shots`` to the next; None keeps none.
+            streams: random streams of the folds, and of the neurons to keep; None keeps none.
 
         Returns:
             The answer; None where ``saddle`` has no solution.
@@ -104,6 +114,7 @@ class Target:
         if self.source is not None and not self.frozen:
             self._correct(windows, anchors)
         found = answer(windows, self.saddle.dual, labels, self.data.test_labels, **self.scales)
+        left_out, kept = self._leave_folds_out(windows, streams[0]), streams[1] and self._keep(streams[1])
         value, error = math.nan, math.nan
         if evidence:  # last, as it takes the particles back to their prior
             value, error = log_evidence_density(
@@ -115,6 +126,8 @@ class Target:
             domain_margin=min(margins),
             iterations=self.iterations,
             log_evidence_density=value,
+            folds=left_out,
+            neurons=kept,
             stderr={**found.stderr, "log_evidence_density": error},
         )
 
@@ -165,6 +178,31 @@ class Target:
         )
         windows.correction += shifts[0] / self.precision
         windows.tests += shifts[1] / self.precision
+
+    def _leave_folds_out(self, windows: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
+        """Cross-validation, where there are folds; the particles stay."""
+        if self.folds is None:
+            return None
+        where = self.population, self.layer, self.saddle.dual, windows, self.data.labels
+        return leave_folds_out(*where, *self.folds, generator, frozen=self.frozen, **self.scales)
+
+    def _keep(self, generator: torch.Generator) -> Neurons:
+        """Neurons from ``KEPT`` moments, with readouts by ridge regression on their features."""
+        population, parts = self.population.copy(generator), []
+        for _ in range(KEPT):
+            for _ in range(APART):
+                if self.frozen:
+                    population.hidden = self.chain.draw()
+                else:
+                    population.move(self.layer, self.saddle.dual)
+            parts.append(population.hidden)
+        hidden = torch.cat(parts)
+        features = self.layer.features(hidden).double()
+        kernel = features.T @ features / (len(features) * self.precision)
+        kernel += torch.eye(len(kernel)).to(kernel) / self.beta
+        readout = features @ torch.linalg.solve(kernel, self.data.labels) / (len(features) * self.precision)
+        hidden = self.data.where.expand(hidden, self.spread, generator).double()
+        return Neurons(self.data.activation.name, hidden.cpu().numpy(), readout.cpu().numpy())
 
     def _descend(self, schedule: dict[str, float]) -> tuple[Population, Tensor | None, Saddle]:
         """Particles at the solution, and the draws W̄ they are tied to."""

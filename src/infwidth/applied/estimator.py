@@ -1,0 +1,322 @@
+"""The theory as scikit-learn estimators: an infinitely wide network, tied to a source, fitted to a target.
+
+    InfiniteWidthTransfer(elastic_coupling="auto").fit_source(x_source, y_source).fit(x, y).predict(x_new)
+
+Source and target are centred with their own means, which gives the network an intercept, and scaled by the source's
+size to |x|² = D on average; labels of a regression are standardised, classes are −1 and +1, one against the rest where
+there are more than two.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
+
+from infwidth.applied.advice import COUPLINGS, default_strength
+from infwidth.applied.distinct import distinct
+from infwidth.applied.prediction import choose_folds, predict
+from infwidth.numerics.checks import InputError, check_count, check_number
+from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.tasks.own_data import OwnData
+from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.bayes import solve
+
+if TYPE_CHECKING:
+    from infwidth.applied.finetune import TransferNetwork
+
+PARTICLES = 1024
+"""Particles of a fit by default; more where there are many samples."""
+
+
+class _Scale:
+    """Centre and one scale of inputs, and of labels."""
+
+    def __init__(self, values: np.ndarray):
+        self.centre = values.mean(0)
+        size = float(np.abs(values - self.centre).max()) or 1.0  # so that no square over- or underflows
+        self.size = size * math.sqrt(np.square((values - self.centre) / size).mean()) or 1.0
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return (values - self.centre) / self.size
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        return values * self.size + self.centre
+
+
+class _InfiniteWidth(BaseEstimator):
+    """What the regressor and the classifier share."""
+
+    def __init__(
+        self,
+        *,
+        activation: str = "erf",
+        source_strength: float | None = None,
+        target_strength: float | None = None,
+        elastic_coupling: float | str = "auto",
+        inverse_temperature: float = 10.0,
+        particles: int | None = None,
+        random_state: int = 0,
+    ):
+        self.activation = activation
+        self.source_strength = source_strength
+        self.target_strength = target_strength
+        self.elastic_coupling = elastic_coupling
+        self.inverse_temperature = inverse_temperature
+        self.particles = particles
+        self.random_state = random_state
+
+    def fit_source(self, X: Any, y: Any) -> Self:
+        """Remember the source that later fits are tied to; clones keep it, so searches over parameters do too.
+
+        Args:
+            X: inputs, (P1, D), as the estimator's own will be: what stands before it in a pipeline has to be done.
+            y: labels, (P1,): numbers or, of whichever estimator, two classes.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: no such arrays.
+        """
+        X, y = check_X_y(X, y, dtype=np.float64, y_numeric=False)
+        values = np.unique(y)
+        if len(values) == 2:
+            y = np.where(y == values[1], 1.0, -1.0)
+        elif y.dtype.kind in "iuf":
+            y = _Scale(y.astype(np.float64))(y.astype(np.float64))
+        else:
+            raise InputError(f"y: the source has {len(values)} classes; expected two, or numbers; keep two classes")
+        self.source_ = X, y
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        """A copy that keeps the source, which is no parameter but no result of a fit either."""
+        copy = type(self)(**{name: clone(value, safe=False) for name, value in self.get_params(deep=False).items()})
+        if hasattr(self, "source_"):
+            copy.source_ = self.source_
+        return copy
+
+    def _fit(self, X: np.ndarray, outputs: np.ndarray) -> None:
+        """Fit each column of labels (P, C), of order 1."""
+        source = getattr(self, "source_", None)
+        if source is not None and source[0].shape[1] != X.shape[1]:
+            raise InputError(f"X has {X.shape[1]} features, the source {source[0].shape[1]}: expected equal numbers")
+        self.centre_ = X.mean(0)
+        self.source_scale_ = _Scale(X if source is None else source[0])
+        x = self._inputs(X)
+        self.training_ = x, outputs
+        self.predictors_, self.statuses_, couplings = [], [], []
+        for labels in outputs.T:
+            predictor, status, coupling = self._fit_one(x, labels, source)
+            self.predictors_.append(predictor)
+            self.statuses_.append(status)
+            couplings.append(coupling)
+        self.couplings_ = couplings
+        self.elastic_coupling_ = couplings[0] if len(couplings) == 1 else couplings
+
+    def _fit_one(self, x: np.ndarray, labels: np.ndarray, source: tuple[np.ndarray, np.ndarray] | None):
+        """One output's predictor (an object with ``predict``), its status and δ."""
+        # Without a source δ has no meaning: the target alone decides.
+        own = (x, labels) if source is None else (self.source_scale_(source[0]), source[1])
+        task = TransferTask(*own, x, labels, own[0], own[1])
+        coupling = 0.0 if source is None else self.elastic_coupling
+        if coupling == "auto":
+            coupling = self._choose(task)
+        found = solve(task, elastic_coupling=coupling, neurons=self.activation != "linear", **self._settings(task))
+        predictor = found.neurons if self.activation != "linear" else _Linear(found.weights)
+        if predictor is None or not np.isfinite(found.prediction).all():
+            raise UnconvergedError(f"the theory at elastic_coupling = {coupling:g}", found.status)
+        if found.status is not Status.CONVERGED:
+            warnings.warn(
+                f"the theory at elastic_coupling = {coupling:g}: {found.status.value}; {found.status.remedy}",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return predictor, found.status, coupling
+
+    def _inputs(self, X: np.ndarray) -> np.ndarray:
+        return (X - self.centre_) / self.source_scale_.size
+
+    def _settings(self, task: TransferTask) -> dict[str, Any]:
+        default = default_strength(task.dimension)
+        size = max(len(task.y_source), len(task.y_target))
+        return {
+            "activation": self.activation,
+            "source_strength": default if self.source_strength is None else self.source_strength,
+            "target_strength": default if self.target_strength is None else self.target_strength,
+            "inverse_temperature": self.inverse_temperature,
+            "particles": max(PARTICLES, 4 * size) if self.particles is None else self.particles,
+            "seed": self.random_state,
+            "evidence": False,
+            "strict": False,
+        }
+
+    def _choose(self, task: TransferTask) -> float:
+        """The δ of the least loss predicted by cross-validation; 0 where there is nothing to judge by."""
+        moved = (self.centre_ - self.source_scale_.centre) / self.source_scale_.size  # where copies would not be found
+        sets = distinct(OwnData(task.x_source, task.y_source, task.x_target + moved, task.y_target, ""))
+        data, size = sets.data, len(sets.data.y_target)
+        if size < 4 or sets.judged.sum() < 2:
+            return 0.0
+        folds, solved = choose_folds(size, self.random_state)
+        x, y = data.x_target - moved, data.y_target
+        task = TransferTask(data.x_source, data.y_source, x, y, x[:1], y[:1])
+        found = solve(task, elastic_coupling=COUPLINGS, folds=folds, folds_solved=solved, **self._settings(task))
+        losses = predict(found, folds, sets.judged, seed=self.random_state).losses
+        good = np.array([status is Status.CONVERGED for status in found.status]) & np.isfinite(losses)
+        return COUPLINGS[int(np.argmin(np.where(good, losses, np.inf)))] if good.any() else 0.0
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Outputs at X, (n, C)."""
+        check_is_fitted(self, "predictors_")
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.stack([predictor.predict(self._inputs(X)) for predictor in self.predictors_], 1)
+
+    def finetune(
+        self, *, width: int = 1000, time: float | None = None, weight_decay: float | None = None
+    ) -> TransferNetwork:
+        """Train finite networks by gradient flow on what the estimator was fitted to, tied to a source with its δ.
+
+        The flow of weight decay 1/β and coupling δ/β descends the posterior's energy (docs/theory.md §2). It ends at
+        the mode, where weights that the labels don't need have decayed; ``predict`` is the posterior's mean.
+
+        Args:
+            width: neurons of each output's network, a multiple of four.
+            time: of training, in units of the flow; None takes 5 over the weight decay, by when it has settled.
+            weight_decay: λ > 0; None takes 1/β. The coupling is δλ.
+
+        Returns:
+            A torch module of the trained networks, from inputs to outputs as the estimator was given them.
+
+        Raises:
+            InputError: a width or time out of range.
+            UnconvergedError: a network diverged.
+        """
+        from infwidth.applied.finetune import TransferNetwork  # torch takes a second to import
+        from infwidth.networks.two_layer.finetune import trained_weights
+
+        check_is_fitted(self, "predictors_")
+        if check_count("width", width, minimum=4) % 4:
+            raise InputError(f"width = {width}: expected a multiple of 4, as neurons come in pairs; round it")
+        x, outputs = self.training_
+        source = getattr(self, "source_", None)
+        tied = None if source is None else (self.source_scale_(source[0]), source[1])
+        settings = self._settings(TransferTask(x, outputs[:, 0], x, outputs[:, 0], x, outputs[:, 0]))
+        strengths = settings["source_strength"], settings["target_strength"]
+        decay = 1 / self.inverse_temperature if weight_decay is None else weight_decay
+        check_number("weight_decay", decay, minimum=0.0, open_minimum=True)
+        weights = [
+            trained_weights(
+                tied if coupling > 0 else None,
+                x,
+                labels,
+                activation=self.activation,
+                strengths=strengths,
+                elastic_coupling=coupling * decay,
+                weight_decay=decay,
+                time=5 / decay if time is None else time,
+                width=width,
+                seed=self.random_state,
+            )
+            for labels, coupling in zip(outputs.T, self.couplings_, strict=True)
+        ]
+        return TransferNetwork(
+            weights,
+            activation=self.activation,
+            strength=strengths[1],
+            inputs=(self.centre_, self.source_scale_.size),
+            outputs=self._units(),
+        )
+
+    def _units(self) -> tuple[float, float]:
+        """Centre and scale of the outputs."""
+        return 0.0, 1.0
+
+    def _check_parameters(self) -> None:
+        if self.elastic_coupling != "auto":
+            check_number("elastic_coupling", self.elastic_coupling, minimum=0.0, allow_inf=True)
+
+
+class _Linear:
+    """The predictor of a linear network, f(x) = x·v/√D."""
+
+    def __init__(self, weights: np.ndarray):
+        self.weights = weights
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return x @ self.weights / math.sqrt(len(self.weights))
+
+
+class InfiniteWidthTransfer(RegressorMixin, _InfiniteWidth):
+    """Regression by a Bayesian two-layer network of infinite width, elastically tied to a source (docs/theory.md §1).
+
+    Args:
+        activation: φ, one that the Bayesian theory covers.
+        source_strength: γ̄; None takes 5/√D, at most 1.
+        target_strength: γ; None likewise.
+        elastic_coupling: δ ≥ 0, inf allowed; "auto" takes the one whose loss cross-validation predicts to be least.
+            Without a source the network learns from scratch, whatever it is.
+        inverse_temperature: β; 1/β is in effect a ridge.
+        particles: of the theory; None takes enough for the samples.
+        random_state: seed of particles and folds.
+
+    Attributes:
+        elastic_coupling_: δ of the fit.
+        statuses_: how the theory ended.
+        n_features_in_: D.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit to inputs X (P2, D) and numbers y (P2,); raises ValueError for others, UnconvergedError."""
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+        y = y.astype(np.float64)
+        self.label_scale_ = _Scale(y)
+        self._fit(X, self.label_scale_(y)[:, None])
+        return self
+
+    def _units(self) -> tuple[float, float]:
+        return float(self.label_scale_.centre), self.label_scale_.size
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictions (n,) at inputs X (n, D)."""
+        found = self._outputs(X)[:, 0]
+        return self.label_scale_.back(found)
+
+
+class InfiniteWidthTransferClassifier(ClassifierMixin, _InfiniteWidth):
+    """Classification by :class:`InfiniteWidthTransfer` of labels ±1, one class against the rest if there are several.
+
+    Attributes:
+        classes_: the class labels, (C,).
+        elastic_coupling_: δ of the fit; a list of one a class where there are more than two.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit to inputs X (P2, D) and class labels y (P2,); raises as the regressor does."""
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_ = unique_labels(y)
+        if len(self.classes_) < 2:
+            raise InputError(f"y: 1 class ({self.classes_[0]}); expected at least two; add samples of another class")
+        named = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+        self._fit(X, np.where(y[:, None] == named, 1.0, -1.0))
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Outputs at inputs X (n, D): (n,) of two classes, positive for the second, else (n, C)."""
+        found = self._outputs(X)
+        return found[:, 0] if len(self.classes_) == 2 else found
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Classes (n,) at inputs X (n, D)."""
+        found = self._outputs(X)
+        return self.classes_[(found[:, 0] > 0).astype(int) if len(self.classes_) == 2 else found.argmax(1)]

@@ -1,0 +1,83 @@
+"""What a table of predicted losses says, in words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from infwidth.numerics.status import Status
+
+CLEAR = 2.0
+"""Standard errors by which a gain has to differ from 0."""
+FEWEST_JUDGED = 16
+"""Samples below which the scatter of their losses is no standard error to trust: at 10, gains of four of them came out
+with the other sign."""
+
+
+def conclude(table: pd.DataFrame, judged: int) -> tuple[float | None, str]:
+    """The recommended δ, and the answer in words."""
+    answered = (table["status"] == Status.CONVERGED.value) & np.isfinite(table["gain"]) & np.isfinite(table["loss"])
+    good = table[answered]
+    if np.isfinite(table["loss"]).any() and not np.isfinite(table["gain"]).any():
+        return (
+            None,
+            "Can't tell: training from scratch is predicted to make no error, so there is nothing to gain.",
+        )
+    if judged < FEWEST_JUDGED:
+        return None, (
+            f"Can't tell: {judged} target samples are too few for error bars that can be trusted; expected at least "
+            f"{FEWEST_JUDGED}; add some."
+        )
+    lost = table[table["status"] != Status.CONVERGED.value]
+    missing = ""
+    if len(lost):
+        ends = {f"{Status(row.status).value} at δ = {_spell(row.elastic_coupling)}" for row in lost.itertuples()}
+        missing = f" ({'; '.join(sorted(ends))}: {Status(lost['status'].iloc[0]).remedy})"
+    if 0.0 not in set(good["elastic_coupling"]):
+        return None, f"Can't tell: the theory has no answer for training from scratch{missing}."
+    if len(good) < 2:
+        return None, f"Can't tell: the theory has an answer for training from scratch only{missing}."
+    best = good.loc[good["loss"].idxmin()]
+    coupling = float(best["elastic_coupling"])
+    if coupling == 0:
+        others = good[good["elastic_coupling"] > 0]
+        rival = others.loc[others["loss"].idxmin()]
+        if rival["gain"] > -CLEAR * rival["gain_stderr"]:
+            return None, (
+                f"Can't tell: training from scratch is predicted best, but δ = {_spell(rival['elastic_coupling'])} is "
+                f"within the error bars ({100 * rival['gain']:+.1f} ± {100 * rival['gain_stderr']:.1f} %); more target "
+                f"samples would decide{missing}."
+            )
+        return 0.0, (
+            f"Train from scratch (δ = 0): the source hurts, by {-100 * rival['gain']:.1f} ± "
+            f"{100 * rival['gain_stderr']:.1f} % even at the best δ > 0{missing}."
+        )
+    gain = f"{100 * best['gain']:.1f} ± {100 * best['gain_stderr']:.1f} %"
+    if best["gain"] < CLEAR * best["gain_stderr"]:
+        return None, (
+            f"Can't tell: δ = {_spell(coupling)} is predicted best, but its gain over training from scratch, {gain}, "
+            f"is within the error bars; more target samples would decide{missing}."
+        )
+    even = good[(best["gain"] - good["gain"]) < np.hypot(good["gain_stderr"], best["gain_stderr"])]
+    alike = [_spell(value) for value in even["elastic_coupling"] if value not in (coupling, 0.0)]
+    also = f"; δ = {', '.join(alike)} would do about as well" if alike else ""
+    return coupling, (
+        f"Tie the target to the source with δ = {_spell(coupling)}: its loss is predicted {gain} below training from "
+        f"scratch{also}{missing}."
+    )
+
+
+def about_smaller(smaller: pd.DataFrame) -> str:
+    """What a smaller target set would gain, in words."""
+    good = smaller[smaller["status"] == Status.CONVERGED.value] if len(smaller) else smaller
+    parts = [
+        f"{100 * row.gain:+.1f} ± {100 * row.gain_stderr:.1f} % with {row.n_target} target samples"
+        for row in good.itertuples()
+    ]
+    return f" With fewer samples the gain would be {', '.join(parts)}." if parts else ""
+
+
+def _spell(coupling: float) -> str:
+    return "∞" if math.isinf(coupling) else f"{coupling:g}"

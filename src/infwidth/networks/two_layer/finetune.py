@@ -1,0 +1,73 @@
+"""One network's weights after the flow (7), for use outside the studies."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infwidth.networks.gradient_flow import train_source
+from infwidth.networks.solution import require_converged
+from infwidth.networks.two_layer.ensemble import TargetPoint, target_data
+from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, decay_factor, integrate
+from infwidth.networks.two_layer.starts import Starts, target_batch
+from infwidth.numerics.activations import get_activation
+
+
+def trained_weights(
+    source: tuple[np.ndarray, np.ndarray] | None,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    activation: str,
+    strengths: tuple[float, float],
+    elastic_coupling: float,
+    weight_decay: float,
+    time: float,
+    width: int,
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """Train a source and a target tied to it, or a target from scratch where there is no source.
+
+    Args:
+        source: inputs (P1, D) and labels (P1,), or None.
+        x: target inputs, (P2, D).
+        y: target labels, (P2,).
+        activation: φ.
+        strengths: γ̄ and γ.
+        elastic_coupling: δ ≥ 0, inf allowed, in units of the flow.
+        weight_decay: λ ≥ 0 of both layers.
+        time: of source and of target, in units of the flow.
+        width: neurons of the network returned, a multiple of four.
+        seed: of the initial weights.
+
+    Returns:
+        W (width, D) and w (width,) with f(x) = Σ_i w_i φ(W_i·x/√D)/(γ width).
+
+    Raises:
+        InputError: an argument out of range.
+        UnconvergedError: a network diverged.
+    """
+    common = {"activation": activation, "weight_decay": weight_decay, "time": time, "seeds": (seed,)}
+    if source is None:
+        found = train_source(x, y, source_strength=strengths[1], width=width, **common)
+        require_converged(found.status, ["network"])
+        return found.hidden[0], found.readout[0]
+    anchors = train_source(*source, source_strength=strengths[0], width=width // 2, **common)
+    require_converged(anchors.status, ["source network"])
+    point = TargetPoint(elastic_coupling, strengths[1])
+    anchors, inputs, labels, _ = target_data(anchors, x, y, x[:1], [point], (seed,), torch.float64, "cpu")
+    starts = Starts(anchors, inputs, inputs[:, :1], (seed,))
+    batch = target_batch(starts, [(0, 0)], [point], labels, weight_decay)
+    left = float(decay_factor(batch.hidden_decay[0], labels.new_tensor(time)))
+    passive = left + (1 - left) * float(batch.pull[0])
+    kept = []
+
+    def keep(_, __, readout, coordinates, ___):
+        kept[:] = starts.spans[0].replace(anchors.hidden[0].repeat(2, 1), coordinates.mT, passive), readout
+
+    outcome = integrate(
+        batch, torch.tensor([float(time)]), keep, activation=get_activation(activation), safety=DEFAULT_SAFETY
+    )
+    require_converged(outcome.status, ["target network"])
+    return kept[0].clone(), kept[1].clone()

@@ -1,0 +1,130 @@
+"""The estimators as scikit-learn knows them, and as the theory has them."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from infwidth.applied import InfiniteWidthTransfer, InfiniteWidthTransferClassifier
+from infwidth.numerics.checks import InputError
+from infwidth.tasks import linear
+from infwidth.theory import bayes, flow
+
+CLASSES = (InfiniteWidthTransfer, InfiniteWidthTransferClassifier)
+TASK = linear(dimension=12, overlap=0.95, n_source=80, n_target=10, n_test=200, seed=3)
+SOURCE, TARGET = (TASK.x_source, TASK.y_source), (TASK.x_target, TASK.y_target)
+
+
+@parametrize_with_checks([kind(activation="linear") for kind in CLASSES])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def loss(estimator):
+    return np.square(estimator.predict(TASK.x_test) - TASK.y_test).mean()
+
+
+@pytest.mark.parametrize(("activation", "particles"), [("linear", None), ("erf", 512), ("relu", 512)])
+def test_predictions_are_the_theorys(activation, particles):
+    scales = {"source_strength": 0.3, "target_strength": 0.3, "inverse_temperature": 20.0, "particles": particles}
+    model = InfiniteWidthTransfer(activation=activation, elastic_coupling=10.0, **scales)
+    found = model.fit_source(*SOURCE).fit(*TARGET).predict(TASK.x_test)
+    x = [model.source_scale_(TASK.x_source), *map(model._inputs, (TASK.x_target, TASK.x_test))]
+    y = model.label_scale_(TASK.y_target)
+    task = type(TASK)(x[0], model.source_[1], x[1], y, x[2], model.label_scale_(TASK.y_test))
+    known = bayes.solve(task, activation=activation, elastic_coupling=10.0, strict=False, **scales)
+    left = model.label_scale_(found) - known.prediction
+    error = np.sqrt(np.square(known.stderr["prediction"]).mean())
+    assert np.sqrt(np.square(left).mean()) < 4 * error + (1e-8 if activation == "linear" else 0.04)
+    np.testing.assert_allclose(model.predict(TASK.x_test[7:9]), found[7:9], rtol=1e-9)
+
+
+def test_a_source_helps_and_auto_finds_out():
+    model = InfiniteWidthTransfer(activation="linear", target_strength=0.5)
+    scratch = loss(model.fit(*TARGET))
+    assert model.elastic_coupling_ == 0
+    tied = loss(model.fit_source(*SOURCE).fit(*TARGET))
+    assert model.elastic_coupling_ > 0
+    assert tied < 0.8 * scratch
+
+
+def test_clones_searches_and_pipelines_keep_the_source():
+    model = InfiniteWidthTransfer(activation="linear").fit_source(*SOURCE)
+    tied = loss(clone(model).fit(*TARGET))
+    assert tied == loss(model.fit(*TARGET))
+    assert tied == loss(pickle.loads(pickle.dumps(model)))
+    search = GridSearchCV(model, {"elastic_coupling": [0.0, 100.0, math.inf]}, cv=3).fit(*TARGET)
+    assert search.best_params_["elastic_coupling"] > 0
+    assert loss(search) < loss(InfiniteWidthTransfer(activation="linear").fit(*TARGET))
+    scaler = StandardScaler().fit(TASK.x_source)
+    model = InfiniteWidthTransfer(activation="linear").fit_source(scaler.transform(TASK.x_source), TASK.y_source)
+    assert np.isfinite(loss(make_pipeline(StandardScaler(), model).fit(*TARGET)))
+
+
+@pytest.mark.parametrize("classes", [["a", "b"], ["a", "b", "c"]])
+def test_several_classes(classes):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % len(classes)
+    x = 2 * np.eye(6)[y] + 0.3 * rng.standard_normal((60, 6))
+    model = InfiniteWidthTransferClassifier(activation="linear").fit(x[:40], np.array(classes)[y[:40]])
+    assert np.mean(model.predict(x[40:]) == np.array(classes)[y[40:]]) == 1
+    assert model.decision_function(x).shape == ((60,) if len(classes) == 2 else (60, 3))
+    network = model.finetune(width=200)
+    assert network(torch.tensor(x)).shape == model.decision_function(x).shape
+
+
+@pytest.mark.parametrize("coupling", [0.0, 10.0, math.inf])
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+def test_finetuning_trains_the_network_that_the_theory_describes(coupling, activation):
+    """Against the flow at infinite width, within 5 % of rms f at width 4,000."""
+    scales = {"source_strength": 0.5, "target_strength": 0.5}
+    model = InfiniteWidthTransfer(activation=activation, elastic_coupling=coupling, particles=256, **scales)
+    model.fit_source(*SOURCE).fit(*TARGET)
+    network = model.finetune(width=4000, weight_decay=0.05, time=5.0)
+    assert isinstance(network, torch.nn.Module)
+    assert len(list(network.parameters())) == 2
+    found = network(torch.tensor(TASK.x_test)).detach().numpy()
+    x = [model.source_scale_(TASK.x_source), *map(model._inputs, (TASK.x_target, TASK.x_test))]
+    task = type(TASK)(x[0], model.source_[1], x[1], model.label_scale_(TASK.y_target), x[2], np.zeros(200))
+    start = "scratch" if coupling == 0 else "source"
+    known = flow.solve(
+        task, activation=activation, weight_decay=0.05, source_time=5.0, target_times=[5.0], start=start,
+        elastic_coupling=coupling * 0.05, **scales,
+    )  # fmt: skip
+    left = found - model.label_scale_.back(known.prediction[0])
+    assert np.sqrt(np.square(left).mean()) < 0.05 * found.std()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"elastic_coupling": -1.0}, "elastic_coupling = -1.0: expected"),
+        ({"elastic_coupling": "best"}, "elastic_coupling = 'best': expected"),
+        ({"activation": "step"}, "activation = 'step': expected one of"),
+        ({"target_strength": 0.0}, "target_strength = 0"),
+        ({"inverse_temperature": math.nan}, "inverse_temperature = nan"),
+    ],
+)
+def test_bad_parameters_end_in_one_line(change, words):
+    model = InfiniteWidthTransfer(**{"activation": "linear"} | change).fit_source(*SOURCE)
+    with pytest.raises(InputError) as caught:
+        model.fit(*TARGET)
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_bad_sources_and_widths_end_in_one_line():
+    model = InfiniteWidthTransfer(activation="linear").fit_source(TASK.x_source[:, :5], TASK.y_source)
+    with pytest.raises(InputError, match="X has 12 features, the source 5"):
+        model.fit(*TARGET)
+    with pytest.raises(InputError, match="the source has 3 classes"):
+        model.fit_source(TASK.x_source[:6], list("abcabc"))
+    with pytest.raises(InputError, match="width = 30: expected a multiple of 4"):
+        InfiniteWidthTransfer(activation="linear").fit(*TARGET).finetune(width=30)

@@ -1,0 +1,70 @@
+"""Folds solved again from the whole set's solution, beside solutions that never saw them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from infwidth.numerics.checks import InputError
+from infwidth.tasks import linear
+from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory import bayes
+
+TASK = linear(dimension=8, overlap=0.8, n_source=40, n_target=24, n_test=5, target_noise=0.5, seed=1)
+FOLDS = np.arange(24) % 4
+SETTINGS = {"source_strength": 0.8, "target_strength": 1.0, "inverse_temperature": 10.0}
+
+
+def left_out(fold, **settings):
+    out = fold == FOLDS
+    task = TransferTask(
+        TASK.x_source, TASK.y_source, TASK.x_target[~out], TASK.y_target[~out], TASK.x_target[out], TASK.y_target[out]
+    )
+    return TASK.y_target[out] - bayes.solve(task, **SETTINGS, **settings).prediction
+
+
+@pytest.mark.parametrize("coupling", [0.0, 3.0, math.inf])
+def test_linear_folds_are_exact(coupling):
+    found = bayes.solve(TASK, activation="linear", elastic_coupling=coupling, folds=FOLDS, **SETTINGS).folds
+    for fold in range(4):
+        expected = left_out(fold, activation="linear", elastic_coupling=coupling)
+        np.testing.assert_allclose(found.residual[fold == FOLDS], expected, rtol=1e-6, atol=1e-9)
+    assert not found.stderr.any()
+    if math.isinf(coupling):  # the features are the source's, so first order is exact
+        np.testing.assert_allclose(found.first_order, found.residual, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(found.fixed, found.residual, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("coupling", [0.0, 10.0, math.inf])
+def test_particles_follow_a_fold_that_leaves(coupling):
+    """Within 8 % of a solution from scratch, where first order is farther off."""
+    common = {"activation": "erf", "elastic_coupling": coupling, "particles": 1024, "evidence": False, "strict": False}
+    found = bayes.solve(TASK, folds=FOLDS, folds_solved=2, **common, **SETTINGS).folds
+    expected = np.concatenate([left_out(fold, **common) for fold in (0, 1)])
+    solved = np.concatenate([found.residual[fold == FOLDS] for fold in (0, 1)])
+    assert np.linalg.norm(solved - expected) < 0.08 * np.linalg.norm(expected)
+    cheap = np.concatenate([found.first_order[fold == FOLDS] for fold in (0, 1)])
+    if coupling == 0:
+        assert np.linalg.norm(cheap - expected) > 2 * np.linalg.norm(solved - expected)
+    assert np.isnan(found.residual[FOLDS == 3]).all() == (coupling < math.inf)
+
+
+def test_couplings_keep_their_folds_apart():
+    found = bayes.solve(TASK, activation="linear", elastic_coupling=[0.0, 5.0], folds=FOLDS, **SETTINGS)
+    assert len(found.folds) == 2
+    assert bayes.solve(TASK, activation="linear", elastic_coupling=[0.0, 5.0], **SETTINGS).folds is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"folds": np.arange(23)}, "expected the fold 0, 1, … of each of the 24"),
+        ({"folds": FOLDS + 1}, "none of them empty"),
+        ({"folds": FOLDS / 2}, "dtype float64"),
+        ({"folds": np.zeros(24, int)}, "there is 1, expected at least 2"),
+        ({"folds": FOLDS, "folds_solved": 5}, "folds_solved = 5: expected 0 … 4"),
+    ],
+)
+def test_bad_folds(change, words):
+    with pytest.raises(InputError, match=words):
+        bayes.solve(TASK, activation="linear", elastic_coupling=0.0, **SETTINGS, **change)
