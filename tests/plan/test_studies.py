@@ -121,9 +121,7 @@ def test_the_schemas_defaults_are_the_studys(kind):
     assert found == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "name"), [(4, "4"), (0.5, "0.5"), (1e-5, "1e-05"), (math.inf, "inf"), (200.0, "200")]
-)
+@pytest.mark.parametrize(("value", "name"), [(4, "4"), (0.5, "0.5"), (1e-5, "1e-05"), (math.inf, "inf")])
 def test_names_of_cells_are_short(value, name):
     assert spelt(value) == name
 
