@@ -18,8 +18,10 @@ TABLE = "io.tables"
 DRAWN = "tasks.transfer_task numerics.arrays numerics.seeds"
 IMAGES = "io.archives tasks.image_sources tasks.labels tasks.pictures"
 LINES = "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
-TWO_LAYER = "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
+TWO_LAYER = (
+    "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
     "numerics.observed numerics.activations numerics.progress stages.parts.batch stages.parts.device"
+)
 READOUTS = (
     "adam_ntk.adam_star adam_ntk.dual_readout adam_ntk.feature_kernels adam_ntk.frozen_readout "
     "adam_ntk.random_features adam_ntk.support_kernels adam_ntk.variants "
