@@ -55,13 +55,6 @@ def leftovers(results: str | Path, planned: Collection[str]) -> list[str]:
     return sorted(found - set(planned))
 
 
-def leftovers(results: str | Path, planned: Collection[str]) -> list[str]:
-    """Experiments whose tables or verdicts an earlier configuration left in a results folder."""
-    paths = [*Path(results).glob("tables/*.csv"), *Path(results).glob("claims/*.json")]
-    found = {path.name.split(".")[0] for path in paths if not path.name.endswith(SUFFIX)}
-    return sorted(found - set(planned))
-
-
 def job_files(results: str | Path) -> Iterator[Path]:
     """Every file that jobs left in a results folder."""
     for name in FOLDERS:
