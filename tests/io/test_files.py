@@ -17,7 +17,13 @@ from infwidth.io.rows import at_last_time, largest, widest
 from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_table
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
-from infwidth.plan.timing import expected_seconds, read_seconds, recorded_seconds, write_seconds
+from infwidth.plan.timing import (
+    expected_seconds,
+    read_seconds,
+    recorded_seconds,
+    seconds_per_data_set,
+    write_seconds,
+)
 
 
 def row(**changes):
@@ -161,3 +167,15 @@ def test_arrays_keep_the_widest_networks_of_each_experiment():
     assert joined["experiment"].tolist() == ["a", "a", "b", "b"]
     assert joined["density"].tolist() == [50, 52, 500, 502]
     assert len(join_entries(parts[:1])["density"]) == 2
+
+
+def test_a_data_set_costs_what_the_reference_took_for_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    times = {"theory/lin/a": 60.0, "data/lin/source/a": 4.0, "target/lin/a": 30.0, "source/lin/b": 10.0,
+             "theory/lin2/a": 1e6, "collect/lin": 1e6, "study/ada/seeds=0-1": 8.0}  # fmt: skip
+    write_seconds(tmp_path / "results/reference/mine/seconds.csv", times)
+    counts = {"theory": 16, "networks": 4}
+    assert seconds_per_data_set("lin", counts, "results/mine") == {"theory": 4.0, "networks": 14.0}
+    assert seconds_per_data_set("ada", {"theory": 2, "networks": 2}, "results/mine") == {"networks": 4.0}
+    assert seconds_per_data_set("none", counts, "results/mine") == {}
+    assert seconds_per_data_set("lin", counts, "results/other") == {}
