@@ -15,7 +15,7 @@ from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, worst
 from infwidth.theory.posterior.coordinates import Coordinates
-from infwidth.theory.posterior.source import Source
+from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.target import Data, Target
 from infwidth.theory.posterior.windows import BLOCKS, SWEEPS
 from infwidth.theory.problem import BayesProblem
@@ -55,7 +55,7 @@ def solve_population(
     task, unit = problem.task, BLOCKS * 8
     count = unit * math.ceil((DEFAULT_PARTICLES if particles is None else particles) / unit)
     like = torch.zeros((), dtype=torch.float64, device=device)
-    where = Coordinates.of(task, like.float())
+    where = Coordinates.of(task, like.float(), whole=problem.weights is not None)
     source_labels, *labels = (torch.tensor(y).to(like) for y in (task.y_source, task.y_target, task.y_test))
     data = Data(where, *labels, get_activation(problem.activation), count)
 
@@ -63,7 +63,9 @@ def solve_population(
         return torch.Generator(device).manual_seed(derive_seed(seed, *map(str, purpose)))
 
     @functools.cache
-    def source() -> Source:
+    def source() -> Source | GivenSource:
+        if problem.weights is not None:
+            return GivenSource(torch.from_numpy(problem.weights).to(where.target), count)
         found = Source(where, source_labels, data.activation, problem, count)
         found.solve(stream("source"), stream("source certificate"))
         if observe is not None and found.saddle.status is Status.CONVERGED:

@@ -21,7 +21,7 @@ from infwidth.theory.posterior.cross_validation import leave_folds_out
 from infwidth.theory.posterior.evidence import log_evidence_density
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
-from infwidth.theory.posterior.source import Source
+from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
 from infwidth.theory.problem import BayesProblem
 from infwidth.theory.solution import BayesSolution
@@ -58,7 +58,12 @@ class Target:
     """The target's population at one coupling."""
 
     def __init__(
-        self, problem: BayesProblem, data: Data, source: Source | None, coupling: float, generator: torch.Generator
+        self,
+        problem: BayesProblem,
+        data: Data,
+        source: Source | GivenSource | None,
+        coupling: float,
+        generator: torch.Generator,
     ):
         """Take the source to be tied to, which has to have a solution; None at δ = 0."""
         self.data, self.source, self.coupling, self.generator = data, source, coupling, generator
