@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,8 @@ def own_weights(place: str | Path, dimension: int) -> np.ndarray:
     """Read the weights of a first layer, h = W·x for inputs x as the user's network takes them.
 
     Args:
-        place: ``file:name``, the key of an .npz or the layer's name in a state_dict ("fc1" finds "fc1.weight"); the name
-            may be left out where there is one matrix of ``dimension`` columns.
+        place: ``file:name``, the key of an .npz or the layer's name in a state_dict ("fc1" finds "fc1.weight"); the
+            name may be left out where there is one matrix of ``dimension`` columns.
         dimension: D, numbers a sample of the target.
 
     Returns:
@@ -46,8 +45,8 @@ def own_weights(place: str | Path, dimension: int) -> np.ndarray:
     weights = real_array(f"{path}, {key}", arrays[key], "real numbers")
     if weights.ndim != 2 or weights.shape[1] != dimension or len(weights) < FEWEST:
         raise InputError(
-            f"{path}, {key}: has shape {weights.shape}; expected (neurons, {dimension}), the target's numbers a sample, "
-            f"with at least {FEWEST} neurons; name the first layer, or transpose it"
+            f"{path}, {key}: has shape {weights.shape}; expected (neurons, {dimension}), as the target has {dimension} "
+            f"numbers a sample, and at least {FEWEST} neurons; name the first layer, or transpose it"
         )
     if not np.abs(weights).max() < LARGEST_ENTRY:
         raise InputError(
@@ -87,8 +86,3 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path}: holds {type(state).__name__}; {_EXPECTED}; save model.state_dict()")
     return {str(key): value.detach().float().numpy() for key, value in state.items()}
-
-
-def scaled(weights: np.ndarray, size: float) -> np.ndarray:
-    """W̄ of the theory, h = W̄·x/√D for inputs divided by ``size``, from W of h = W·x."""
-    return math.sqrt(weights.shape[1]) * size * weights
