@@ -56,10 +56,8 @@ def advise(
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
     if (target is None) != (weights is not None):
-        raise InputError(
-            f"{'--weights = ' + weights if weights else 'TARGET'}: expected SOURCE and TARGET, or a TARGET and --weights; "
-            f"{'leave SOURCE out' if weights else 'name both files'}"
-        )
+        found, remedy = (f"--weights = {weights}", "leave SOURCE out") if weights else ("TARGET", "name both files")
+        raise InputError(f"{found}: expected SOURCE and TARGET, or a TARGET and --weights; {remedy}")
     if weights is None:
         data = own_data(source, target, labels=labels or "auto")
     else:

@@ -53,8 +53,8 @@ class OwnData:
 def data_for_weights(target: str | Path, weights: str | Path, *, labels: str = "auto") -> OwnData:
     """Read a target, and in place of source data the first layer of a network that was trained on it, h = W·x.
 
-    The target's inputs have to be as the network takes them: they are scaled by one number, not centred, and the weights
-    with them.
+    The target's inputs have to be as the network takes them: they are scaled by one number, not centred, and the
+    weights with them.
 
     Args:
         target: path of the target's .npz; see :func:`own_data`.
