@@ -2,13 +2,14 @@
 
     OMP_NUM_THREADS=1 python benchmarks/adam_star.py [--repeats 15]
 
-Writes benchmarks/results/adam_star.json. ``optimiser_step``: an AdamStar step over a torch.optim.Adam step at its
-defaults, for readouts E × H. ``training_step``: forward, backward and step of a FrozenReadout under AdamStar over those
-of a TrainedReadout of that width under Adam, for inputs with gradients (a block inside a network) and without (a first
-block). Each ratio is the median over pairs, timed in turn; seconds are process time, so that a busy machine does not
-spoil them. The allocator is told to keep memory: else Adam's temporaries, of M's size, cost it page faults at every
-step, several times its arithmetic (under glibc). ``dual_step`` has no rival: seconds of a DualReadout's training step
-at so many examples seen.
+Writes benchmarks/results/adam_star.json. ``optimiser_step``: an AdamStar step over one of torch.optim.Adam, at its
+defaults and fused, for one or many readouts E × H. ``training_step``: forward, backward and step of a FrozenReadout
+under AdamStar over those of a trained rival of that width, for inputs with gradients (a block inside a network) and
+without (a first block); the rival is a TrainedReadout under Adam, or ``plain``: Linear, ReLU, Linear under fused Adam.
+Each ratio is the median over pairs, timed in turn; seconds are process time, so that a busy machine does not spoil
+them. The allocator is told to keep memory: else Adam's temporaries, of M's size, cost it page faults at every step,
+several times its arithmetic (under glibc). ``dual_step`` has no rival: seconds of a DualReadout's training step at so
+many examples seen.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,10 @@ from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.networks.transformer.model import TrainedReadout
 
-READOUTS = ((64, 64), (64, 256), (64, 1024), (64, 4096), (256, 1024), (256, 4096), (256, 16384))
+READOUTS = (
+    *((1, *shape) for shape in ((64, 64), (64, 256), (64, 1024), (64, 4096), (256, 1024), (256, 4096), (256, 16384))),
+    *((64, 16, 64), (64, 16, 256), (12, 64, 256), (12, 256, 1024), (256, 8, 32)),
+)
 BLOCKS = ((64, 256), (64, 1024), (64, 4096), (256, 1024), (256, 4096))
 EXAMPLES = 512
 SEEN = (8_192, 65_536)
@@ -60,16 +65,18 @@ def compare(ours: Callable[[], object], theirs: Callable[[], object], repeats: i
     }
 
 
-def optimiser_step(outputs: int, width: int, repeats: int) -> dict:
+def optimiser_step(readouts: int, outputs: int, width: int, fused: bool, repeats: int) -> dict:
     acts = []
-    for make in (AdamStar, torch.optim.Adam):
-        weight = nn.Parameter(torch.zeros(outputs, width))
-        weight.grad = torch.randn(outputs, width, generator=torch.Generator().manual_seed(0))
-        acts.append(make([weight], lr=1e-3).step)
-    return {"outputs": outputs, "width": width} | compare(*acts, repeats)
+    for make in (AdamStar, partial(torch.optim.Adam, fused=fused)):
+        weights = [nn.Parameter(torch.zeros(outputs, width)) for _ in range(readouts)]
+        for weight in weights:
+            weight.grad = torch.randn(outputs, width, generator=torch.Generator().manual_seed(0))
+        acts.append(make(weights, lr=1e-3).step)
+    shape = {"readouts": readouts, "outputs": outputs, "width": width}
+    return shape | {"fused": fused} | compare(*acts, repeats)
 
 
-def training_step(size: int, width: int, inner: bool, repeats: int) -> dict:
+def training_step(size: int, width: int, inner: bool, plain: bool, repeats: int) -> dict:
     random = torch.Generator().manual_seed(0)
     x = torch.randn(EXAMPLES, size, generator=random).requires_grad_(inner)
     target = torch.randn(EXAMPLES, size, generator=random)
@@ -84,12 +91,15 @@ def training_step(size: int, width: int, inner: bool, repeats: int) -> dict:
         return act
 
     frozen = FrozenReadout(size, size, width=width, seed=0)
-    trained = TrainedReadout(size, size, width=width, seed=0)
+    trained: nn.Module = TrainedReadout(size, size, width=width, seed=0)
+    if plain:
+        layers = nn.Linear(size, width, bias=False), nn.Linear(width, size, bias=False)
+        trained = nn.Sequential(layers[0], nn.ReLU(), layers[1])
     acts = (
         trainer(frozen, AdamStar(frozen.parameters(), lr=1e-2)),
-        trainer(trained, torch.optim.Adam(trained.parameters(), lr=1e-3)),
+        trainer(trained, torch.optim.Adam(trained.parameters(), lr=1e-3, fused=plain)),
     )
-    return {"size": size, "width": width, "inner": inner} | compare(*acts, repeats)
+    return {"size": size, "width": width, "inner": inner, "plain": plain} | compare(*acts, repeats)
 
 
 def dual_step(size: int, seen: int, repeats: int) -> dict:
@@ -121,8 +131,13 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_memory()
     report = {
-        "optimiser_step": [optimiser_step(*shape, repeats) for shape in READOUTS],
-        "training_step": [training_step(*shape, inner, repeats) for shape in BLOCKS for inner in (True, False)],
+        "optimiser_step": [optimiser_step(*shape, fused, repeats) for shape in READOUTS for fused in (False, True)],
+        "training_step": [
+            training_step(*shape, inner, plain, repeats)
+            for shape in BLOCKS
+            for inner in (True, False)
+            for plain in (False, True)
+        ],
         "dual_step": [dual_step(64, seen, repeats) for seen in SEEN],
         "examples": EXAMPLES,
         "dtype": "float32",

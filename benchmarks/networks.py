@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/networks.py [--against REVISION] [--repeats 9]
 
 Writes benchmarks/results/networks.json. Each ratio is an earlier run's seconds over ours, the median over pairs timed
-in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow of
-source and target networks, per width N. ``hmc``: posterior sampling. ``language``: training steps of a transformer.
+in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow
+of source and target networks, per width N. ``hmc``: posterior sampling. ``language``: training of a transformer.
 ``matmul_ratio``: a step of the flow over its bare matrix products.
 """
 
@@ -71,24 +71,24 @@ def data_sets(count: int) -> tuple[np.ndarray, ...]:
 
 
 def flow_run(code: SimpleNamespace, width: int, activation: str, dtype: torch.dtype) -> Callable[[], object]:
-    x, y, x_test = data_sets(4)
-    common = {"activation": activation, "weight_decay": 0.05, "seeds": range(4), "dtype": dtype}
+    x, y, x_test = data_sets(8 if width < 1000 else 4)
+    common = {"activation": activation, "weight_decay": 0.05, "seeds": range(len(x)), "dtype": dtype}
 
     def act() -> object:
-        source = code.gradient_flow.train_source(x, y, source_strength=0.5, time=2.0, width=width, **common)
+        source = code.gradient_flow.train_source(x, y, source_strength=0.5, time=1.0, width=width, **common)
         points = [code.ensemble.TargetPoint(delta, 0.5) for delta in (0.0, 10.0)]
-        return code.gradient_flow.train_target(source, x, -y, x_test, points=points, times=[0.5, 2.0], **common)
+        return code.gradient_flow.train_target(source, x, -y, x_test, points=points, times=[0.3, 1.0], **common)
 
     return act
 
 
 def hmc_run(code: SimpleNamespace, width: int, activation: str, dtype: torch.dtype) -> Callable[[], object]:
-    x, y, _ = data_sets(4)
+    x, y, _ = data_sets(8 if width < 1000 else 4)
 
     def act() -> object:
         return code.langevin.sample_source(
-            x, y, activation=activation, source_strength=0.5, inverse_temperature=20.0, width=width, seeds=range(4),
-            burn_in_time=12.0, dtype=dtype,
+            x, y, activation=activation, source_strength=0.5, inverse_temperature=20.0, width=width,
+            seeds=range(len(x)), burn_in_time=6.0, dtype=dtype,
         )  # fmt: skip
 
     return act
@@ -139,7 +139,7 @@ def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
     inputs = torch.from_numpy(x).to(dtype)
     hidden, gates = torch.randn(1, DIMENSION, width, dtype=dtype), torch.randn(1, SAMPLES, width, dtype=dtype)
     common = {"activation": "relu", "source_strength": 0.5, "weight_decay": 0.05, "width": width, "seeds": [0]}
-    steps = int(code.gradient_flow.train_source(x, y, time=4.0, dtype=dtype, **common).steps[0])
+    steps = int(code.gradient_flow.train_source(x, y, time=2.0, dtype=dtype, **common).steps[0])
     out, back = torch.empty_like(gates), torch.empty_like(hidden)
 
     def products() -> None:
@@ -147,7 +147,7 @@ def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
             torch.bmm(inputs, hidden, out=out)
             torch.bmm(inputs.mT, gates, out=back)
 
-    return compare(lambda: code.gradient_flow.train_source(x, y, time=4.0, dtype=dtype, **common), products, repeats)
+    return compare(lambda: code.gradient_flow.train_source(x, y, time=2.0, dtype=dtype, **common), products, repeats)
 
 
 def main() -> None:

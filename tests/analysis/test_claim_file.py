@@ -1,13 +1,17 @@
 """The file of claims: templates, sentences that say their bounds, and every slip found before a run."""
 
+import re
+
 import pytest
 
 from infwidth.analysis.claim_file import check_claims, load_claims
 from infwidth.analysis.claim_statistics import STATISTICS
+from infwidth.analysis.claim_table import as_text
 from infwidth.io.tables import VOCABULARY, read_table
 from infwidth.io.yaml import dump_yaml, load_yaml
 from infwidth.numerics.checks import InputError
-from infwidth.plan.claims import check_run_claims, holds_claims, preset_names
+from infwidth.plan.claims import check_run_claims, claim_files, holds_claims, preset_names
+from infwidth.plan.config import resolve_config
 
 CHANGE = {
     "id": "T2.x",
@@ -83,12 +87,13 @@ SLIPS = {
     "bound of text": (CHANGE | {"expect": {"below": "5 %"}}, "expect.below = '5 %'"),
     "bound NaN": (CHANGE | {"expect": {"below": float("nan")}}, "expect.below = nan"),
     "no bound": (CHANGE | {"expect": {}}, "expected above and/or below"),
-    "paper unknown": (CHANGE | {"paper": "U"}, "paper = 'U': expected one of T, S"),
+    "paper unknown": (CHANGE | {"paper": "U"}, "paper = 'U': expected one of T, S, own"),
     "data set misspelt": (CHANGE | {"dataset": "CIFAR10"}, "did you mean 'CIFAR-10'?"),
     "experiment unknown": (CHANGE | {"experiment": "linear_baies"}, "did you mean 'linear_bayes'?"),
     "figure unknown": (CHANGE | {"figure": "linear_dleta"}, "did you mean 'linear_delta'?"),
     "key misspelt": (CHANGE | {"expects": {}}, "did you mean 'expect'?"),
-    "key missing": ({key: value for key, value in CHANGE.items() if key != "figure"}, "figure: missing"),
+    "key missing": ({key: value for key, value in CHANGE.items() if key != "expect"}, "expect: missing"),
+    "a paper's claim without its figure": ({key: CHANGE[key] for key in CHANGE if key != "figure"}, "figure = ''"),
     "id with spaces": (CHANGE | {"id": "T 2"}, "id = 'T 2'"),
     "statement empty": (CHANGE | {"statement": " "}, "statement = ' '"),
     "no claim": ("T1", "'T1': expected a claim's keys"),
@@ -177,3 +182,35 @@ def test_the_vocabulary_holds_every_word_of_the_references(root):
         table = read_table(path)
         for column, words in VOCABULARY.items():
             assert set(table[column].dropna()) <= set(words), (path, column)
+
+
+OWN = {key: CHANGE[key] for key in ("id", "statement", "statistic", "arguments", "expect")} | {"experiment": "lin"}
+
+
+def test_claims_of_ones_own_are_about_ones_own_experiments(root, tmp_path, small_config, monkeypatch):
+    monkeypatch.chdir(root)
+    config = resolve_config(small_config | {"claims": str(write(tmp_path, OWN | {"id": "mine"}))})
+    assert claim_files(config) == ["config/claims.yaml", config["claims"]]
+    mine = check_run_claims(config)[-1]
+    assert (mine.id, mine.paper, mine.figure) == ("mine", "own", "")
+    for entry, words in (
+        (OWN | {"experiment": "linear_bayes"}, "claim T2.x: experiment = 'linear_bayes': no preset has it"),
+        (OWN | {"id": "T1.bayes"}, "claim T1.bayes: also in config/claims.yaml"),
+        (OWN | {"figure": "nope"}, "figure = 'nope'"),
+    ):
+        with pytest.raises(InputError, match=re.escape(words)):
+            check_run_claims(config | {"claims": str(write(tmp_path, entry))})
+    with pytest.raises(InputError, match=r"nowhere\.yaml"):
+        check_run_claims(config | {"claims": "nowhere.yaml"})
+
+
+def test_without_claims_a_run_says_so():
+    assert "no claim is about these experiments" in as_text([])
+
+
+def test_the_example_of_the_documentation_is_right(root, tmp_path):
+    (example,) = re.findall(r"```yaml\n(.*?)```", (root / "docs/claims.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "my_claims.yaml").write_text(example, encoding="utf-8")
+    claims = check_claims(tmp_path / "my_claims.yaml", experiments={"my_experiment"})
+    assert [claim.id for claim in claims] == ["mine.falls.0.3", "mine.falls.0.9"]
+    assert claims[0].statement == "At α = 0.3 the test loss falls by over 10 % from δ = 0 to 10."

@@ -33,8 +33,8 @@ def test_choices_and_their_cost():
     assert good["gain"] == pytest.approx(0.2)
     assert (poor["chosen"], poor["best"], poor["hit"]) == (0, 10, False)
     assert poor["excess"] == pytest.approx(0.25)
-    assert choice_excess(table([CURVE]), "log_evidence_density") == pytest.approx(0.25)
-    assert choice_excess(table([CURVE]), "leave_one_out", "log_evidence_density") == pytest.approx(-0.25)
+    assert choice_excess(table([CURVE]), "log_evidence_density").value == pytest.approx(0.25)
+    assert choice_excess(table([CURVE]), "leave_one_out", "log_evidence_density").value == pytest.approx(-0.25)
 
 
 def test_a_task_without_all_answers_is_left_out():

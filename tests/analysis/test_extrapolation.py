@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from infwidth.analysis.claim_statistics import change_of_effect, extrapolated_excess, share_of_change
+from infwidth.analysis.claim_statistics import change_of_effect, share_of_change
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.io.tables import make_table, select
 from infwidth.numerics.checks import InputError
@@ -52,20 +52,13 @@ def test_the_worst_status_of_the_widths_stays():
     assert set(found.loc[found["status"] == "diverged", "seed"]) == {2}
 
 
-def test_excess_is_small_where_networks_tend_to_theory_and_large_where_not():
-    assert extrapolated_excess(rows(noise=0.1), "test_loss", {}) < 1
-    assert extrapolated_excess(rows(off=0.1, noise=0.1), "test_loss", {}) > 1
-    with pytest.raises(InputError, match="both kinds"):
-        extrapolated_excess(select(rows(), kind="theory"), "test_loss", {})
-
-
 def test_change_of_effect_and_share_of_change():
     table = rows()
     first = [{"kind": "theory", "time": 10}, {"kind": "theory", "time": 0}]
-    assert change_of_effect(table, "test_loss", first, first) == 0
+    assert change_of_effect(table, "test_loss", first, first).value == 0
     values = {t: select(table, kind="theory", time=t)["value"].mean() for t in (0, 10)}
     flat = [first[1], first[1]]
-    assert change_of_effect(table, "test_loss", first, flat) == pytest.approx(values[10] / values[0] - 1)
-    assert share_of_change(table, "test_loss", first[0], first[0], first[1], rises=False) == 1
+    assert change_of_effect(table, "test_loss", first, flat).value == pytest.approx(values[10] / values[0] - 1)
+    assert share_of_change(table, "test_loss", first[0], first[0], first[1], rises=False).value == 1
     with pytest.raises(InputError, match="expected a change upwards"):
         share_of_change(table, "test_loss", first[0], first[0], first[1], rises=True)

@@ -13,7 +13,8 @@ import pytest
 from infwidth.io.arrays import join_entries
 from infwidth.io.atomic import atomic_file, read_arrays, write_arrays
 from infwidth.io.closure import import_closure
-from infwidth.io.tables import COLUMNS, at_last_time, largest, make_table, read_table, select, widest, write_table
+from infwidth.io.rows import at_last_time, largest, widest
+from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_table
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 from infwidth.plan.timing import expected_seconds, read_seconds, recorded_seconds, write_seconds

@@ -32,6 +32,7 @@ class Contract:
     arguments: ClassVar[dict] = {}
     hopeless: ClassVar[dict] = {}
     times: tuple[int, ...] = ()
+    largest_loss = math.inf  # that a weak network converges to: a posterior's spread grows as its strength falls
     worker = ""  # what trains or samples a chunk, in the engine's module
 
     def run(self, task=None, **changes):
@@ -137,6 +138,18 @@ class Contract:
             self.run(strict=True, **hopeless)
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize("scale", [1e30, 1e160, 1e250])
+    def test_labels_beyond_all_proportion_have_a_status_soon(self, scale):
+        task = make_task()
+        parts = task.x_source, scale * task.y_source, task.x_target, scale * task.y_target, task.x_test
+        found = self.run(TransferTask(*parts, scale * task.y_test), elastic_coupling=[0.0, 1.0])
+        assert Status.CONVERGED not in found.status
+
+    @pytest.mark.parametrize("strength", [1e-200, 1e-100, 1e-30, 1e200])
+    def test_strengths_beyond_all_proportion_have_a_status_soon(self, strength):
+        found = self.run(target_strength=strength)
+        assert found.status is not Status.CONVERGED or found.test_loss.max() < self.largest_loss
+
     def test_answers_are_copied(self):
         found = self.run()
         for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
@@ -189,7 +202,7 @@ class Contract:
 
 
 class TestGradientFlow(Contract):
-    engine, worker, times = gradient_flow, "integrate", (3,)
+    engine, worker, times, largest_loss = gradient_flow, "integrate", (3,), 10.0
     arguments: ClassVar[dict] = {"weight_decay": 0.1, "source_time": 1.0, "target_times": [0.0, 0.5, 2.0]}
     hopeless: ClassVar[dict] = {"target_times": [0.0, 1.0, 1e4], "source_time": 0.0}
 

@@ -9,7 +9,7 @@ import math
 import pytest
 
 from infwidth.plan.config import ConfigError, resolve_config
-from infwidth.plan.studies import StudyPlan
+from infwidth.plan.studies import StudyPlan, spelt
 from infwidth.plan.transfer import Plan, as_argument
 
 CONFIG = {
@@ -119,3 +119,13 @@ def test_the_schemas_defaults_are_the_studys(kind):
         if name not in ("seed", "dataset_path", "progress")
     }
     assert found == expected
+
+
+@pytest.mark.parametrize(("value", "name"), [(4, "4"), (0.5, "0.5"), (1e-5, "1e-05"), (math.inf, "inf")])
+def test_names_of_cells_are_short(value, name):
+    assert spelt(value) == name
+
+
+def test_no_two_values_share_a_name():
+    values = [0.3, 0.1 + 0.2, math.nextafter(0.3, 0), 10**15, 10**15 + 1, 1 / 3]
+    assert len({spelt(value) for value in values}) == len(values)

@@ -40,14 +40,14 @@ def test_resolve_prints_the_whole_and_results_the_folder(root, monkeypatch, tmp_
         assert invoke("results", name).output == f"{folder}\n"
     (tmp_path / "mine.yaml").write_text(f"extends: {root}/config/ci.yaml\npreset: own\n", encoding="utf-8")
     assert invoke("results", str(tmp_path / "mine.yaml")).output == "results/own\n"
-    assert "did you mean study" in invoke("resolve", "stdy").output
+    assert "did you mean 'study'" in invoke("resolve", "stdy").output
 
 
 def test_check_reads_claims_too(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
     assert "claims" in invoke("check", "config/claims.yaml").output
     text = (root / "config/claims.yaml").read_text(encoding="utf-8")
-    (tmp_path / "other.yaml").write_text(text.replace("relative_to: start", "relative_to: strat"), encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(text.replace("relative_to: start", "relative_to: strat", 1), encoding="utf-8")
     done = invoke("check", str(tmp_path / "other.yaml"))
     assert done.exit_code == 1
     assert "claim T1.flow.train" in done.output
@@ -140,7 +140,7 @@ def test_reference_figures_redraw_without_solving(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
     done = invoke("figures", "results/reference/ci", str(tmp_path), "--config", "config/ci.yaml")
     assert done.exit_code == 0, done.output
-    assert {path.stem for path in tmp_path.glob("*.pdf")} == set(load_config("config/ci.yaml")["figures"])
+    assert {path.stem for path in tmp_path.glob("*.pdf")} == {"verdicts", *load_config("config/ci.yaml")["figures"]}
 
 
 def test_claims_compare_and_cite_read_a_run(root, monkeypatch):

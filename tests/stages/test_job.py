@@ -1,12 +1,15 @@
 """What every stage does around its body: outputs, manifest, log, one clear line for each failure."""
 
+import errno
 import json
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 
 from infwidth.io.atomic import read_arrays, write_arrays
 from infwidth.io.tables import make_table, read_table, write_table
+from infwidth.io.whole import check_whole, read_manifest
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.stages import collect
@@ -62,6 +65,42 @@ def test_unknown_failures_keep_their_traceback_in_the_log(tmp_path):
     assert "KeyError" in line
     assert "l.log" in line
     assert "Traceback" in log
+
+
+def test_what_the_machine_refuses_is_one_line_without_a_traceback(tmp_path):
+    for error, words in [
+        (OSError(errno.ENOSPC, "No space left on device", "results/x.npz"), "results/x.npz: No space left on device"),
+        (MemoryError("Unable to allocate 3 TiB"), "out of memory"),
+        (RuntimeError("CUDA out of memory.\nTried to allocate"), "out of memory"),
+    ]:
+        line, log = fail_with(error, tmp_path)
+        assert f"error: collect lin n_target=4: {words}" in line
+        assert "Traceback" not in log
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(command(lambda job: None), [f"--log={tmp_path / 'file/below/x.log'}"])
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    assert "file" in line
+    assert "Traceback" not in line
+
+
+def test_the_manifest_holds_a_checksum_of_every_output(tmp_path):
+    def body(job):
+        for name in ("a", "b"):
+            job.outputs[name].write_text(name)
+
+    outputs = [f"--output={name}={tmp_path / f'x.{name}'}" for name in ("a", "b")]
+    done = CliRunner().invoke(command(body), [*outputs, f"--output=manifest={tmp_path / 'x.manifest.json'}"])
+    assert done.exit_code == 0, done.output
+    kept = read_manifest(tmp_path / "x.manifest.json")["outputs"]
+    assert {name: entry["bytes"] for name, entry in kept.items()} == {"x.a": 1, "x.b": 1}
+    check_whole(tmp_path / "x.a")
+    (tmp_path / "x.a").write_text("c")
+    with pytest.raises(InputError, match="content has changed"):
+        check_whole(tmp_path / "x.a")
 
 
 def test_collect_joins_tables_in_one_order(tmp_path):

@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner
 
 from infwidth.io.atomic import write_arrays
+from infwidth.io.checkpoints import Checkpoint
 from infwidth.io.tables import read_table, select
 from infwidth.stages import language, text
 from infwidth.studies.language import make_variant
@@ -117,6 +118,25 @@ class TestStage:
         table = run(folder, optimiser="no_mlp", width=None, rates=())
         assert table["learning_rate"].isna().all()
         assert table["width"].isna().all()
+
+    @pytest.mark.parametrize("rates", [(1e36,), (1e35, 1e36)])
+    @pytest.mark.parametrize("steps", [24, 10])
+    def test_where_every_training_diverges_the_rows_say_so(self, folder, rates, steps):
+        """Also at once, before any point of a curve, so that no checkpoint was ever written."""
+        settings = params()["settings"] | {"backbone_rate": 1e30, "steps": steps, "sweep_steps": steps}
+        table = run(folder, optimiser="sgd", rates=rates, settings=settings)
+        assert set(table["status"]) == {"diverged"}
+        assert set(select(table, metric="test_loss")["seed"]) == {0, 1}
+        assert len(select(table, metric="sweep_loss")) == (0 if len(rates) == 1 else 4)
+        assert not np.isfinite(table["value"]).any()
+
+    def test_rates_that_print_alike_are_trainings_of_their_own(self, folder, monkeypatch):
+        names = []
+        monkeypatch.setattr(Checkpoint, "due", property(lambda self: names.append(self.path.name) or True))
+        rates = (0.1, 0.1 * (1 + 1e-9), float(np.nextafter(0.1, 1)))
+        table = run(folder, rates=rates)
+        assert select(table, metric="sweep_loss", seed=0)["learning_rate"].nunique() == 3
+        assert len({name for name in names if "sweep" in name}) == 3
 
     def test_infinite_width_is_theory(self, folder):
         table = run(folder, optimiser="adam_star", width="inf", rates=(0.1,))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from builders import changed, linear_teachers, shuffled
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
@@ -17,16 +18,6 @@ SETTINGS = {
 }
 
 
-def make_task(seed=0, dimension=12, n_source=30, n_target=8, overlap=0.8):
-    rng = np.random.default_rng(seed)
-    b, o = rng.standard_normal((2, dimension))
-    inputs = [rng.standard_normal((n, dimension)) for n in (n_source, n_target, 25)]
-    target = overlap * b + np.sqrt(1 - overlap**2) * o
-    teachers = (b, target, target)
-    pairs = [(x, x @ w / np.sqrt(dimension)) for x, w in zip(inputs, teachers, strict=True)]
-    return TransferTask(*(array for pair in pairs for array in pair))
-
-
 def solve(task, **changes):
     return bayes.solve(task, **{**SETTINGS, **changes})
 
@@ -37,19 +28,8 @@ def ridge_prediction(kernel, cross_kernel, labels, precision, beta):
     return cross_kernel @ np.linalg.solve(noisy, labels) / precision
 
 
-def with_inputs(task, transform):
-    return TransferTask(
-        transform(task.x_source),
-        task.y_source,
-        transform(task.x_target),
-        task.y_target,
-        transform(task.x_test),
-        task.y_test,
-    )
-
-
 def test_fields_and_shapes():
-    task = make_task()
+    task = linear_teachers()
     one, many = solve(task), solve(task, elastic_coupling=[0.0, 3.0, np.inf])
     assert one.prediction.shape == (25,)
     assert (one.kernel.shape, one.dual.shape, one.weights.shape) == ((8, 8), (8,), (12,))
@@ -66,7 +46,7 @@ def test_fields_and_shapes():
 
 @pytest.mark.parametrize("coupling", [0.0, 3.0, np.inf])
 def test_equations_1_and_4_hold(coupling):
-    task = make_task()
+    task = linear_teachers()
     s = solve(task, elastic_coupling=coupling)
     np.testing.assert_allclose((s.kernel / 1.3 + np.eye(8) / 15) @ s.dual, task.y_target, atol=1e-9)
     fit = task.x_target @ s.weights / np.sqrt(12)
@@ -78,7 +58,7 @@ def test_equations_1_and_4_hold(coupling):
 
 
 def test_without_coupling_the_source_does_not_matter():
-    task, other = make_task(0), make_task(1)
+    task, other = linear_teachers(0), linear_teachers(1)
     mixed = TransferTask(other.x_source, other.y_source, task.x_target, task.y_target, task.x_test, task.y_test)
     a, b = solve(task, elastic_coupling=0), solve(mixed, elastic_coupling=0, source_strength=3.0)
     np.testing.assert_allclose(a.prediction, b.prediction, rtol=1e-10)
@@ -86,7 +66,7 @@ def test_without_coupling_the_source_does_not_matter():
 
 
 def test_without_coupling_an_equal_task_is_the_source():
-    task = make_task()
+    task = linear_teachers()
     equal = TransferTask(task.x_source, task.y_source, task.x_source, task.y_source, task.x_test, task.y_test)
     target = solve(equal, elastic_coupling=0, target_strength=1.0)
     source = solve_posterior(
@@ -102,7 +82,7 @@ def test_without_coupling_an_equal_task_is_the_source():
 
 def test_large_coupling_tends_to_frozen_features_as_one_over_delta():
     couplings = np.array([1e2, 1e3, 1e4, 1e5])
-    s = solve(make_task(), elastic_coupling=[*couplings, np.inf])
+    s = solve(linear_teachers(), elastic_coupling=[*couplings, np.inf])
     for values in (s.prediction, s.kernel):
         errors = [np.linalg.norm(value - values[-1]) for value in values[:-1]]
         slope = np.polyfit(np.log(couplings[1:]), np.log(errors[1:]), 1)[0]
@@ -111,7 +91,7 @@ def test_large_coupling_tends_to_frozen_features_as_one_over_delta():
 
 @pytest.mark.parametrize("dimension", [12, 60])  # 60 > P1 + P2: the compressed basis
 def test_lazy_limit_is_kernel_ridge_with_the_prior_kernel(dimension):
-    task = make_task(dimension=dimension)
+    task = linear_teachers(dimension=dimension)
     s = solve(task, source_strength=1e-5, target_strength=1e-5)
     scaled, test = task.x_target / np.sqrt(dimension), task.x_test / np.sqrt(dimension)
     # W is Gaussian of variance 1/L + (δ/L)²/λ in every direction.
@@ -124,21 +104,13 @@ def test_lazy_limit_is_kernel_ridge_with_the_prior_kernel(dimension):
 
 @pytest.mark.parametrize("dimension", [12, 60])
 def test_invariances(dimension):
-    task = make_task(dimension=dimension)
+    task = linear_teachers(dimension=dimension)
     base = solve(task)
     rotation = np.linalg.qr(np.random.default_rng(5).standard_normal((dimension, dimension)))[0]
-    turned = solve(with_inputs(task, lambda x: x @ rotation))
+    turned = solve(changed(task, inputs=lambda x: x @ rotation))
     np.testing.assert_allclose(turned.prediction, base.prediction, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(turned.weights, base.weights @ rotation, atol=1e-8)
-    order, shuffle = np.random.default_rng(6).permutation(8), np.random.default_rng(7).permutation(30)
-    mixed = TransferTask(
-        task.x_source[shuffle],
-        task.y_source[shuffle],
-        task.x_target[order],
-        task.y_target[order],
-        task.x_test,
-        task.y_test,
-    )
+    mixed, order = shuffled(task)
     permuted = solve(mixed)
     np.testing.assert_allclose(permuted.prediction, base.prediction, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(permuted.dual, base.dual[order], rtol=1e-8, atol=1e-10)
@@ -146,15 +118,15 @@ def test_invariances(dimension):
 
 def test_padding_inputs_with_silent_coordinates_changes_nothing():
     # 12 → 48 coordinates at the same x·x'/D: the compressed basis must give the plain answer.
-    task = make_task(n_source=20)
-    padded = with_inputs(task, lambda x: 2 * np.concatenate([x, np.zeros((len(x), 36))], axis=1))
+    task = linear_teachers(n_source=20)
+    padded = changed(task, inputs=lambda x: 2 * np.concatenate([x, np.zeros((len(x), 36))], axis=1))
     a, b = solve(task), solve(padded)
     np.testing.assert_allclose(a.prediction, b.prediction, rtol=1e-9)
     np.testing.assert_allclose(a.kernel, b.kernel, rtol=1e-9)
 
 
 def test_source_temperature_is_its_own():
-    task = make_task()
+    task = linear_teachers()
     same = solve(task, source_inverse_temperature=15.0)
     np.testing.assert_array_equal(same.prediction, solve(task).prediction)
     assert not np.allclose(solve(task, source_inverse_temperature=1.0).prediction, same.prediction, rtol=1e-3)
@@ -162,9 +134,9 @@ def test_source_temperature_is_its_own():
 
 def test_unconverged_points_raise_or_are_marked():
     with pytest.raises(UnconvergedError, match=r"elastic_coupling = 3: residual.*stalled") as caught:
-        solve(make_task(), max_iterations=1)
+        solve(linear_teachers(), max_iterations=1)
     assert caught.value.status is Status.STALLED
-    loose = solve(make_task(), max_iterations=1, strict=False, elastic_coupling=[3.0])
+    loose = solve(linear_teachers(), max_iterations=1, strict=False, elastic_coupling=[3.0])
     assert loose.status == (Status.STALLED,)
     assert loose.residual[0] > 1e-6
     assert np.isfinite(loose.prediction).all()
@@ -186,4 +158,4 @@ def test_unconverged_points_raise_or_are_marked():
 )
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=message):
-        solve(make_task(), **changes)
+        solve(linear_teachers(), **changes)

@@ -2,6 +2,7 @@ import time
 
 import numpy as np
 import pytest
+from builders import changed, linear_teachers, shuffled
 from scipy.linalg import expm
 
 from infwidth.numerics.checks import InputError
@@ -20,32 +21,12 @@ SETTINGS = {
 }
 
 
-def make_task(seed=0, dimension=12, n_source=30, n_target=8, overlap=0.8):
-    rng = np.random.default_rng(seed)
-    b, o = rng.standard_normal((2, dimension))
-    inputs = [rng.standard_normal((n, dimension)) for n in (n_source, n_target, 25)]
-    target = overlap * b + np.sqrt(1 - overlap**2) * o
-    pairs = [(x, x @ w / np.sqrt(dimension)) for x, w in zip(inputs, (b, target, target), strict=True)]
-    return TransferTask(*(array for pair in pairs for array in pair))
-
-
 def solve(task, **changes):
     return flow.solve(task, **{**SETTINGS, **changes})
 
 
-def with_inputs(task, transform):
-    return TransferTask(
-        transform(task.x_source),
-        task.y_source,
-        transform(task.x_target),
-        task.y_target,
-        transform(task.x_test),
-        task.y_test,
-    )
-
-
 def test_fields_and_shapes():
-    task = make_task()
+    task = linear_teachers()
     one, many = solve(task), solve(task, elastic_coupling=[0.0, 3.0, np.inf])
     assert (one.times.shape, one.prediction.shape, one.train_loss.shape) == ((3,), (3, 25), (3,))
     assert (one.kernel.shape, one.weights.shape) == ((8, 8), (3, 12))
@@ -60,7 +41,7 @@ def test_fields_and_shapes():
 
 
 def test_residual_bounds_the_true_error():
-    task = make_task()
+    task = linear_teachers()
     exact = solve(task, rtol=1e-12)
     for rtol in (1e-8, 1e-6, 1e-4):
         run = solve(task, rtol=rtol)
@@ -71,23 +52,25 @@ def test_residual_bounds_the_true_error():
 @pytest.mark.parametrize("dimension", [12, 60])
 def test_large_coupling_tends_to_frozen_features_as_one_over_delta(dimension):
     couplings = np.array([1e3, 1e4, 1e5])
-    s = solve(make_task(dimension=dimension), elastic_coupling=[*couplings, np.inf], target_times=[1.0, 8.0, np.inf])
+    s = solve(
+        linear_teachers(dimension=dimension), elastic_coupling=[*couplings, np.inf], target_times=[1.0, 8.0, np.inf]
+    )
     for values in (s.prediction[:, 0], s.prediction[:, 1], s.prediction[:, 2], s.kernel):
         errors = [np.linalg.norm(value - values[-1]) for value in values[:-1]]
         assert np.polyfit(np.log(couplings), np.log(errors), 1)[0] == pytest.approx(-1, abs=0.05)
 
 
 def test_long_runs_reach_the_fixed_points():
-    s = solve(make_task(), elastic_coupling=[0.0, 0.5, 3.0, np.inf], target_times=[400.0, np.inf])
+    s = solve(linear_teachers(), elastic_coupling=[0.0, 0.5, 3.0, np.inf], target_times=[400.0, np.inf])
     np.testing.assert_allclose(s.prediction[:, 0], s.prediction[:, 1], atol=1e-5)
-    late, ever = (solve(make_task(), elastic_coupling=[0.0, 0.5, 3.0], source_time=t) for t in (400.0, np.inf))
+    late, ever = (solve(linear_teachers(), elastic_coupling=[0.0, 0.5, 3.0], source_time=t) for t in (400.0, np.inf))
     np.testing.assert_allclose(late.prediction, ever.prediction, atol=1e-5)
     np.testing.assert_allclose(late.kernel, ever.kernel, atol=1e-5)
 
 
 def test_fixed_point_is_a_kernel_machine():
     # docs/theory.md §2 eq. (8), with the adapted kernel.
-    task = make_task()
+    task = linear_teachers()
     s = solve(task, elastic_coupling=[0.0, 3.0, np.inf], target_times=[np.inf])
     for kernel, weights in zip(s.kernel, s.weights[:, 0], strict=True):
         fit = task.x_target @ weights / np.sqrt(12)
@@ -97,7 +80,7 @@ def test_fixed_point_is_a_kernel_machine():
 @pytest.mark.parametrize("decay", [0.0, 0.05])
 def test_lazy_limit_is_the_linear_ode(decay):
     # docs/theory.md §2 "Limits": df/dt = [e^{−2λt}Φ0 + e^{−2λt}C](y − f) − 2λ f from the source's lazy Q = e^{−2λT} I.
-    task = make_task()
+    task = linear_teachers()
     s = solve(
         task,
         source_strength=1e-5,
@@ -125,7 +108,7 @@ def test_lazy_limit_is_the_linear_ode(decay):
 
 
 def test_scratch_ignores_source_and_coupling():
-    task, other = make_task(0), make_task(1)
+    task, other = linear_teachers(0), linear_teachers(1)
     mixed = TransferTask(other.x_source, other.y_source, task.x_target, task.y_target, task.x_test, task.y_test)
     a = solve(task, start="scratch", elastic_coupling=[0.0, 5.0, np.inf])
     b = solve(mixed, start="scratch", elastic_coupling=0.0, source_time=1.0)
@@ -137,14 +120,14 @@ def test_scratch_ignores_source_and_coupling():
 
 
 def test_without_coupling_the_target_still_starts_from_the_source():
-    task = make_task()
+    task = linear_teachers()
     from_source, scratch = (solve(task, elastic_coupling=0.0, start=s) for s in ("source", "scratch"))
     assert not np.allclose(from_source.prediction[-1], scratch.prediction[-1], rtol=1e-2)
 
 
 @pytest.mark.parametrize("dimension", [12, 60])
 def test_random_anchor_has_the_source_norms_and_no_direction(dimension):
-    task = make_task(dimension=dimension)
+    task = linear_teachers(dimension=dimension)
     s = solve(task, anchor="random", elastic_coupling=np.inf, source_time=0.0)
     plain = solve(task, elastic_coupling=np.inf, source_time=0.0)
     np.testing.assert_allclose(s.prediction, plain.prediction, atol=1e-10)
@@ -159,8 +142,8 @@ def test_random_anchor_has_the_source_norms_and_no_direction(dimension):
 def test_padding_inputs_with_silent_coordinates(anchor):
     # The same inputs in 48 coordinates, x·x'/D unchanged: the compressed basis must give the plain answer, and a
     # random anchor spreads its norm over all coordinates, silent ones included.
-    task = make_task(n_source=20)
-    padded = with_inputs(task, lambda x: 2 * np.concatenate([x, np.zeros((len(x), 36))], axis=1))
+    task = linear_teachers(n_source=20)
+    padded = changed(task, inputs=lambda x: 2 * np.concatenate([x, np.zeros((len(x), 36))], axis=1))
     a, b = solve(task, anchor=anchor), solve(padded, anchor=anchor)
     if anchor == "source":
         np.testing.assert_allclose(a.prediction, b.prediction, atol=1e-7)
@@ -173,16 +156,13 @@ def test_padding_inputs_with_silent_coordinates(anchor):
 
 @pytest.mark.parametrize("dimension", [12, 60])
 def test_invariances(dimension):
-    task = make_task(dimension=dimension)
+    task = linear_teachers(dimension=dimension)
     base = solve(task)
     rotation = np.linalg.qr(np.random.default_rng(5).standard_normal((dimension, dimension)))[0]
-    turned = solve(with_inputs(task, lambda x: x @ rotation))
+    turned = solve(changed(task, inputs=lambda x: x @ rotation))
     np.testing.assert_allclose(turned.prediction, base.prediction, atol=1e-7)
     np.testing.assert_allclose(turned.weights, base.weights @ rotation, atol=1e-7)
-    order = np.random.default_rng(6).permutation(8)
-    mixed = TransferTask(
-        task.x_source[::-1], task.y_source[::-1], task.x_target[order], task.y_target[order], task.x_test, task.y_test
-    )
+    mixed, order = shuffled(task)
     permuted = solve(mixed)
     np.testing.assert_allclose(permuted.prediction, base.prediction, atol=1e-7)
     np.testing.assert_allclose(permuted.kernel, base.kernel[np.ix_(order, order)], atol=1e-7)
@@ -191,7 +171,7 @@ def test_invariances(dimension):
 def test_strong_coupling_is_affordable():
     started = time.perf_counter()
     solve(
-        make_task(dimension=30, n_source=90, n_target=15),
+        linear_teachers(dimension=30, n_source=90, n_target=15),
         elastic_coupling=1000.0,
         source_time=20.0,
         target_times=[20.0],
@@ -200,7 +180,7 @@ def test_strong_coupling_is_affordable():
 
 
 def test_unconverged_points_raise_or_are_marked():
-    task = make_task()
+    task = linear_teachers()
     with pytest.raises(UnconvergedError, match=r"elastic_coupling = 3: .*stalled"):
         solve(task, source_time=0.1, target_times=[0.1, 1e4], max_evaluations=300)
     loose = solve(
@@ -245,4 +225,4 @@ def test_unconverged_points_raise_or_are_marked():
 )
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=message):
-        solve(make_task(), **changes)
+        solve(linear_teachers(), **changes)

@@ -43,8 +43,8 @@ CONFIG = {
 }  # fmt: skip
 
 
-# the job below every experiment's verdicts
-CLAIMS = {"claims"}
+# the jobs below every experiment's verdicts
+CLAIMS = {"claims", "verdicts"}
 # --config alone would stand for the whole configuration, as a preset given by --configfile does
 CONFIGURED = ("--configfile", "config/config.yaml", "--config")
 
@@ -142,7 +142,12 @@ def test_image_code_leaves_linear_cells_alone(project, edited):
     edited("src/infwidth/tasks/image_tasks.py", lambda text: text + "\n# edited\n")
     planned = project.planned()
     assert {"pool/images", "data/images"} <= planned
-    assert {job.split("/")[-1] for job in planned} == {"images", "cifar_delta", "claims"}  # no study of digits
+    assert {job.split("/")[-1] for job in planned} == {
+        "images",
+        "cifar_delta",
+        "claims",
+        "verdicts",
+    }  # no study of digits
 
 
 def test_one_coupling_reruns_target_and_theory_of_its_experiment(project, edited):

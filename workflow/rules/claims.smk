@@ -1,7 +1,7 @@
 rule judge:
     input:
         code=code("stages.judge"),
-        claims="config/claims.yaml",
+        claims=claim_files(PLAN.config),
         table=f"{RESULTS}/tables/{{experiment}}.csv",
     output:
         verdicts=f"{RESULTS}/claims/{{experiment}}.json",
@@ -14,10 +14,13 @@ rule judge:
         conda_environment
     threads: 1
     params:
-        job=lambda w: as_argument({"experiment": w.experiment}),
+        job=lambda w: as_argument(
+            {"experiment": w.experiment, "seconds": data_set_seconds(w.experiment)}
+        ),
+        claims=lambda w, input: numbered(input.claims),
     shell:
         "python -m infwidth.stages judge --params {params.job:q}"
-        " --input claims={input.claims:q} --input table={input.table:q}"
+        " {params.claims:q} --input table={input.table:q}"
         " --output verdicts={output.verdicts:q} --output manifest={output.manifest:q} --log {log:q}"
 
 
@@ -46,4 +49,31 @@ rule claims:
     shell:
         "python -m infwidth.stages claims {params.verdicts:q}"
         " --output json={output.json:q} --output markdown={output.markdown:q}"
+        " --output manifest={output.manifest:q} --log {log:q}"
+
+
+rule verdicts:
+    input:
+        code=code("stages.verdicts"),
+        claims=f"{RESULTS}/claims.json",
+    output:
+        pdf=f"{RESULTS}/figures/verdicts.pdf",
+        png=report(
+            f"{RESULTS}/figures/verdicts.png",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"figure": "verdicts"},
+        ),
+        csv=f"{RESULTS}/figures/verdicts.csv",
+        manifest=f"{RESULTS}/figures/verdicts.manifest.json",
+    log:
+        f"{RESULTS}/logs/verdicts.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/verdicts.tsv"
+    conda:
+        conda_environment
+    threads: 1
+    shell:
+        "python -m infwidth.stages verdicts --input claims={input.claims:q}"
+        " --output pdf={output.pdf:q} --output png={output.png:q} --output csv={output.csv:q}"
         " --output manifest={output.manifest:q} --log {log:q}"

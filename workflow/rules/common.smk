@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 try:
     from infwidth.io.closure import import_closure
-    from infwidth.plan.claims import check_run_claims
+    from infwidth.plan.claims import check_run_claims, claim_files
     from infwidth.plan.config import load_config
     from infwidth.plan.inputs import check_files, image_files, text_files
     from infwidth.plan.run_lock import hold, is_held_elsewhere
@@ -20,7 +20,7 @@ try:
     )
     from infwidth.plan.transfer import Plan, as_argument
     from infwidth.plan.studies import StudyPlan
-    from infwidth.plan.timing import announcement
+    from infwidth.plan.timing import announcement, seconds_per_data_set
     from infwidth.numerics.checks import InputError
     from infwidth.stages.__main__ import RUN
 except ImportError as error:
@@ -179,6 +179,14 @@ def failures(since):
 def numbered(paths):
     """Several files as --input options of a stage."""
     return [f"--input={i}={path}" for i, path in enumerate(paths)]
+
+
+def data_set_seconds(experiment):
+    """What one more data set of an experiment costs, as far as the preset's reference was timed."""
+    section = "adam_ntk" if experiment in PLAN.studies else "experiments"
+    settings = PLAN.config[section][experiment]
+    data_sets = settings.get("data_seeds") or settings["seeds"]
+    return seconds_per_data_set(experiment, data_sets, RESULTS)
 
 
 def targets():

@@ -20,6 +20,8 @@ rule figure:
         f"{RESULTS}/logs/figure/{{figure}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/figure/{{figure}}.tsv"
+    wildcard_constraints:
+        figure=r"(?!verdicts\.).+",
     conda:
         conda_environment
     threads: 1

@@ -80,11 +80,6 @@ def _flag(name: str, value: Any) -> Iterator[str]:
         yield f"{name} = {value!r}: expected true or false; change it"
 
 
-def _positive(name: str, value: Any) -> Iterator[str]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        yield f"{name} = {value!r}: expected a number > 0; change it"
-
-
 _metric = one_of(*VOCABULARY["metric"])
 Metric = Annotated[str, _metric]
 Metrics = Annotated[str | list[str], _metrics]
@@ -92,7 +87,6 @@ Axis = Annotated[str, one_of(*AXES)]
 Rows = Annotated[Mapping[str, Any], _rows]
 Pair = Annotated[list[Mapping[str, Any]], _pair]
 Flag = Annotated[bool, _flag]
-Positive = Annotated[float, _positive]
 Scale = Annotated[str, one_of("point", "start")]
 Criterion = Annotated[str, one_of(*CRITERIA)]
 OtherCriterion = Annotated[str | None, one_of(*CRITERIA, None)]

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from infwidth.analysis.claim_statistics import STATISTICS
 from infwidth.io.yaml import load_yaml
 from infwidth.numerics.checks import InputError
 
-PAPERS = ("T", "S")
+PAPERS = ("T", "S", "own")
 DATASETS = ("CIFAR-10", "C4", "digits")
 """Data sets that a claim may be about, and that others may stand in for."""
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)(?::([^{}]*))?\}")
@@ -23,17 +23,17 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)(?::([^{}]*))?\}")
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper.
+    """One claim of a paper, or of one's own.
 
     Attributes:
         id: paper's claim and setting, e.g. ``T2.linear.0.9``.
-        paper: ``T`` or ``S``.
         statement: the claim in one sentence.
-        figure: the figure that shows it.
         experiment: the experiment whose table decides it.
         statistic: name of a function in :mod:`infwidth.analysis.claim_statistics`.
         arguments: its arguments.
         expect: ``{below: x}``, ``{above: x}`` or both.
+        paper: ``T``, ``S``, or ``own``.
+        figure: the figure that shows it; "" of one's own claims only.
         dataset: the data set that it is about, one of :data:`DATASETS`; None where the experiment makes its own.
 
     Raises:
@@ -41,13 +41,13 @@ class Claim:
     """
 
     id: str
-    paper: str
     statement: str
-    figure: str
     experiment: str
     statistic: str
     arguments: Mapping[str, Any]
     expect: Mapping[str, float]
+    paper: str = "own"
+    figure: str = ""
     dataset: str | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Claim:
 
 
 FIELDS = tuple(field.name for field in fields(Claim))
-REQUIRED = tuple(name for name in FIELDS if name != "dataset")
+REQUIRED = tuple(field.name for field in fields(Claim) if field.default is MISSING)
 
 
 def load_claims(path: str | Path) -> list[Claim]:
@@ -100,7 +100,7 @@ def check_claims(
     for claim in claims:
         for key, known in (("experiment", experiments), ("figure", figures)):
             value = getattr(claim, key)
-            if known is not None and value not in known:
+            if value and known is not None and value not in known:
                 hint = nearest(value, known)
                 lines.append(f"claim {claim.id}: {key} = {value!r}: no preset has it; {hint}")
     if lines:
@@ -195,6 +195,8 @@ def _problems(claim: Claim) -> Iterator[str]:
         yield f"id = {claim.id!r}: expected text without spaces or |; change it"
     for key in ("statement", "figure", "experiment"):
         value = getattr(claim, key)
+        if key == "figure" and value == "" and claim.paper == "own":
+            continue
         if not isinstance(value, str) or not value.strip() or "\n" in value:
             yield f"{key} = {value!r}: expected one line of text; write some"
     yield from one_of(*PAPERS)("paper", claim.paper)

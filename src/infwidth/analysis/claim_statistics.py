@@ -1,169 +1,130 @@
-"""The statistics that claims are judged by: each maps a table to one number. Looked up by name from claims.yaml.
+"""The statistics that claims are judged by: each maps a table to an estimate. Looked up by name from claims.yaml.
 
 Rows are chosen by ``where`` (column → value, or list of values), which may name a ``metric`` of its own. Where they
-hold several times the last counts, and of several widths the widest, unless ``where`` names one.
+hold several times the last counts, and of several widths the widest, unless ``where`` names one. All that is compared
+is compared on the same data sets: what two points owe to their data, source and initial weights drops out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from infwidth.analysis.claim_arguments import (
-    Axis,
-    Criterion,
-    Flag,
-    Metric,
-    Metrics,
-    OtherCriterion,
-    Pair,
-    Positive,
-    Rows,
-    Scale,
-)
+from infwidth.analysis.agreement import AGREEMENT, disagreement
+from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, Pair, Rows
 from infwidth.analysis.coupling_choice import choices
-from infwidth.analysis.extrapolation import infinite_width
-from infwidth.analysis.seeds import POINT
-from infwidth.io.tables import KEYS, at_last_time, select, widest
+from infwidth.analysis.estimates import Estimate, Largest, Smooth
+from infwidth.io.rows import at_last_time, widest
+from infwidth.io.tables import select
 from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import Status
 
 
-def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> float:
+def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
     """(mean at ``at`` − mean at ``versus``) / mean at ``versus``; negative where ``at`` is lower."""
-    base = _level(table, metric, versus)
-    return (_level(table, metric, at) - base) / base
+    return _smooth([_level(table, metric, at), _level(table, metric, versus)], lambda means: means[0] / means[1] - 1)
 
 
-def largest_step(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> float:
+def largest_step(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> Estimate:
     """Largest change between neighbouring values of the axis ``along``, relative to the first point's mean.
 
     Negative if and only if the metric falls at every step.
     """
     curve = _curve(table, metric, along, where)
-    return float(np.max(np.diff(curve)) / curve[0])
+    steps = [
+        _smooth([curve[0], before, after], lambda means: (means[2] - means[1]) / means[0])
+        for before, after in itertools.pairwise(curve)
+    ]
+    return Largest(steps)
 
 
-def largest_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> float:
+def largest_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> Estimate:
     """Largest absolute relative change from ``versus`` to ``at`` over the values of the axis ``along`` both have."""
-    change = _changes(table, metric, along, at, versus)
-    if change.empty:
-        raise InputError(f"{_spelt(at)} and {_spelt(versus)} share no {along}: expected at least one; add one")
-    return float(change.abs().max())
+    pairs = _pairs(table, metric, along, at, versus, least=1)
+    return Largest(
+        [_smooth([*pair], lambda means, sign=sign: sign * (means[0] / means[1] - 1))
+         for pair in pairs.values() for sign in (1, -1)]
+    )  # fmt: skip
 
 
-def trend_of_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> float:
+def trend_of_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> Estimate:
     """Slope of the relative change from ``versus`` to ``at`` against log10 of the axis ``along``, by least squares."""
-    change = _changes(table, metric, along, at, versus)
-    if len(change) < 2:
-        raise InputError(
-            f"{_spelt(at)} and {_spelt(versus)} share {len(change)} {along}: expected at least two; add one"
-        )
-    return float(np.polyfit(np.log10(change.index.to_numpy(dtype=float)), change.to_numpy(), 1)[0])
+    pairs = _pairs(table, metric, along, at, versus, least=2)
+    places = np.log10(np.array(list(pairs), dtype=float))
+
+    def slope(means: np.ndarray) -> float:
+        return float(np.polyfit(places, means[::2] / means[1::2] - 1, 1)[0])
+
+    return _smooth([level for pair in pairs.values() for level in pair], slope)
 
 
-def power_law(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> float:
+def power_law(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> Estimate:
     """Exponent a of metric ∝ axis^a: the least-squares slope of the log of the mean against the log of ``along``."""
-    curve = _along(table, metric, along, where)
-    curve = curve[np.isfinite(curve.index.to_numpy(dtype=float))]
-    if len(curve) < 2 or (curve <= 0).any():
-        raise InputError(
-            f"{metric} = {curve.tolist()} for {_spelt(where)}: expected positive values at two or more of {along}; "
-            "add some"
-        )
-    return float(np.polyfit(np.log(curve.index.to_numpy(dtype=float)), np.log(curve.to_numpy()), 1)[0])
+    curve = {place: level for place, level in _along(table, metric, along, where).items() if np.isfinite(place)}
+    places = np.log(np.array(list(curve), dtype=float))
+
+    def exponent(means: np.ndarray) -> float:
+        if len(means) < 2 or (means <= 0).any():
+            raise InputError(
+                f"{metric} = {means.tolist()} for {_spelt(where)}: expected positive values at two or more of {along}; "
+                "add some"
+            )
+        return float(np.polyfit(places, np.log(means), 1)[0])
+
+    return _smooth(list(curve.values()), exponent)
 
 
-def effect_ratio(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> float:
+def effect_ratio(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> Estimate:
     """Largest relative change along an axis at ``at``, divided by the same at ``versus``."""
-    effects = []
-    for where in (at, versus):
-        curve = _curve(table, metric, along, where)
-        effects.append(np.max(np.abs(curve - curve[0])) / curve[0])
-    return float(effects[0] / effects[1])
+    curves = [_curve(table, metric, along, where) for where in (at, versus)]
+    first = len(curves[0])
+
+    def ratio(means: np.ndarray) -> float:
+        effects = [np.max(np.abs(part - part[0])) / part[0] for part in (means[:first], means[first:])]
+        return float(effects[0] / effects[1])
+
+    return _smooth([*curves[0], *curves[1]], ratio)
 
 
-def change_of_effect(table: pd.DataFrame, metric: Metric, first: Pair, second: Pair) -> float:
+def change_of_effect(table: pd.DataFrame, metric: Metric, first: Pair, second: Pair) -> Estimate:
     """Relative change between the pair ``first`` (at, versus) minus that of ``second``; negative where it is lower."""
-    return relative_change(table, metric, *first) - relative_change(table, metric, *second)
+    levels = [_level(table, metric, where) for where in (*first, *second)]
+    return _smooth(levels, lambda means: means[0] / means[1] - means[2] / means[3])
 
 
-def share_of_change(
-    table: pd.DataFrame,
-    metric: Metric,
-    part: Rows,
-    whole: Rows,
-    base: Rows,
-    rises: Flag,
-) -> float:
+def share_of_change(table: pd.DataFrame, metric: Metric, part: Rows, whole: Rows, base: Rows, rises: Flag) -> Estimate:
     """(mean at ``part`` − mean at ``base``) / (mean at ``whole`` − mean at ``base``), where the whole change is upwards
     if it ``rises`` and else downwards: there is no share of a change that isn't there.
     """
-    level = _level(table, metric, base)
-    change = _level(table, metric, whole) - level
-    if (change > 0) != rises:
+    levels = [_level(table, metric, where) for where in (part, whole, base)]
+    found = _smooth(levels, lambda means: (means[0] - means[2]) / (means[1] - means[2]))
+    _, above, level = found.points.dropna().mean()
+    if (above > level) != rises:
         raise InputError(
-            f"{metric} changes by {change:.3g} from {_spelt(base)} to {_spelt(whole)}: expected a change "
+            f"{metric} changes by {above - level:.3g} from {_spelt(base)} to {_spelt(whole)}: expected a change "
             f"{'upwards' if rises else 'downwards'} to take a share of; the claim has no object here"
         )
-    return (_level(table, metric, part) - level) / change
+    return found
 
 
-def disagreement(table: pd.DataFrame, metric: Metrics, where: Rows, relative_to: Scale = "point") -> float:
-    """Root mean square, over points, of the relative difference between networks and theory.
-
-    Points of several metrics count alike. Both sides are averaged over seeds first. ``relative_to="point"`` divides
-    by the theory's value at the point, ``"start"`` by the theory's largest value, for losses that tend to 0.
-    """
-    rows = _rows(table, metric, where)
-    axes = [key for key in POINT if key not in ("kind", "width")]
-    means = rows.groupby(["kind", *axes], dropna=False)["value"].mean().unstack("kind")
-    for kind in ("theory", "network"):
-        if kind not in means:
-            raise InputError(f"no {kind} rows for {_spelt(where)}: expected both; run that side first")
-    means = means.dropna()
-    if means.empty:
-        raise InputError(f"theory and networks share no point for {_spelt(where)}; run them at the same settings")
-    scale = means["theory"] if relative_to == "point" else means["theory"].max()
-    return float(np.sqrt(np.mean(((means["network"] - means["theory"]) / scale) ** 2)))
-
-
-def extrapolated_excess(
-    table: pd.DataFrame, metric: Metrics, where: Rows, sigmas: Positive = 3.0, share: Positive = 0.02
-) -> float:
-    """Distance of networks extrapolated to infinite width from theory at the worst point, over what is allowed there.
-
-    Allowed is the larger of ``sigmas`` standard errors and ``share`` of the theory's largest value, its initial loss.
-    The standard error is that of the paired difference over data sets; with one of them the share alone counts.
-    """
-    rows = select(infinite_width(table), metric=metric, **where)
-    networks, theory = (rows[rows["kind"] == kind] for kind in ("network", "theory"))
-    if networks.empty or theory.empty:
-        raise InputError(f"no rows of both kinds for {_spelt(where)}: expected theory and networks; run both")
-    axes = [key for key in KEYS if key not in ("kind", "width")]
-    pairs = networks.merge(theory[[*axes, "value"]], on=axes, suffixes=("", "_theory"))
-    pairs = pairs.assign(difference=pairs["value"] - pairs["value_theory"])
-    points = [key for key in axes if key != "seed"]
-    found = pairs.groupby(points, dropna=False).agg(
-        difference=("difference", "mean"), error=("difference", "sem"), scale=("value_theory", "mean")
-    )
-    scale = found.groupby("metric")["scale"].transform("max")
-    allowed = np.maximum(sigmas * found["error"].fillna(0.0), share * scale)
-    return float((found["difference"].abs() / allowed).max())
-
-
-def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriterion = None) -> float:
+def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriterion = None) -> Estimate:
     """Mean relative excess of the test loss at the δ that a criterion picks over that at the best δ, over all tasks.
 
     With ``versus`` that criterion's is taken off: negative where the first chooses better.
     """
-    found = choices(table)
+    good = table["status"] == Status.CONVERGED.value
+    found = choices(table.assign(value=table["value"].where(good)))
     if found.empty:
         raise InputError("no task with an answer at every δ: expected some; give the theory more particles")
-    means = found.groupby("criterion")["excess"].mean()
-    return float(means[criterion] - (means[versus] if versus else 0.0))
+    excess = found.groupby(["criterion", "seed"])["excess"].mean().unstack("criterion")
+    levels = [
+        pd.DataFrame({"value": excess[name], "error": 0.0, "kind": "theory"}) for name in (criterion, versus) if name
+    ]
+    return _smooth(levels, lambda means: means[0] - means[1] if versus else means[0])
 
 
 _ALL = (
@@ -176,43 +137,72 @@ _ALL = (
     change_of_effect,
     share_of_change,
     disagreement,
-    extrapolated_excess,
     choice_excess,
 )
 STATISTICS = {function.__name__: function for function in _ALL}
+COMPARISONS = AGREEMENT
+"""Those that hold networks against theory themselves."""
 
 
-def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> float:
-    rows = at_last_time(_rows(table, metric, where))
-    return float(rows["value"].mean())
+def _smooth(levels: list[pd.DataFrame], function: Callable[[np.ndarray], float]) -> Smooth:
+    """A function of several levels' means over the data sets that have them all."""
+    parts = {
+        name: pd.concat([level[name] for level in levels], axis=1, keys=range(len(levels)))
+        for name in ("value", "error")
+    }
+    kinds = [level["kind"].iloc[0] for level in levels]
+    return Smooth(parts["value"], function, parts["error"], kinds)
 
 
-def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> pd.Series:
-    """Mean at each value of an axis, in order; of the width all values count, not the widest alone."""
+def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.DataFrame:
+    """One number a data set, the mean of its chosen rows: ``value``, ``error``, ``kind``, indexed by seed."""
+    return _by_seed(at_last_time(_rows(table, metric, where)))
+
+
+def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the rows of each seed; NaN where a solver failed or rows are missing that other data sets have."""
+    good = rows["status"] == Status.CONVERGED.value
+    squares = rows["stderr"].fillna(0.0) ** 2
+    grouped = rows.assign(good=good, square=squares).groupby("seed")
+    found = grouped.agg(
+        value=("value", "mean"), squares=("square", "sum"), rows=("value", "size"), good=("good", "all")
+    )
+    whole = found["good"] & (found["rows"] == found["rows"].max())
+    kinds = "theory" if (rows["kind"] == "theory").all() else "network"
+    error = np.sqrt(found["squares"]) / found["rows"]
+    return pd.DataFrame({"value": found["value"].where(whole), "error": error, "kind": kinds})
+
+
+def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> dict[float, pd.DataFrame]:
+    """Level at each value of an axis, in order; of the width all values count, not the widest alone."""
     where = {"metric": metric, **where}
     rows = select(table, **where) if along == "width" else _rows(table, metric, where)
     if rows.empty:
         raise InputError(f"no rows for {_spelt(where)}; run the experiment at these settings")
-    return at_last_time(rows).groupby(along)["value"].mean().sort_index()
+    return {place: _by_seed(some) for place, some in at_last_time(rows).groupby(along)}
 
 
-def _changes(
-    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any]
-) -> pd.Series:
-    """Relative change from ``versus`` to ``at`` at each value of an axis that both have."""
-    level, base = (_along(table, metric, along, where) for where in (at, versus))
-    both = level.index.intersection(base.index)
-    return (level[both] - base[both]) / base[both]
+def _pairs(
+    table: pd.DataFrame, metric: str, along: str, at: Mapping[str, Any], versus: Mapping[str, Any], least: int
+) -> dict[float, tuple[pd.DataFrame, pd.DataFrame]]:
+    """The levels at ``at`` and ``versus`` at each value of an axis that both have."""
+    upper, base = (_along(table, metric, along, where) for where in (at, versus))
+    both = {place: (upper[place], base[place]) for place in upper if place in base}
+    if len(both) < least:
+        raise InputError(
+            f"{_spelt(at)} and {_spelt(versus)} share {len(both)} {along}: expected at least {least}; add some"
+        )
+    return both
 
 
-def _curve(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> np.ndarray:
-    curve = _along(table, metric, along, where).to_numpy()
+def _curve(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> list[pd.DataFrame]:
+    curve = list(_along(table, metric, along, where).values())
     if len(curve) < 2:
         raise InputError(f"{along} has {len(curve)} value for {_spelt(where)}: expected at least 2; add some")
     return curve
 
 
-def _rows(table: pd.DataFrame, metric: str | list[str], where: Mapping[str, Any]) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.DataFrame:
     where = {"metric": metric, **where}
     rows = select(table if "width" in where else widest(table), **where)
     if rows.empty:

@@ -1,28 +1,75 @@
-"""The papers' claims as tests on tables: a statistic, its interval, and what it has to be."""
+"""The papers' claims as tests on tables: an estimate, its interval, what it has to be, and what would decide it."""
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from infwidth.analysis.claim_file import Claim
-from infwidth.analysis.claim_statistics import STATISTICS
-from infwidth.analysis.seeds import confidence_interval, jackknife
+from infwidth.analysis.claim_statistics import COMPARISONS, STATISTICS
+from infwidth.analysis.estimates import LEVEL, Estimate
+from infwidth.analysis.seeds import student_quantile
 from infwidth.numerics.checks import InputError
-from infwidth.numerics.status import Status
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 INCONCLUSIVE, NOT_TESTED = "inconclusive", "not tested"
-_VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED)
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED)
+DEFINITE = (REPRODUCED, NOT_REPRODUCED)
+MOST_DATA_SETS = 1000
+"""Where more would be needed, the value lies on the bound for all that can be told."""
+SMALLEST_P = 1e-12
+SOURCES = {"network": "networks a data set", "theory": "particles", "extrapolation": "extrapolation"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one side, theory or networks, says of a claim.
+
+    Attributes:
+        verdict: one of :data:`VERDICTS`.
+        value: the statistic; None where it is not tested.
+        stderr: its standard error over data sets; None for one data set.
+        lower: lower end of the 95 % interval; None where it has none.
+        upper: upper end.
+        seeds: data sets.
+        p: of a definite verdict, the least level at which it would not be one.
+        note: what it rests on, and why it is not tested.
+        budget: of an inconclusive verdict, what the variance is of: source → part, together 1.
+        needed: data sets that should decide it; None where more than :data:`MOST_DATA_SETS` would not.
+        needed_stderr: the standard error that they would give.
+        minutes: what those that are missing cost; None where it was never timed.
+    """
+
+    verdict: str
+    value: float | None = None
+    stderr: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    seeds: int = 0
+    p: float | None = None
+    note: str = ""
+    budget: Mapping[str, float] | None = None
+    needed: int | None = None
+    needed_stderr: float | None = None
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: one of reproduced, not reproduced, inconclusive, not tested."""
+    """What became of a claim: the deciding side's verdict and number, and both sides by themselves.
+
+    Attributes:
+        theory: the theory's finding as a mapping; None where the claim does not ask the theory alone.
+        networks: the networks' finding, or that of networks held against theory; None where it asks the theory alone.
+        decided_by: ``networks``, ``theory``, or "" where nothing is decided.
+        licence: the claim of agreement that lets the theory decide; "" without one.
+        stands: whether a definite verdict stands when all claims of its paper are judged at once; None elsewhere.
+    """
 
     id: str
     paper: str
@@ -35,61 +82,106 @@ class Verdict:
     stderr: float | None
     seeds: int
     note: str = ""
+    lower: float | None = None
+    upper: float | None = None
+    p: float | None = None
+    theory: Mapping[str, Any] | None = None
+    networks: Mapping[str, Any] | None = None
+    decided_by: str = ""
+    licence: str = ""
+    stands: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as a mapping, for JSON."""
         return asdict(self)
 
 
-def judge(claim: Claim, table: pd.DataFrame) -> Verdict:
+def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: float | None = None) -> Verdict:
     """Evaluate one claim on its experiment's table.
 
-    The 95 % interval of the statistic (jackknife over seeds, Student's t) decides: wholly inside the expected
-    range the claim is reproduced, wholly outside it is not, else it is inconclusive. A table without the rows the
-    claim needs leaves it not tested. A seed with an unconverged solver is left out of every point, so that points
-    stay comparable, and the note says which.
+    The 95 % interval of the statistic over data sets decides: wholly inside the expected range the claim is reproduced,
+    wholly outside it is not, else it is inconclusive; a table without the rows the claim needs leaves it not tested.
+    A claim that names no ``kind`` is asked of theory and networks, each on its data sets. Networks decide where they
+    can; where they can't the theory does, if ``licence`` holds. A data set counts wherever its own solvers converged.
+
+    Args:
+        claim: the claim.
+        table: the experiment's table.
+        licence: id of the claim that theory and networks agree here, where that is reproduced.
+        seconds: what one more data set costs.
     """
-    # a learning rate that diverged in a sweep was not taken: it fails nothing
-    poor = (table["status"] != Status.CONVERGED.value) & (table["metric"] != "sweep_loss")
-    failed = sorted(table.loc[poor, "seed"].unique().tolist())
-    notes = [f"seeds {failed} left out, unconverged"] if failed else []
-    statistic = partial(STATISTICS[claim.statistic], **claim.arguments)
-    low, high = claim.expect.get("above", -float("inf")), claim.expect.get("below", float("inf"))
-    expected = " and ".join(f"{side} {bound:g}" for side, bound in claim.expect.items())
+    sides = {name: judge_side(claim, rows, seconds) for name, rows in _sides(claim, table)}
+    theory, networks = sides.get("theory"), sides.get("networks")
+    name = _decider(theory, networks, licence)
+    found = sides[name]
+    note = found.note
+    if theory and networks:
+        other = theory if name == "networks" else networks
+        if name == "theory" and found.verdict in DEFINITE:
+            note = "; ".join(filter(None, [f"decided by the theory, as {licence} is reproduced", note]))
+        elif theory.verdict in DEFINITE and found.verdict not in DEFINITE:
+            note = "; ".join(filter(None, [note, f"theory: {theory.verdict}, without a licence"]))
+        elif {found.verdict, other.verdict} == set(DEFINITE):
+            note = "; ".join(filter(None, [note, f"{'theory' if name == 'networks' else 'networks'}: {other.verdict}"]))
     told = {key: getattr(claim, key) for key in ("id", "paper", "statement", "figure", "experiment")}
-    kept = table[~table["seed"].isin(failed)]
-    try:
-        check_dataset(claim, table)
-        if kept.empty:
-            raise InputError("no data set whose solvers all converged: expected one; see the status column for which")
-        value, stderr, seeds = jackknife(statistic, kept)
-    except InputError as error:
-        return Verdict(
-            **told,
-            expected=expected,
-            verdict=NOT_TESTED,
-            value=None,
-            stderr=None,
-            seeds=0,
-            note="; ".join([str(error), *notes]),
-        )
-    lower, upper = confidence_interval(value, stderr, seeds)
-    if low < lower and upper < high:
-        verdict = REPRODUCED
-    elif upper < low or lower > high:
-        verdict = NOT_REPRODUCED
-    else:
-        verdict = INCONCLUSIVE
-    error = None if stderr != stderr else stderr
-    notes += [] if seeds > 1 else ["one seed: no standard error"]
     return Verdict(
         **told,
-        expected=expected,
-        verdict=verdict,
-        value=value,
-        stderr=error,
-        seeds=seeds,
-        note="; ".join(notes),
+        expected=" and ".join(f"{side} {bound:g}" for side, bound in claim.expect.items()),
+        note=note,
+        **{key: getattr(found, key) for key in ("verdict", "value", "stderr", "seeds", "lower", "upper", "p")},
+        theory=asdict(theory) if theory else None,
+        networks=asdict(networks) if networks else None,
+        decided_by=name if found.verdict in DEFINITE else "",
+        licence=licence if theory and networks else "",
+    )
+
+
+def judge_all(claims: Sequence[Claim], table: pd.DataFrame, seconds: float | None = None) -> list[Verdict]:
+    """Evaluate the claims about one experiment, those of agreement first, which license the theory to decide others."""
+    verdicts = {claim.id: judge(claim, table, "", seconds) for claim in claims if claim.statistic in COMPARISONS}
+    licences = [claim for claim in claims if claim.id in verdicts and verdicts[claim.id].verdict == REPRODUCED]
+    for claim in claims:
+        if claim.id not in verdicts:
+            licence = next((one.id for one in licences if _covers(one, claim)), "")
+            verdicts[claim.id] = judge(claim, table, licence, seconds)
+    return [verdicts[claim.id] for claim in claims]
+
+
+def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None) -> Finding:
+    """What some rows, of theory, networks or both, say of a claim."""
+    try:
+        check_dataset(claim, rows)
+        found: Estimate = STATISTICS[claim.statistic](rows, **claim.arguments)
+    except InputError as error:
+        return Finding(NOT_TESTED, note=str(error))
+    verdict = _verdict(claim, found)
+    lower, upper = found.interval()
+    notes = [getattr(found, "note", "")]
+    if found.left_out:
+        points = "points of " if claim.statistic in COMPARISONS else ""
+        notes.append(f"{points}seeds {list(found.left_out)} left out, unconverged or missing")
+    told: dict[str, Any] = {}
+    if not math.isfinite(upper - lower):
+        notes.append(f"{'one seed' if found.seeds == 1 else f'{found.seeds} seeds'}: no standard error")
+        lower = upper = stderr = None
+    else:
+        stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, LEVEL)
+    if verdict == INCONCLUSIVE:
+        if _verdict(claim, found, as_it_is=True) == NOT_REPRODUCED:
+            notes.append("what is found may be the finite width's: three widths, or a predicted deviation, would tell")
+        else:
+            told = _price(claim, found, stderr, seconds)
+            notes.append(_reason(told))
+    return Finding(
+        verdict,
+        value=found.value,
+        stderr=stderr,
+        lower=lower,
+        upper=upper,
+        seeds=found.seeds,
+        p=_p_value(claim, found, verdict) if verdict in DEFINITE else None,
+        note="; ".join(filter(None, notes)),
+        **told,
     )
 
 
@@ -110,41 +202,121 @@ def check_dataset(claim: Claim, table: pd.DataFrame) -> None:
         raise InputError(f"{found} {'stand' if found.endswith('s') else 'stands'} in for {claim.dataset}")
 
 
-def as_markdown(verdicts: list[Verdict]) -> str:
-    """The claim table as Markdown, in the order of the claims' ids."""
-    head = ["claim", "statement", "verdict", "found", "expected", "seeds", "figure"]
-    lines = ["# Claims", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for v in sorted(verdicts, key=lambda verdict: natural_key(verdict.id)):
-        statement = f"{v.statement} ({v.note})" if v.note else v.statement
-        cells = [v.id, statement, f"**{v.verdict}**", _found(v), v.expected, str(v.seeds), v.figure]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "`found` is the statistic with its standard error over data sets (jackknife); a claim is reproduced when the",
-        "95 % interval (Student's t) lies inside what is expected, not reproduced when outside, else inconclusive.",
-        "",
+def together(verdicts: Sequence[Verdict], level: float = LEVEL) -> list[Verdict]:
+    """Say of each definite verdict whether it stands when all claims of its paper are judged at once (Holm)."""
+    stands: dict[int, bool] = {}
+    for paper in {verdict.paper for verdict in verdicts}:
+        tested = [i for i, v in enumerate(verdicts) if v.paper == paper and v.verdict != NOT_TESTED]
+        tested.sort(key=lambda i: 1.0 if verdicts[i].p is None else verdicts[i].p)
+        holds = True
+        for rank, i in enumerate(tested):
+            p = verdicts[i].p
+            holds = holds and p is not None and p <= (1 - level) / (len(tested) - rank)
+            stands[i] = holds
+    return [
+        replace(verdict, stands=stands.get(i) if verdict.verdict in DEFINITE else None)
+        for i, verdict in enumerate(verdicts)
     ]
-    return "\n".join(lines)
 
 
-def as_text(verdicts: list[Verdict]) -> str:
-    """The claim table for a terminal: one line a claim, then the count of each verdict."""
-    ordered = sorted(verdicts, key=lambda verdict: natural_key(verdict.id))
-    wide = max((len(v.id) for v in ordered), default=0)
-    lines = [
-        f"{v.id:<{wide}}  {v.verdict:<14}  {_found(v):>20}  expected {v.expected:<12}  {v.statement}" for v in ordered
-    ]
-    counts = [f"{sum(v.verdict == kind for v in ordered)} {kind}" for kind in _VERDICTS]
-    return "\n".join([*lines, f"{len(ordered)} claims: {', '.join(counts)}"])
+def _sides(claim: Claim, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Who is asked, and on which rows."""
+    kinds = set(_kinds(claim.arguments))
+    if claim.statistic in COMPARISONS or len(kinds) > 1:
+        yield "networks", table
+    elif kinds or claim.statistic == "choice_excess":
+        yield ("networks" if kinds == {"network"} else "theory"), table
+    else:
+        for name, kind in (("theory", "theory"), ("networks", "network")):
+            yield name, table[table["kind"] == kind]
 
 
-def _found(verdict: Verdict) -> str:
-    if verdict.value is None:
-        return "–"
-    return f"{verdict.value:.4f} ± {'?' if verdict.stderr is None else f'{verdict.stderr:.4f}'}"
+def _kinds(value: Any) -> Iterator[str]:
+    """Every ``kind`` that nested arguments name."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from ([item] if key == "kind" and isinstance(item, str) else _kinds(item))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _kinds(item)
 
 
-def natural_key(text: str) -> list[tuple[int, float | str]]:
-    """Sort key that puts T10 after T9."""
-    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
-    return [(0, float(part)) if part[0].isdigit() else (1, part) for part in parts]
+def _decider(theory: Finding | None, networks: Finding | None, licence: str) -> str:
+    """Whose finding is the verdict: the networks' where they can tell, else the theory's where it is licensed."""
+    if networks is None or theory is None:
+        return "theory" if networks is None else "networks"
+    if networks.verdict not in DEFINITE and theory.verdict in DEFINITE and licence:
+        return "theory"
+    return "theory" if networks.verdict == NOT_TESTED and theory.verdict == INCONCLUSIVE else "networks"
+
+
+def _covers(agreement: Claim, claim: Claim) -> bool:
+    """Whether theory and networks were compared on all that a claim is about."""
+    metrics = agreement.arguments["metric"]
+    rows = [part for value in claim.arguments.values() for part in (value if isinstance(value, list) else [value])]
+    rows = [part for part in rows if isinstance(part, Mapping)]
+    asked = {claim.arguments.get("metric")} | {part["metric"] for part in rows if "metric" in part}
+    if not asked <= set(metrics if isinstance(metrics, list) else [metrics]):
+        return False
+    for column, allowed in agreement.arguments["where"].items():
+        within = allowed if isinstance(allowed, list) else [allowed]
+        if any(part.get(column) not in within for part in rows):
+            return False
+    return True
+
+
+def _verdict(
+    claim: Claim, found: Estimate, level: float = LEVEL, seeds: int | None = None, *, as_it_is: bool = False
+) -> str:
+    low, high = claim.expect.get("above", -math.inf), claim.expect.get("below", math.inf)
+    lower, upper = found.interval(level, seeds)
+    if low < lower and upper < high:
+        return REPRODUCED
+    if upper < low or lower > high:
+        return NOT_REPRODUCED if as_it_is or getattr(found, "fails", True) else INCONCLUSIVE
+    return INCONCLUSIVE
+
+
+def _p_value(claim: Claim, found: Estimate, verdict: str) -> float:
+    """The error at which the verdict would cease to be definite, by bisection of its logarithm."""
+    low, high = math.log(SMALLEST_P), math.log(1 - LEVEL)
+    if _verdict(claim, found, 1 - SMALLEST_P) == verdict:
+        return SMALLEST_P
+    for _ in range(40):
+        middle = (low + high) / 2
+        if _verdict(claim, found, 1 - math.exp(middle)) == verdict:
+            high = middle
+        else:
+            low = middle
+    return math.exp(high)
+
+
+def _price(claim: Claim, found: Estimate, stderr: float | None, seconds: float | None) -> dict[str, Any]:
+    """Error budget of an inconclusive finding, and the data sets, the standard error and the minutes that decide it."""
+    if stderr is None:
+        return {}
+    parts = {SOURCES[kind]: round(part, 3) for kind, part in found.sampling_shares().items() if part > 0}
+    budget = {"data sets": round(max(1 - sum(parts.values()), 0.0), 3), **parts}
+    low, high = found.seeds, MOST_DATA_SETS
+    if _verdict(claim, found, seeds=high, as_it_is=True) == INCONCLUSIVE:
+        return {"budget": budget}
+    while high - low > 1:  # more data sets only narrow the interval
+        middle = (low + high) // 2
+        low, high = (
+            (middle, high) if _verdict(claim, found, seeds=middle, as_it_is=True) == INCONCLUSIVE else (low, middle)
+        )
+    minutes = None if seconds is None else round((high - found.seeds) * seconds / 60, 1)
+    needed = {"needed": high, "needed_stderr": stderr * math.sqrt(found.seeds / high), "minutes": minutes}
+    return {"budget": budget, **needed}
+
+
+def _reason(told: Mapping[str, Any]) -> str:
+    """Why a finding is inconclusive, and what would decide it, in words."""
+    if not told:
+        return "more data sets would tell"
+    budget = sorted(told["budget"].items(), key=lambda item: -item[1])
+    of = "variance: " + ", ".join(f"{100 * part:.0f} % {source}" for source, part in budget if part >= 0.005)
+    if "needed" not in told:
+        return f"{of}; the value lies on the bound: {MOST_DATA_SETS} data sets would not decide it"
+    price = "" if told["minutes"] is None else f" ({told['minutes']:g} min)"
+    return f"{of}; {told['needed']} data sets{price}, ± {told['needed_stderr']:.2g}, would decide it"

@@ -79,11 +79,8 @@ def jackknife(statistic: Callable[[pd.DataFrame], float], table: pd.DataFrame) -
     return value, float(np.sqrt((len(seeds) - 1) / len(seeds) * scatter)), len(seeds)
 
 
-def confidence_interval(value: float, stderr: float, seeds: int, level: float = 0.95) -> tuple[float, float]:
-    """Two-sided interval from Student's t with ``seeds`` − 1 degrees of freedom; infinite where stderr is nan."""
-    if not np.isfinite(stderr):
-        return -np.inf, np.inf
+def student_quantile(freedom: int, level: float) -> float:
+    """Half-width, in standard errors, of the two-sided interval of Student's t with so many degrees of freedom."""
     from scipy.special import stdtrit  # a plan checks claims without it
 
-    half = float(stdtrit(seeds - 1, (1 + level) / 2)) * stderr
-    return value - half, value + half
+    return float(stdtrit(freedom, (1 + level) / 2))

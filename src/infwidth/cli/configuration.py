@@ -20,6 +20,7 @@ def check(config: str) -> None:
         click.echo(f"{config} is valid: {len(check_run_claims(path=Path(config)))} claims")
         return
     plan = Plan(read_config(config))
+    check_run_claims(plan.config)
     click.echo(f"{config} is valid: {plan.describe()}; results go to {plan.results}/")
 
 

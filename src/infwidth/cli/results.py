@@ -19,7 +19,7 @@ _config = click.option("--config", default="", help="the configuration whose res
 @click.option("--only", default="", help="experiments whose name begins so")
 def claims(results: str, config: str, only: str) -> None:
     """Print the claim table of a run."""
-    from infwidth.analysis.claims import as_text
+    from infwidth.analysis.claim_table import as_text
     from infwidth.cli.verdicts import leftover_line, read_verdicts
 
     results, made = _place(results, config)
@@ -87,12 +87,17 @@ def reference(results: str, reference: str, config: str, only: str) -> None:
 def figures(reference: str, to: str, config: str) -> None:
     """Redraw the figures from a reference's tables, solving nothing."""
     from infwidth.figures.draw import draw_figure
+    from infwidth.figures.verdicts import draw_claims
 
     shown = read_config(config)
     reference = reference or str(reference_of(place(shown, config)))
     _tables(reference, "a reference; make one with `make reference`")
     to = to or f"results/redrawn/{Path(reference).name}"
     missing = []
+    if (Path(reference) / "claims.json").exists():
+        paths = {kind: Path(to) / f"verdicts.{kind}" for kind in ("pdf", "png", "csv")}
+        draw_claims(Path(reference) / "claims.json", paths)
+        click.echo(str(paths["pdf"]))
     for figure, experiments in shown["figures"].items():
         tables = [Path(reference) / "tables" / f"{experiment}.csv" for experiment in experiments]
         absent = [f"{table}: missing; {figure} needs it" for table in tables if not table.exists()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -164,7 +165,8 @@ def _gist(output: str) -> str:
     usage = [line.split(": error: ", 1)[1] for line in lines if ": error: " in line]
     heads = [i for i, line in enumerate(lines) if re.match(r"(\w+(Exception|Error)\b.*|Error): *$", line)]
     said = takewhile(lambda line: line and not line.startswith('File "'), lines[heads[0] + 1 :]) if heads else []
-    return "\n".join(usage or said or filter(None, lines))
+    raised = [line for line in lines if re.match(r"\w+(Exception|Error): .", line)][-1:]  # a traceback's end
+    return "\n".join(usage or list(said) or raised or filter(None, lines))
 
 
 def _snakemake(arguments: list[str]) -> int:
@@ -175,6 +177,7 @@ def _snakemake(arguments: list[str]) -> int:
     """
     from snakemake.cli import main, parse_args
 
+    logging.raiseExceptions = False  # a full disk that takes no log line is reported once, by what needed it
     try:
         with redirect_stderr(StringIO()) as said:
             parse_args(arguments)
@@ -208,7 +211,10 @@ def _report(request: Request, results: Path) -> Path | None:
         return None
     made = max(path.stat().st_mtime for path in [table, *results.glob("figures/*")])
     if not report.exists() or report.stat().st_mtime < made:
-        _output_of("--report", str(report), *request.options())
+        try:
+            _output_of("--report", str(report), *request.options())
+        except InputError as error:
+            raise InputError(f"{report}: could not be made: {error}") from error
     return report
 
 

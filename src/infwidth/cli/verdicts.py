@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from infwidth.analysis.claims import Verdict, natural_key
+from infwidth.analysis.claim_table import natural_key
+from infwidth.analysis.claims import Verdict
 from infwidth.io.atomic import read_json
 from infwidth.numerics.checks import InputError
 
@@ -40,9 +41,8 @@ def leftover_line(results: str | Path, planned: Collection[str] | None) -> str |
     """One line that names experiments whose files an earlier configuration left in the folder, if there are any."""
     if planned is None:
         return None
-    from infwidth.plan.outputs import leftovers
-
-    left = leftovers(results, planned)
+    tables = {path.stem for path in Path(results).glob("tables/*.csv")}
+    left = sorted((tables | {path.stem for path in _verdict_files(results)}) - {*planned})
     if not left:
         return None
     return f"{results} also holds {', '.join(left)}, which the configuration no longer names: not counted"

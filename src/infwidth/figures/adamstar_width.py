@@ -9,7 +9,8 @@ from infwidth.adam_ntk.variants import NO_MLP
 from infwidth.analysis.seeds import mean_over_seeds, paired_difference
 from infwidth.figures.parts.optimiser_looks import name_optimisers, optimiser_colours
 from infwidth.figures.parts.style import draw_curve, log_ticks, new_figure, plain_numbers, side_by_side
-from infwidth.io.tables import at_last_time, select
+from infwidth.io.rows import at_last_time
+from infwidth.io.tables import select
 
 BASE = "adam_star"
 

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import colours, coupling_axis, coupling_name, draw_curve, name_looks, new_figure
-from infwidth.io.tables import largest, select
+from infwidth.io.rows import largest
+from infwidth.io.tables import select
 
 READS_ARRAYS = True
 METRICS = {"preactivation_std": "standard deviation of h", "preactivation_excess_kurtosis": "excess kurtosis of h"}

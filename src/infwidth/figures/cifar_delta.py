@@ -16,7 +16,8 @@ from infwidth.figures.parts.style import (
     new_figure,
     side_by_side,
 )
-from infwidth.io.tables import at_last_time, select
+from infwidth.io.rows import at_last_time
+from infwidth.io.tables import select
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

@@ -18,7 +18,8 @@ from infwidth.figures.parts.style import (
     new_figure,
     side_by_side,
 )
-from infwidth.io.tables import at_last_time, largest, select
+from infwidth.io.rows import at_last_time, largest
+from infwidth.io.tables import select
 
 SCRATCH_COLOUR = (0.45, 0.45, 0.45)
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.over_width import draw_over_width, fitted_power, log_values, looks, width_axis
 from infwidth.figures.parts.style import new_figure, side_by_side
-from infwidth.io.tables import at_last_time, select
+from infwidth.io.rows import at_last_time
+from infwidth.io.tables import select
 
 PANELS = {
     "fixed": ("bias_in_stderr", "squared distance of the mean\n/ expected of noise", "coefficients fixed"),

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import across, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
-from infwidth.io.tables import at_last_time, select
+from infwidth.io.rows import at_last_time
+from infwidth.io.tables import select
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

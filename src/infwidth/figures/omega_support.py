@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.over_width import draw_over_width, log_values, looks, width_axis
 from infwidth.figures.parts.style import new_figure
-from infwidth.io.tables import at_last_time, select, widest
+from infwidth.io.rows import at_last_time, widest
+from infwidth.io.tables import select
 
 SUPPORT_NAMES = {
     "gaussian": "Gaussian ω",

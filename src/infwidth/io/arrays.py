@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from infwidth.io.tables import widest
+from infwidth.io.rows import widest
 
 COMMON = "edges"
 """The array that all entries share."""

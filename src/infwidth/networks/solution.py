@@ -117,8 +117,9 @@ def summarise(
     means, errors = {}, {}
     for name, values in observables.items():
         count = len(values)
-        means[name] = pick(values.mean(0))
-        spread = values.std(0, ddof=1) / math.sqrt(count) if count > 1 else np.full(values.shape[1:], np.nan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            means[name] = pick(values.mean(0))
+            spread = values.std(0, ddof=1) / math.sqrt(count) if count > 1 else np.full(values.shape[1:], np.nan)
         errors[name] = pick(spread)
     extras = {name: means.pop(name) for name in tuple(means) if name not in NetworkSolution.__dataclass_fields__}
     ended = tuple(worst(column) for column in zip(*status, strict=True))

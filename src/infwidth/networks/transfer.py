@@ -83,21 +83,33 @@ def run_transfer(
     if strict:
         for seed, row in zip(seeds, target.status, strict=True):
             require_converged(row, [f"target network, seed {seed}, {point}" for point in points])
-    observables = {
-        "prediction": target.prediction,
-        "train_loss": mean_squared_error(target.train_prediction, task.y_target),
-        "test_loss": mean_squared_error(target.prediction, task.y_test),
-        "kernel": target.kernel,
-    }
-    if "prediction_second_moment" in target.extras:
-        moments = target.prediction, target.extras["prediction_second_moment"]
-        observables["sampled_test_loss"] = expected_squared_error(*moments, task.y_test)
+    observables = _observables(task, target)
+    finite = np.isfinite(observables["train_loss"] + observables["test_loss"])
+    finite = finite.reshape(*finite.shape[:2], -1).all(-1)
     status = [
-        [_joint(source, end, point) for end, point in zip(row, points, strict=True)]
-        for source, row in zip(sources.status, target.status, strict=True)
+        [
+            _joint(source, end if sound else Status.DIVERGED, point)
+            for end, sound, point in zip(*row, points, strict=True)
+        ]
+        for source, *row in zip(sources.status, target.status, finite, strict=True)
     ]
     single = np.ndim(elastic_coupling) == 0
     return summarise(observables, status, target.residual, single=single, times=target.times)
+
+
+def _observables(task: TransferTask, target: TargetNetworks) -> dict[str, np.ndarray]:
+    """Observables of each network; out of the range of numbers they are infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = {
+            "prediction": target.prediction,
+            "train_loss": mean_squared_error(target.train_prediction, task.y_target),
+            "test_loss": mean_squared_error(target.prediction, task.y_test),
+            "kernel": target.kernel,
+        }
+        if "prediction_second_moment" in target.extras:
+            moments = target.prediction, target.extras["prediction_second_moment"]
+            found["sampled_test_loss"] = expected_squared_error(*moments, task.y_test)
+    return found
 
 
 def _joint(source: Status, target: Status, point: TargetPoint) -> Status:

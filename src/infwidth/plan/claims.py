@@ -1,4 +1,4 @@
-"""The file of claims held against the presets, before a run."""
+"""The files of claims held against the presets, before a run."""
 
 from __future__ import annotations
 
@@ -9,25 +9,40 @@ from pathlib import Path
 from typing import Any
 
 from infwidth.analysis.claim_file import Claim, check_claims
-from infwidth.figures.catalogue import FIGURES
+from infwidth.numerics.checks import InputError
 
 CLAIMS = Path("config/claims.yaml")
 
 
+def claim_files(config: Mapping[str, Any]) -> list[str]:
+    """The papers' claims, and those of the configuration's own, if any."""
+    return [str(CLAIMS), *([config["claims"]] if config["claims"] else [])]
+
+
 def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIMS) -> list[Claim]:
-    """Check the file of claims, whose experiments have to be those of a preset or of ``config``.
+    """Check the files of claims of a run, whose experiments and figures have to be those of a preset or of ``config``.
 
     Args:
-        config: a resolved configuration, if any.
+        config: a resolved configuration, if any, which may name a file of its own, about its own experiments.
         path: the file of claims. Presets are those in ``config`` and those beside it.
 
     Raises:
         InputError: one line for each thing that is wrong; see :func:`infwidth.analysis.claim_file.check_claims`.
     """
-    known: set[str] = set()
-    for found in (config or {}, preset_names(CLAIMS.parent), preset_names(path.parent)):
-        known |= {*found.get("experiments", ()), *found.get("adam_ntk", ())}
-    return check_claims(path, known, set(FIGURES))
+    config = config or {}
+    sections: dict[str, set[str]] = defaultdict(set)
+    for found in (config, preset_names(CLAIMS.parent), preset_names(path.parent)):
+        for name in ("experiments", "adam_ntk", "figures"):
+            sections[name] |= set(found.get(name, ()))
+    claims = check_claims(path, sections["experiments"] | sections["adam_ntk"], sections["figures"])
+    if config.get("claims"):
+        own = check_claims(config["claims"], {*config["experiments"], *config["adam_ntk"]}, sections["figures"])
+        taken = {claim.id for claim in claims} & {claim.id for claim in own}
+        if taken:
+            names = ", ".join(sorted(taken))
+            raise InputError(f"{config['claims']}: claim {names}: also in {path}; expected each id once; rename yours")
+        claims += own
+    return claims
 
 
 def preset_names(folder: Path) -> dict[str, set[str]]:

@@ -140,9 +140,9 @@ def resolve_config(config: Any) -> dict[str, Any]:
 
 
 def preset_file(name: str) -> Path:
-    """The file of a preset of ours, by its name; anything else is a path itself."""
+    """The file of a preset of ours, by its name; anything else, and what is there, is a path itself."""
     path = Path("config", "config.yaml" if name == "default" else f"{name}.yaml")
-    return path if "/" not in name and path.exists() else Path(name)
+    return path if "/" not in name and path.exists() and not Path(name).exists() else Path(name)
 
 
 def selected(config: Mapping[str, Any], section: str) -> list[str]:

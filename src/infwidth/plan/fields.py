@@ -28,7 +28,7 @@ from pydantic_core import PydanticCustomError
 from infwidth.numerics.settings import Different, File, Infinite, Meaning, OneOf, Pattern
 
 DIGITS = 12
-"""Numbers of a list differ if they do so in their first digits, as the names of cells spell them."""
+"""Numbers of a list have to differ in their first digits, to which rows of tables are told apart."""
 
 
 def model_of(settings: type) -> type[BaseModel]:

@@ -187,6 +187,13 @@ class Configuration:
         dict[Literal[tuple(FIGURES)], Annotated[Axis[str], Meaning("Names of experiments.")]],
         Meaning(f"Figure → the experiments it shows. Figures: {', '.join(FIGURES)}."),
     ] = {}  # noqa: RUF012
+    claims: Annotated[
+        str | None,
+        Meaning(
+            "File of claims of your own about experiments of this configuration, written as config/claims.yaml is; "
+            "they are judged beside the papers' (docs/claims.md)."
+        ),
+    ] = None
     experiments: Annotated[
         dict[Name, Annotated[Experiment, Meaning("One study of transfer.")]],
         Meaning("Name → one study of transfer (paper T). Names are lower-case letters, digits and underscores."),

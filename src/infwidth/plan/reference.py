@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infwidth.analysis.claims import Verdict, as_markdown, natural_key
+from infwidth.analysis.claim_table import as_markdown, natural_key
+from infwidth.analysis.claims import Verdict, together
 from infwidth.io.atomic import atomic_file, read_arrays, read_json, write_json
 from infwidth.io.tables import read_table
 from infwidth.io.whole import SUFFIX, check_whole, read_manifest
@@ -99,6 +100,7 @@ class _Run:
         else:
             experiments = [*plan.experiments, *plan.studies]
             figures = [name for name, shown in plan.figures.items() if any(one.startswith(only) for one in shown)]
+            figures += [] if only else ["verdicts"]
         experiments = sorted(name for name in experiments if name.startswith(only))
         if not experiments or not tables:
             raise InputError(f"{results}/tables: no tables; expected a finished run; run `make reproduce` first")
@@ -184,11 +186,12 @@ def _write(run: _Run, new: Path, old: Path | None) -> None:
     first = next(iter(manifests.values()))
     summary = {key: first[key] for key in ("commit", "python", "machine", "versions")}
     summary["cells"] = cells | {name: manifest["facts"] for name, manifest in manifests.items()}
-    verdicts.sort(key=lambda entry: natural_key(entry["id"]))
+    judged = together([Verdict(**entry) for entry in verdicts])
+    judged.sort(key=lambda verdict: natural_key(verdict.id))
     write_json(new / "manifest.json", summary)
-    write_json(new / "claims.json", verdicts)
+    write_json(new / "claims.json", [verdict.as_dict() for verdict in judged])
     with atomic_file(new / "claims.md", text=True) as handle:
-        handle.write(as_markdown([Verdict(**entry) for entry in verdicts]))
+        handle.write(as_markdown(judged))
     write_seconds(new / "seconds.csv", dict(sorted(seconds.items())))
 
 

@@ -20,6 +20,12 @@ def seed_groups(total: int, size: int) -> dict[str, list[int]]:
     return {f"seeds={group[0]}-{group[-1]}": group for group in groups}
 
 
+def spelt(value: float) -> str:
+    """Return a number as the names of cells have it: as short as it is exact, so that no two values share a name."""
+    short = f"{value:.12g}"
+    return short if float(short) == value else repr(value)
+
+
 class StudyPlan:
     """The cells of the ADAM* studies of a resolved configuration.
 
@@ -82,7 +88,7 @@ class StudyPlan:
         for optimiser in settings["learning_rates"]:
             for width in settings["width"]:
                 if width < math.inf or optimiser in KERNEL_OPTIMISERS:  # the others have no infinite width
-                    cells[f"{optimiser},width={width:.12g}"] = optimiser, width
+                    cells[f"{optimiser},width={spelt(width)}"] = optimiser, width
         return cells
 
     def _seed(self, study: str, seed: int | str, purpose: str) -> int:

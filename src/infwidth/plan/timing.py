@@ -15,6 +15,8 @@ from infwidth.numerics.checks import InputError
 
 CELL_RULES = ("target", "theory", "language", "study")
 """Rules whose jobs are the cells of experiments."""
+EACH_DATA_SET = (*CELL_RULES, "data", "source")
+"""Rules whose jobs grow with the number of data sets."""
 
 
 def recorded_seconds(results: str | Path) -> dict[str, float]:
@@ -54,17 +56,29 @@ def announcement(benchmarks: Iterable[str], cores: int) -> str:
     if not benchmarks:
         return "infwidth: nothing to run, everything is up to date"
     results = Path(benchmarks[0].split("/benchmarks/")[0])
-    preset = "default" if results.name == "results" else results.name
     jobs = [path.split("/benchmarks/")[1].removesuffix(".tsv") for path in benchmarks]
-    experiments = sorted({job.split("/")[1] for job in jobs if job.split("/")[0] not in ("figure", "claims")})
+    experiments = sorted({job.split("/")[1] for job in jobs if "/" in job and not job.startswith("figure/")})
     cells = {tuple(job.split("/")[1:]) for job in jobs if job.split("/")[0] in CELL_RULES}
-    reference: dict[str, float] = {}
-    with suppress(InputError):  # how long a run takes is no reason not to start it
-        reference = read_seconds(Path("results/reference") / preset / "seconds.csv")
+    reference = _reference_seconds(results)
     seconds = expected_seconds(jobs, recorded_seconds(results), reference)
     expected = "an unknown time" if seconds is None else f"about {max(0.1, seconds / cores / 60):.1f} minutes"
     of = f"{len(cells)} cells of {', '.join(experiments)}" if cells else "no cells"
     return f"infwidth: {len(jobs)} jobs to run ({of}), {expected} on {cores} cores"
+
+
+def seconds_per_data_set(experiment: str, data_sets: int, results: str | Path) -> float | None:
+    """Seconds on one core that a data set of an experiment took in its preset's reference; None if it isn't there."""
+    jobs = {job: seconds for job, seconds in _reference_seconds(results).items() if job.split("/")[0] in EACH_DATA_SET}
+    spent = [seconds for job, seconds in jobs.items() if job.split("/")[1] == experiment]
+    return round(sum(spent) / data_sets, 1) if spent else None
+
+
+def _reference_seconds(results: str | Path) -> dict[str, float]:
+    """Job times of the reference of the preset whose results folder this is."""
+    name = Path(results).name
+    with suppress(InputError):  # what a run takes is no reason not to start it
+        return read_seconds(Path("results/reference") / ("default" if name == "results" else name) / "seconds.csv")
+    return {}
 
 
 def expected_seconds(jobs: Iterable[str], *records: Mapping[str, float]) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any
 from infwidth.engines import ENGINES, Engine
 from infwidth.numerics.seeds import derive_seed
 from infwidth.plan.config import results_folder, selected
-from infwidth.plan.studies import StudyPlan, seed_groups
+from infwidth.plan.studies import StudyPlan, seed_groups, spelt
 from infwidth.tasks.families import FAMILIES, Family
 
 Cell = dict[str, Any]
@@ -192,8 +192,8 @@ class Plan:
         cells = {}
         for *values, group in product(*axes.values(), groups):
             cell = dict(zip(axes, values, strict=True))
-            spelt = [f"{axis}={value:.12g}" for axis, value in cell.items()]
-            cells[",".join([*spelt, group])] = {**cell, "seeds": groups[group]}
+            named = [f"{axis}={spelt(value)}" for axis, value in cell.items()]
+            cells[",".join([*named, group])] = {**cell, "seeds": groups[group]}
         return cells
 
     def _networks(self, experiment: str, cell: Cell, purpose: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infwidth.analysis.claim_file import load_claims
-from infwidth.analysis.claims import judge
+from infwidth.analysis.claims import judge_all
 from infwidth.io.atomic import write_json
 from infwidth.io.tables import read_table
 from infwidth.stages.parts.job import Job, stage
@@ -12,9 +12,11 @@ from infwidth.stages.parts.job import Job, stage
 @stage
 def main(job: Job) -> None:
     """Write the verdicts on the experiment's claims as JSON."""
-    claims = [claim for claim in load_claims(job.inputs["claims"]) if claim.experiment == job.params["experiment"]]
+    files = [path for name, path in job.inputs.items() if name != "table"]
+    claims = [claim for path in files for claim in load_claims(path) if claim.experiment == job.params["experiment"]]
     table = read_table(job.inputs["table"])
-    write_json(job.outputs["verdicts"], [judge(claim, table).as_dict() for claim in claims])
+    verdicts = judge_all(claims, table, job.params.get("seconds"))
+    write_json(job.outputs["verdicts"], [verdict.as_dict() for verdict in verdicts])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from infwidth.numerics.status import Status, worst
 from infwidth.stages.parts.job import Job, stage
 from infwidth.stages.parts.lines import Assembly, Line, lines_of
 from infwidth.tasks.transfer_task import TransferTask
-
-if TYPE_CHECKING:
-    from infwidth.engines import Engine
 
 
 @stage
@@ -60,9 +57,7 @@ def _recorder(p: Mapping[str, Any]):
     return Recorder(p["activation"], p["settings"].get("target_times", [math.nan]))
 
 
-def _solve(
-    engine: Engine, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources
-):
+def _solve(engine, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources):
     """Solve one line on one data set; ``place`` is the number of either."""
     p = assembly.params
     options = {"seed": p["particle_seeds"][str(seed)]}
@@ -83,7 +78,7 @@ def _solve(
 
 
 def _add_line(
-    engine: Engine, assembly: Assembly, solution, task: TransferTask, line: Line, place: tuple[int, int], seed: int
+    engine, assembly: Assembly, solution, task: TransferTask, line: Line, place: tuple[int, int], seed: int
 ) -> list[float]:
     """Add one line's points and return their residuals."""
     times = getattr(solution, "times", np.array([math.nan]))

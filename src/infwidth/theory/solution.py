@@ -12,11 +12,24 @@ import numpy as np
 
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.finite_width import FiniteWidth, stack, unknown
 from infwidth.theory.folds import FoldsLeftOut
 from infwidth.theory.neurons import Neurons
 
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
 """Exceptions that say a scale is out of the range of floating-point numbers."""
+
+
+Expansion = Callable[[], FiniteWidth] | None
+
+
+def _expanded(expand: Expansion) -> FiniteWidth:
+    """What an expansion finds; nothing where a point has none or numbers leave their range."""
+    try:
+        with np.errstate(all="ignore"):
+            return unknown() if expand is None else expand()
+    except NUMERICAL:
+        return unknown()
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,7 @@ class BayesSolution(Solution):
             particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
         extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
             the status is decided by.
+        expand: finds ``finite_width`` when first asked for; a tuple for a sequence of couplings.
     """
 
     dual: np.ndarray
@@ -137,11 +151,19 @@ class BayesSolution(Solution):
     domain_margin: float | np.ndarray
     leave_one_out: float | np.ndarray
     left_out_residual: np.ndarray
+    expand: Expansion | tuple[Expansion, ...] = dataclasses.field(default=None, repr=False, compare=False)
     folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
     neurons: Neurons | tuple[Neurons | None, ...] | None = None
 
     OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")
     FINITE: ClassVar[tuple[str, ...]] = (*Solution.FINITE, "dual", "leave_one_out")
+
+    @cached_property
+    def finite_width(self) -> FiniteWidth:
+        """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), measured when first asked for."""
+        if isinstance(self.expand, tuple):
+            return stack([_expanded(expand) for expand in self.expand])
+        return _expanded(self.expand)
 
     @classmethod
     def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:
@@ -246,7 +268,7 @@ def assemble(points: Sequence[S], couplings: Sequence[float], *, theory: str, st
 def _column(values: Sequence[Any]) -> Any:
     """One field of all points with δ in front."""
     first = values[0]
-    if any(isinstance(value, Status | FoldsLeftOut | Neurons) for value in values):
+    if any(isinstance(value, Status | FoldsLeftOut | Neurons) or callable(value) for value in values):
         return tuple(values)
     if isinstance(first, Mapping):
         return _mapping(values)

@@ -12,7 +12,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from infwidth.networks.sampling.records import ROUNDING, Records, Schedule
+from infwidth.networks.sampling.records import ROUNDING, SHORTEST, Records, Schedule
 from infwidth.networks.sampling.state import Chains
 
 STRIDE = 4
@@ -48,9 +48,10 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
             h = torch.where(burning, state.step(schedule.safety), h)
         collected = collected + schedule.collect(state, ~burning, elapsed, collected)
         ended = elapsed >= schedule.duration - ROUNDING
+        crawling = ~(h >= SHORTEST * schedule.duration)
         if stir:
             records.read(state, ~burning)
-            exploded = ~(state.energy() <= ceiling)  # NaN explodes too
+            exploded = ~(state.energy() <= ceiling) | crawling  # NaN explodes too
             ended |= exploded
             lost += state.chains[exploded].tolist()
             schedule.report(elapsed, len(records.steps))
@@ -70,6 +71,7 @@ def settle(state: Chains, duration: float, safety: float) -> Tensor:
     elapsed, h = torch.zeros_like(state.curvature), state.step(safety)
     ceiling = EXPLOSION * (1 + state.energy())
     everyone = torch.ones_like(h, dtype=torch.bool)
+    crawling = ~everyone
     state.kick(h / 2)
     for iteration in itertools.count(1):
         probing = iteration % PROBE_INTERVAL == 0 or iteration <= SETTLING
@@ -80,6 +82,7 @@ def settle(state: Chains, duration: float, safety: float) -> Tensor:
         elapsed = elapsed + h
         if probing:
             h = state.step(safety)
-        h = torch.where(elapsed < duration, h, 0.0)  # those that have arrived wait
+        crawling |= ~(h >= SHORTEST * duration) & (elapsed < duration)
+        h = torch.where((elapsed < duration) & ~crawling, h, 0.0)  # those that have arrived wait
         if not h.any():
-            return ~(state.energy() <= ceiling)
+            return ~(state.energy() <= ceiling) | crawling

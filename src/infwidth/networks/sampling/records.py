@@ -15,6 +15,8 @@ from infwidth.numerics.progress import Progress
 MONITORS = 4
 ROUNDING = 1e-9
 """Time that does not count."""
+SHORTEST = 1e-7
+"""Step, as a fraction of the time to run, below which a chain is given up: rates out of all proportion."""
 
 
 class Collector(Protocol):

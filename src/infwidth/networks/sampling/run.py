@@ -120,9 +120,10 @@ def sample(
             break
     diverged = set(pending.tolist())
     series = [records.series(k) for k in range(total)]
-    ess = np.array([min(map(effective_samples, rows.T)) if len(rows) > 3 else 0.0 for rows in series])
-    drifts = np.array([max(map(drift, rows.T)) if len(rows) > 7 else 0.0 for rows in series])
-    r_hats = np.array([max(map(split_r_hat, rows.T)) if len(rows) > 7 else np.inf for rows in series])
+    with np.errstate(over="ignore", invalid="ignore"):  # squares beyond the range of numbers count as one sample
+        ess = np.array([min(map(effective_samples, rows.T)) if len(rows) > 3 else 0.0 for rows in series])
+        drifts = np.array([max(map(drift, rows.T)) if len(rows) > 7 else 0.0 for rows in series])
+        r_hats = np.array([max(map(split_r_hat, rows.T)) if len(rows) > 7 else np.inf for rows in series])
     status = []
     for k in range(total):
         mixed = drifts[k] <= LARGEST_DRIFT and r_hats[k] <= largest_r_hat and ess[k] >= least_samples

@@ -28,6 +28,8 @@ PROBE_INTERVAL = 4
 """Steps between refreshes of the curvature; each costs half an evaluation."""
 POWER_ITERATIONS = 12
 """Products with the tangent kernel before the first step, for its largest eigenvalue."""
+SHORTEST = 1e-9
+"""Step, as a fraction of the whole time, below which a network is given up as diverged."""
 RISE = 1e-3
 """Rise of the objective, in units of ½Σy², that rejects a step: below it lies the chatter of ReLU kinks."""
 LARGEST_RESIDUAL = 10.0
@@ -71,7 +73,7 @@ class FlowOutcome:
         status: converged, stalled (steps that resolve nothing) or diverged, K of them.
         steps: steps tried, (K,).
         residual: largest rms difference, over a network's steps, between the first- and second-order f on the
-            training set, relative to rms y (as it is where y = 0), (K,).
+            training set, relative to rms y (as it is where y = 0); at least the rounding that f(0) = 0 shows, (K,).
     """
 
     status: tuple[Status, ...]
@@ -207,7 +209,8 @@ class _Course(Batch):
         """
         limit = 2 / (self.curvature + flow.growth(self.batch, self.response)).clamp(min=_tiny(self.now))
         left = times[self.goal] - self.now
-        h = left / (left / (self.fraction * safety * limit)).ceil().clamp(min=1)
+        longest = self.fraction * safety * limit
+        h = left / (left / longest).ceil().clamp(min=1)
         last = h >= left
         trial, first_order = flow.step(self.batch, self.response, h)
         answer = flow.respond(trial)
@@ -222,7 +225,7 @@ class _Course(Batch):
             self.curvature = torch.where(useful, norm, self.curvature)
             self.vector = torch.where(_per_row(useful), product / _per_row(norm), self.vector)
         self._keep(trial, answer, level, good)
-        stuck = good & ~last & (self.now + h <= self.now)  # rates beyond the range of numbers: time would stand still
+        stuck = ~(longest >= SHORTEST * times[-1])  # rates out of all proportion: time would all but stand still
         self.now = torch.where(good, torch.where(last, times[self.goal], self.now + h), self.now)
         self.halvings = torch.where(good, 0, self.halvings + 1)
         self.fraction = torch.where(good, (self.fraction * 2**0.25).clamp(max=1.0), self.fraction / 2)
@@ -257,7 +260,7 @@ def integrate(
     """Integrate K networks along (7) and record each at every time.
 
     Args:
-        batch: the networks at time 0.
+        batch: the networks at time 0, of f = 0: neurons in pairs of opposite readouts.
         times: times at which to record, increasing from ≥ 0, (T,).
         record: called as record(network, time index, readout (N,), hidden (r, N), training output (P,)) when
             a network reaches a time; never for a time it does not reach.
@@ -269,15 +272,16 @@ def integrate(
 
     Returns:
         Statuses, steps and residuals. The objective never rises along the exact flow: a step that lifts it is
-        rejected and halved; after MAX_HALVINGS of them, or at a step too short to move time, the network has
+        rejected and halved; after MAX_HALVINGS of them, or at a step below SHORTEST of the time, the network has
         diverged. It has stalled if a step's error exceeded LARGEST_RESIDUAL labels, or was no number.
     """
     total, like = len(batch.strength), batch.strength
     keep_freed_memory()
     times, flow = times.to(like), _Flow(activation)
     steps = torch.zeros(total, dtype=torch.long, device=like.device)
-    residual, failed = torch.zeros_like(like), torch.zeros(total, dtype=torch.bool, device=like.device)
+    failed = torch.zeros(total, dtype=torch.bool, device=like.device)
     course, iteration = _Course.start(batch, flow), 0
+    residual = (course.response.output.square().sum(1) / course.scale).sqrt()  # f(0) is rounding
     while True:
         course.record(times, record)
         failed[course.label[course.bad]] = True

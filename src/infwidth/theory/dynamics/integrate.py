@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,12 @@ from torch import Tensor
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 from infwidth.theory.dynamics.step import Geometry, ParticleFlow, Point, Populations, Snapshot, anchoring
+from infwidth.theory.patience import Patience
 
 SHRINK, GROW, SAFETY = 0.3, 2.0, 0.9
 """Bounds on the change of a step, and the fraction taken of the step that the error estimate allows."""
+JUDGED = 1000
+"""Evaluations after which the pace of a population is judged for the first time."""
 SHORTEST = 1e-12
 """A step below this fraction of the first one, or of the time reached, means divergence."""
 
@@ -94,9 +97,12 @@ def integrate(
     point = flow.at(batch, now, batch.readout, batch.moved, torch.zeros_like(batch.anchor))
     proposal = _first_step(flow, batch, point, scale, rtol, times[-1]) if step is None else torch.full_like(now, step)
     shortest = SHORTEST * proposal
+    hopeless = _below_rounding(flow, point, rtol * scale) if step is None else torch.zeros_like(now, dtype=torch.bool)
+    patience = [Patience(float(times[-1]), max_evaluations, JUDGED) for _ in range(total)]
     while True:
-        broken = ~torch.isfinite(point.output).all(1) | (proposal < torch.maximum(shortest[label], SHORTEST * now))
-        stuck = evaluations[label] + 2 > max_evaluations
+        short = proposal < torch.maximum(shortest[label], SHORTEST * now)
+        broken = short | ~torch.isfinite(point.output / scale).all(1)
+        stuck = hopeless[label] | _too_slow(patience, label, now, evaluations[label] + 1)
         arrived = (now >= times[goal]) & ~broken
         for k in arrived.nonzero()[:, 0].tolist():
             left = float(anchoring(batch.stiffness[k], batch.pull[k], now[k]))
@@ -134,6 +140,18 @@ def integrate(
         point = trial if bool(good.all()) else trial.where(good, point)
         now = torch.where(good, torch.where(parts == 1, times[goal], now + h), now)
     return ParticleOutcome(tuple(status), evaluations, residual)
+
+
+def _too_slow(patience: Sequence[Patience], label: Tensor, time: Tensor, evaluations: Tensor) -> Tensor:
+    """Which of the active populations are given up, (K,)."""
+    paces = zip(label.tolist(), time.tolist(), evaluations.tolist(), strict=True)
+    return torch.tensor([patience[k].over(now, spent) for k, now, spent in paces], device=label.device)
+
+
+def _below_rounding(flow: ParticleFlow, point: Point, allowed: Tensor) -> Tensor:
+    """Whether rounding makes more of f, a sum over neurons, than a step may be wrong by, (K,)."""
+    terms = (point.features * point.readout[:, :, None]).abs().mean(1).amax(1) / flow.strength
+    return terms * torch.finfo(terms.dtype).eps > allowed
 
 
 def _first_step(

@@ -162,6 +162,8 @@ def maximise(
     inner = potential.project(design.right)
     y, sigma = design.left.T @ labels, design.singular
     scale = float(np.linalg.norm(labels)) or 1.0
+    if not math.isfinite(scale):  # residuals relative to it would all be 0
+        raise OverflowError("the labels' norm is out of range")
 
     def objective(g):  # S/γ²: finite numbers of order 1 however lazy the network
         return y @ g - ridge * (g @ g) / 2 - inner.value(strength * sigma * g) / strength**2

@@ -10,7 +10,10 @@ import numpy as np
 from scipy.integrate import DOP853
 
 from infwidth.numerics.status import Status
+from infwidth.theory.patience import Patience
 
+# Evaluations after which a run's pace is judged for the first time.
+JUDGED = 4000
 # Columns of the extrapolation table: order of the implicit integrator.
 COLUMNS = 7
 
@@ -20,6 +23,9 @@ class System(Protocol):
 
     sizes: Sequence[int]
     driven_rate: float  # at which the state first changes, decay apart: no first step is longer than 1/rate
+
+    def relevance(self, time: float) -> np.ndarray:
+        """By how much an error of each block counts."""
 
     def derivative(self, time: float, state: np.ndarray) -> np.ndarray:
         """Right-hand side."""
@@ -95,17 +101,18 @@ def implicit_extrapolation(
     """
     states: list[np.ndarray] = []
     time, evaluations = 0.0, 0
+    patience = Patience(times[-1], max_evaluations, JUDGED)
     # A first step across all of the course would land on a saddle, and no error estimate would notice.
     first = step = min(times[-1] * 1e-4, 1 / system.driven_rate if system.driven_rate else np.inf)
     for target in times:
         while time < target:
-            if evaluations >= max_evaluations:
+            if patience.over(time, evaluations):
                 return Trajectory(tuple(states), evaluations, Status.STALLED)
             h = min(step, target - time)
             with np.errstate(over="ignore", invalid="ignore"):  # a step far too long may overflow; it is rejected
                 candidate, error = _extrapolate(system, time, state, h)
             evaluations += COLUMNS * (COLUMNS + 1) // 2
-            ratio = _scaled(system, error, np.maximum(np.abs(state), np.abs(candidate)), rtol)
+            ratio = _scaled(system, time + h, error, np.maximum(np.abs(state), np.abs(candidate)), rtol)
             if np.isfinite(ratio) and ratio <= 1:
                 # Land on the target exactly: time + (target − time) may miss it by rounding.
                 time, state = (target if h == target - time else time + h), candidate
@@ -134,7 +141,7 @@ def _extrapolate(system, time, state, h):
     return row[-1], row[-1] - row[-2]
 
 
-def _scaled(system, error, magnitude, rtol):
+def _scaled(system, time, error, magnitude, rtol):
     starts = np.cumsum((0, *system.sizes[:-1]))
     scale = rtol * (np.maximum.reduceat(magnitude, starts) + 1e-2)
-    return float(np.max(np.maximum.reduceat(np.abs(error), starts) / scale))
+    return float(np.max(system.relevance(time) * np.maximum.reduceat(np.abs(error), starts) / scale))

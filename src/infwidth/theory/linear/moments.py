@@ -38,10 +38,10 @@ class Moments:
     anchor: np.ndarray
 
     @classmethod
-    def fresh_readout(cls, hidden: np.ndarray) -> Moments:
-        """Moments at N = ∞ of a fresh readout, w ~ N(0, 1), on hidden weights that are their own anchor."""
+    def fresh_readout(cls, hidden: np.ndarray, readout: float = 1.0) -> Moments:
+        """Moments of a fresh readout, E w² = 1 at N = ∞, on hidden weights that are their own anchor."""
         zero = np.zeros(len(hidden))
-        return cls(readout=1.0, predictor=zero, hidden=hidden, cross=hidden, anchor_readout=zero, anchor=hidden)
+        return cls(readout=readout, predictor=zero, hidden=hidden, cross=hidden, anchor_readout=zero, anchor=hidden)
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,11 @@ class _AnchoredFlow:
     def fastest_rate(self) -> float:
         """Decay and coupling, plus the rate at which the data drive the state."""
         return self.stiffness + self.driven_rate
+
+    def relevance(self, time):
+        """What is left on the anchor, of what matters through it alone: at δ = 0 (z, Y) ends on a neutral mode."""
+        m = self.anchoring(time)
+        return np.array([1.0, m, 1.0, 1.0, m])
 
     def split(self, state):
         """Views (a, z, p, R, Y) of a state; a has shape (1,)."""

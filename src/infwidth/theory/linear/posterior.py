@@ -13,6 +13,7 @@ from infwidth.numerics.status import Status
 from infwidth.theory.folds import FoldsLeftOut, first_order, ridge_residuals
 from infwidth.theory.linear.concave_dual import DualSolution, Potential, maximise
 from infwidth.theory.linear.design import Design
+from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.problem import BayesProblem, Designs
 from infwidth.theory.solution import BayesSolution, FactoredKernel, attempt
 
@@ -141,7 +142,9 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
         if problem.folds is not None:
             left_out = _leave_folds_out(problem, designs, anchor, found, coupling, *problem.folds)
             point = dataclasses.replace(point, folds=left_out)
-        return [point]
+        given = anchor is not None and tied is None  # whose own fluctuations are not known
+        expand = None if given else functools.partial(expand_posteriors, problem, designs, tied, found, coupling)
+        return [dataclasses.replace(point, expand=expand)]
 
     def missing(status: Status) -> BayesSolution:
         nothing = np.full((designs.target.shape[1],) * 2, np.nan)

@@ -43,6 +43,11 @@ class Layer:
     rate: float
     stiffness: float
 
+    def __post_init__(self) -> None:
+        largest = torch.finfo(torch.float32).max
+        if self.rate > largest or largest < self.stiffness < math.inf:
+            raise OverflowError(f"γ²/λ = {self.rate:g} or λ + δ = {self.stiffness:g} is out of the particles' range")
+
     def features(self, hidden: Tensor) -> Tensor:
         """φ(h) of particles (S, d) on the training points, (S, P)."""
         return self.activation.value(hidden @ self.inputs.T)

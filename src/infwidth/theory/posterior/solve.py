@@ -55,18 +55,22 @@ def solve_population(
     task, unit = problem.task, BLOCKS * 8
     count = unit * math.ceil((DEFAULT_PARTICLES if particles is None else particles) / unit)
     like = torch.zeros((), dtype=torch.float64, device=device)
-    where = Coordinates.of(task, like.float(), whole=problem.weights is not None)
-    source_labels, *labels = (torch.tensor(y).to(like) for y in (task.y_source, task.y_target, task.y_test))
-    data = Data(where, *labels, get_activation(problem.activation), count)
+    phi = get_activation(problem.activation)
 
     def stream(*purpose: int | float | str) -> torch.Generator:
         return torch.Generator(device).manual_seed(derive_seed(seed, *map(str, purpose)))
 
     @functools.cache
+    def data() -> Data:
+        where = Coordinates.of(task, like.float(), whole=problem.weights is not None)
+        return Data(where, *(torch.tensor(y).to(like) for y in (task.y_target, task.y_test)), phi, count)
+
+    @functools.cache
     def source() -> Source | GivenSource:
+        where = data().where
         if problem.weights is not None:
             return GivenSource(torch.from_numpy(problem.weights).to(where.target), count)
-        found = Source(where, source_labels, data.activation, problem, count)
+        found = Source(where, torch.tensor(task.y_source).to(like), phi, problem, count)
         found.solve(stream("source"), stream("source certificate"))
         if observe is not None and found.saddle.status is Status.CONVERGED:
             chain = found.chain(stream("source shown"))
@@ -78,7 +82,7 @@ def solve_population(
         tied = source() if coupling > 0 else None
         if tied is not None and tied.saddle.status is not Status.CONVERGED:
             return [missing(tied.saddle.status, domain_margin=tied.saddle.margin, iterations=tied.saddle.iterations)]
-        target = Target(problem, data, tied, coupling, stream("target", coupling))
+        target = Target(problem, data(), tied, coupling, stream("target", coupling))
         stray = stream("folds", coupling), stream("neurons", coupling) if neurons else None
         found = target.solve(evidence=evidence, shown=SHOWN if observe else None, streams=stray)
         if found is None:

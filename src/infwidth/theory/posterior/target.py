@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 from infwidth.theory import elastic
+from infwidth.theory.finite_width import FiniteWidth
 from infwidth.theory.folds import FoldsLeftOut
 from infwidth.theory.neurons import Neurons
 from infwidth.theory.posterior.anchor import control_variate
@@ -19,6 +23,7 @@ from infwidth.theory.posterior.answer import Certificate, answer
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.cross_validation import leave_folds_out
 from infwidth.theory.posterior.evidence import log_evidence_density
+from infwidth.theory.posterior.finite_width import Posterior, TrialPoints, expand_target
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
 from infwidth.theory.posterior.source import GivenSource, Source
@@ -122,6 +127,7 @@ class Target:
             )
         return dataclasses.replace(
             found,
+            expand=self._expansion(found.prediction),
             domain_margin=min(margins),
             iterations=self.iterations,
             log_evidence_density=value,
@@ -129,6 +135,23 @@ class Target:
             neurons=kept,
             stderr={**found.stderr, "log_evidence_density": error},
         )
+
+    def _expansion(self, prediction: np.ndarray) -> Callable[[], FiniteWidth] | None:
+        """What measures the finite width of this solution, without these particles; a given source's is not known."""
+        if isinstance(self.source, GivenSource):
+            return None
+        where, labels = self.data.where, self.data.test_labels
+        residuals = torch.tensor(prediction).to(labels) - labels
+        tests = TrialPoints(where.test, where.outside, residuals)
+        source = self.source
+        tied = (
+            None
+            if source is None
+            else Posterior(source.layer, source.saddle.dual, source.strength, source.beta, source.precision)
+        )
+        target = Posterior(self.layer, self.saddle.dual, self.strength, self.beta, self.precision)
+        seed = self.generator.initial_seed()
+        return functools.partial(expand_target, target, tied, source, tests, self.coupling, self.data.count, seed)
 
     def _observe(self, shown: int | None) -> Windows:
         """Averages over sweeps at the solution."""

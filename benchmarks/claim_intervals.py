@@ -1,0 +1,94 @@
+"""Do the intervals that verdicts rest on hold what they say? Draws whose truth is known, for each kind of statistic.
+
+    python benchmarks/claim_intervals.py [draws]
+
+Writes benchmarks/results/claim_intervals.json: for every statistic, truth (nothing there, on the bound, inside) and
+number of data sets, the share of 95 % intervals that hold the truth, and of each definite verdict. On the bound every
+definite verdict is wrong; inside the share of "reproduced" is the power.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from infwidth.analysis.estimates import Largest, RootMeanSquare, Smooth
+
+DATA_SETS = (3, 5, 10, 20)
+BOUND = {"change": -0.05, "largest of four": 0.0, "agreement": 0.05}
+TRUTHS = {
+    "change": {"null": 0.0, "on the bound": -0.05, "inside": -0.15},
+    "largest of four": {"null": 0.05, "on the bound": 0.0, "inside": -0.1},
+    "agreement": {"null": 0.0, "on the bound": 0.05, "inside": 0.02},
+}
+"""Statistic → truth; each is expected below its bound."""
+POINTS = 20
+
+
+def change(random, seeds: int, truth: float, _: float):
+    """A relative change of paired means: data sets that differ by 20 %, 5 % of each number its own."""
+    level = 1 + 0.2 * random.standard_normal((seeds, 1))
+    values = level * [1 + truth, 1.0] + 0.05 * random.standard_normal((seeds, 2))
+    return Smooth(
+        pd.DataFrame(values), lambda means: means[0] / means[1] - 1, pd.DataFrame(0 * values), ["network"] * 2
+    )
+
+
+def largest(random, seeds: int, truth: float, together: float):
+    """The largest of four means; those not the largest lie as low as ``together`` says: 0, all are equal."""
+    scatter = 0.1 * random.standard_normal((seeds, 4))
+    values = pd.DataFrame(scatter + truth - together * np.arange(4))
+    none = pd.DataFrame(np.zeros((seeds, 1)))
+    return Largest([Smooth(values[[k]], lambda means: means[0], none, ["network"]) for k in range(4)])
+
+
+def agreement(random, seeds: int, truth: float, together: float):
+    """Differences at 20 points that scatter by the bound, ``together`` of their variance as one."""
+    noise = np.sqrt(1 - together) * random.standard_normal((seeds, POINTS))
+    noise = noise + np.sqrt(together) * random.standard_normal((seeds, 1))
+    return RootMeanSquare(pd.DataFrame(truth + BOUND["agreement"] * noise), {})
+
+
+CASES = [
+    ("change", change, 0.0),
+    ("largest of four", largest, 0.0),
+    ("largest of four", largest, 0.5),
+    ("agreement", agreement, 0.0),
+    ("agreement", agreement, 0.5),
+    ("agreement", agreement, 1.0),
+]
+
+
+def measure(name: str, draw, together: float, seeds: int, truth: float, draws: int) -> dict[str, float]:
+    """Shares over many draws of one case."""
+    random = np.random.default_rng(seeds)
+    ends = np.array([draw(random, seeds, truth, together).interval() for _ in range(draws)])
+    found = {
+        "covered": np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])),
+        "reproduced": np.mean(ends[:, 1] < BOUND[name]),
+        "not reproduced": np.mean(ends[:, 0] > BOUND[name]),
+    }
+    return {key: round(float(share), 4) for key, share in found.items()}
+
+
+def main() -> None:
+    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    started, rows = time.perf_counter(), []
+    for name, draw, together in CASES:
+        for label, truth in TRUTHS[name].items():
+            for seeds in DATA_SETS:
+                found = measure(name, draw, together, seeds, truth, draws)
+                rows.append({"statistic": name, "together": together, "truth": label, "data_sets": seeds, **found})
+                print(rows[-1], flush=True)
+    answer = {"draws": draws, "seconds": round(time.perf_counter() - started), "cases": rows}
+    path = Path(__file__).parent / "results/claim_intervals.json"
+    path.write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The claim table, as Markdown and for a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infwidth.analysis.claims import DEFINITE, NOT_TESTED, VERDICTS, Verdict, together
+
+EXPLAINED = """\
+`theory` and `networks` are what each side says by itself, on its own data sets: the statistic ± its standard error
+over them (how many). A side is reproduced when the 95 % interval lies inside what is expected, not reproduced when
+outside, else inconclusive. Networks decide where they can; where they can't the theory does, if a claim of agreement
+(T1, T10) on the same experiment is reproduced. A † marks a verdict that does not stand when all claims of its paper are
+judged at once. docs/claims.md says more."""
+
+
+def as_markdown(verdicts: Sequence[Verdict]) -> str:
+    """The claim table as Markdown, in the order of the claims' ids."""
+    head = ["claim", "statement", "verdict", "theory", "networks", "expected", "figure"]
+    lines = ["# Claims", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    ordered = _ordered(verdicts)
+    for v in ordered:
+        statement = f"{v.statement} ({v.note})" if v.note else v.statement
+        mark = " †" if v.stands is False else ""
+        sides = (
+            [_side(side) for side in (v.theory, v.networks)] if v.theory or v.networks else ["–", _found(v.as_dict())]
+        )
+        cells = [v.id, statement, f"**{v.verdict}**{mark}", *sides, v.expected, v.figure or "–"]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, "", EXPLAINED, "", *by_chance(ordered), ""])
+
+
+def as_text(verdicts: Sequence[Verdict]) -> str:
+    """The claim table for a terminal: one line a claim, then the count of each verdict."""
+    ordered = _ordered(verdicts)
+    wide = max((len(v.id) for v in ordered), default=0)
+    lines = [
+        f"{v.id:<{wide}}  {v.verdict + (' †' if v.stands is False else ''):<16}  {_found(v.as_dict()):>20}  "
+        f"theory {_word(v.theory):<4} networks {_word(v.networks):<4} expected {v.expected:<12}  {v.statement}"
+        for v in ordered
+    ]
+    if not lines:
+        return "no claim is about these experiments; docs/claims.md says how to make some of your own"
+    counts = [f"{sum(v.verdict == kind for v in ordered)} {kind}" for kind in VERDICTS]
+    return "\n".join([*lines, f"{len(ordered)} claims: {', '.join(counts)}", *by_chance(ordered)])
+
+
+def by_chance(verdicts: Sequence[Verdict]) -> list[str]:
+    """One sentence a paper: how many of its intervals miss by chance, and how many verdicts stand together."""
+    sentences = []
+    for paper in sorted({verdict.paper for verdict in verdicts}):
+        of_paper = [verdict for verdict in verdicts if verdict.paper == paper and verdict.verdict != NOT_TESTED]
+        definite = [verdict for verdict in of_paper if verdict.verdict in DEFINITE]
+        if of_paper:
+            stand = sum(bool(verdict.stands) for verdict in definite)
+            name = "Own claims" if paper == "own" else f"Paper {paper}"
+            sentences.append(
+                f"{name}: of {len(of_paper)} intervals at 95 % about {0.05 * len(of_paper):.1f} miss by chance; "
+                f"of {len(definite)} definite verdicts {stand} stand together (Holm), the others are marked †."
+            )
+    return sentences
+
+
+def natural_key(text: str) -> list[tuple[int, float | str]]:
+    """Sort key that puts T10 after T9."""
+    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    return [(0, float(part)) if part[0].isdigit() else (1, part) for part in parts]
+
+
+def _ordered(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    return sorted(together(verdicts), key=lambda verdict: natural_key(verdict.id))
+
+
+def _side(side: Mapping[str, Any] | None) -> str:
+    return "–" if side is None else f"{side['verdict']}, {_found(side)} ({side['seeds']})"
+
+
+def _found(found: Mapping[str, Any]) -> str:
+    if found["value"] is None:
+        return "–"
+    return f"{found['value']:.4f} ± {'?' if found['stderr'] is None else format(found['stderr'], '.4f')}"
+
+
+def _word(side: Mapping[str, Any] | None) -> str:
+    """Yes, no, or a question mark."""
+    return (
+        "–"
+        if side is None
+        else {"reproduced": "yes", "not reproduced": "no", NOT_TESTED: "–"}.get(side["verdict"], "?")
+    )

@@ -1,0 +1,100 @@
+"""Every claim's interval beside what is expected of it: theory and networks, claim by claim."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from infwidth.analysis.claim_table import natural_key
+from infwidth.analysis.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict
+from infwidth.figures.parts.style import new_figure, save_figure
+from infwidth.io.atomic import read_json
+
+REACH = 4.0
+"""Where the axis ends, in units of the bound; an interval that goes on ends in an arrow."""
+GREEN, RED = sns.color_palette("deep")[2:4]
+COLOURS = {REPRODUCED: GREEN, NOT_REPRODUCED: RED, INCONCLUSIVE: (0.5, 0.5, 0.5)}
+SIDES = {"theory": ("D", 0.17), "networks": ("o", -0.17)}
+"""Side → its marker and its shift from the claim's line."""
+
+
+def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and the numbers it shows: a column a paper, a line a claim, a point a side.
+
+    Numbers are distances inside the bound, in units of the bound, or, where that is 0, of the interval's half: right of
+    the line is what is expected.
+
+    Args:
+        verdicts: of a run, in any order; those that were not tested are left out.
+    """
+    columns = ["paper", "claim", "side", "verdict", "value", "lower", "upper"]
+    shown = pd.DataFrame(list(_points(verdicts)), columns=columns)
+    papers = sorted(shown["paper"].unique()) or [""]
+    figure, (panels,) = new_figure(1, len(papers))
+    counts = shown.groupby("paper")["claim"].nunique()
+    figure.set_size_inches(6.2 * len(papers), 1.6 + 0.19 * counts.max() if len(shown) else 2)
+    for paper, axes in zip(papers, panels, strict=True):
+        _draw_paper(axes, shown[shown["paper"] == paper])
+        axes.set_title({"": "no claim was tested", "own": "own claims"}.get(paper, f"paper {paper}"))
+    entries = [Line2D([], [], color=colour, linewidth=2.5, label=verdict) for verdict, colour in COLOURS.items()]
+    for side, (marker, _) in SIDES.items():
+        entries.append(Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=4, label=side))
+    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside lower center", ncols=len(entries))
+    return figure, shown
+
+
+def draw_claims(claims: Path, paths: Mapping[str, Path]) -> None:
+    """Draw the verdicts of a claims.json and write ``pdf``, ``png`` and ``csv``."""
+    save_figure(*draw([Verdict(**entry) for entry in read_json(claims)]), paths)
+
+
+def _draw_paper(axes: Axes, shown: pd.DataFrame) -> None:
+    claims = sorted(shown["claim"].unique(), key=natural_key)
+    places = {claim: -line for line, claim in enumerate(claims)}
+    for point in shown.itertuples():
+        marker, shift = SIDES[point.side]
+        y, colour = places[point.claim] + shift, COLOURS[point.verdict]
+        low, value, high = (float(np.clip(x, -REACH, REACH)) for x in (point.lower, point.value, point.upper))
+        axes.plot([low, high], [y, y], color=colour, linewidth=1.2)
+        axes.plot([value], [y], color=colour, marker=marker, markersize=3.5)
+        for end, arrow in ((point.lower, "<"), (point.upper, ">")):
+            if abs(end) > REACH:
+                axes.plot([np.sign(end) * REACH], [y], color=colour, marker=arrow, markersize=3.5)
+    axes.axvspan(0, REACH * 1.05, color="0.95", zorder=0)
+    axes.axvline(0, color="0.3", linewidth=1)
+    axes.set_yticks(list(places.values()), list(places), fontsize=6.5)
+    axes.set(xlim=(-REACH * 1.05, REACH * 1.05), ylim=(-len(claims) + 0.2, 0.8))
+    axes.set_xlabel("distance inside the bound, in units of it")
+
+
+def _points(verdicts: Sequence[Verdict]) -> Iterator[tuple[Any, ...]]:
+    for verdict in verdicts:
+        found = {side: getattr(verdict, side) for side in SIDES}
+        for side, finding in found.items():
+            if finding is not None and finding["lower"] is not None and finding["verdict"] in COLOURS:
+                numbers = _in_units(finding, verdict.expected)
+                yield verdict.paper, verdict.id, side, finding["verdict"], *numbers
+
+
+def _in_units(finding: Mapping[str, Any], expected: str) -> tuple[float, float, float]:
+    """Value and both ends of the interval as distances inside what is expected, in units of the nearest bound."""
+    bounds = {side: float(bound) for side, bound in re.findall(r"(above|below) (\S+)", expected)}
+    ends = np.array([finding["value"], finding["lower"], finding["upper"]])
+    inside = [sign * (ends - bounds[side]) for side, sign in (("above", 1), ("below", -1)) if side in bounds]
+    distance = np.min(inside, axis=0)
+    units = [abs(bound) for bound in bounds.values()]
+    if len(bounds) == 2:
+        units = [(bounds["below"] - bounds["above"]) / 2]
+    half = (finding["upper"] - finding["lower"]) / 2
+    unit = min(units) or half or 1.0
+    value, one, other = distance / unit
+    return value, min(value, one, other), max(value, one, other)

@@ -1,0 +1,328 @@
+"""What a posterior's loss gains at finite width, from neurons sampled at infinite width (docs/finite_width.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from infwidth.numerics.seeds import derive_seed
+from infwidth.theory.finite_width import PARTS, FiniteWidth
+from infwidth.theory.posterior.anchor import SourceChain
+from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.windows import BLOCKS
+
+REPLICAS = 8
+"""Target neurons of one source neuron: cumulants of third order are taken among them."""
+SETTLING = 40
+"""Moves from the prior before anything is measured."""
+MOVES = 2
+"""Moves between two measurements."""
+CHUNK = 256
+"""Test points held at once."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A posterior at its saddle point.
+
+    Attributes:
+        layer: the tilt.
+        dual: g, (P,).
+        strength: γ.
+        inverse_temperature: β.
+        precision: λ of all weights.
+    """
+
+    layer: Layer
+    dual: Tensor
+    strength: float
+    inverse_temperature: float
+    precision: float
+
+    def outputs(self, hidden: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A readout w ~ N(γs/λ_w, 1/λ_w) of each neuron, (S,), and a = wφ on the training points, (S, P)."""
+        features = self.layer.features(hidden)
+        score = features @ self.dual.to(features.dtype)
+        noise = torch.randn(score.shape, generator=generator, dtype=score.dtype, device=score.device)
+        readout = self.strength * score / self.precision + noise / math.sqrt(self.precision)
+        return readout, (readout[:, None] * features).double()
+
+    def regularised(self, covariance: Tensor) -> Tensor:
+        """(H + I/β)⁻¹, (P, P)."""
+        return torch.linalg.inv(covariance + torch.eye(len(covariance)).to(covariance) / self.inverse_temperature)
+
+
+@dataclass(frozen=True)
+class TrialPoints:
+    """Test points.
+
+    Attributes:
+        inputs: x/√D in the target's basis, (Pt, d).
+        outside: norms of the part outside it, (Pt,).
+        residuals: f − y at N = ∞, (Pt,).
+    """
+
+    inputs: Tensor
+    outside: Tensor
+    residuals: Tensor
+
+
+class Chained(Protocol):
+    """A source at its solution that can be moved on for fresh draws of W̄."""
+
+    def chain(self, generator: torch.Generator) -> SourceChain:
+        """A copy of its particles."""
+
+
+def expand_target(
+    target: Posterior,
+    source: Posterior | None,
+    particles: Chained | None,
+    tests: TrialPoints,
+    coupling: float,
+    count: int,
+    seed: int,
+) -> FiniteWidth:
+    """Sample a target's neurons anew and measure c.
+
+    Args:
+        target: the target at its saddle point.
+        source: the source at its own; None without a tie.
+        particles: the source's particles; None without a tie.
+        tests: the points on which the loss is taken.
+        coupling: δ.
+        count: target neurons, a multiple of ``BLOCKS`` × ``REPLICAS``.
+        seed: of the neurons.
+    """
+    generator = torch.Generator(target.dual.device).manual_seed(derive_seed(seed, "finite width"))
+    chain = None if particles is None else particles.chain(generator)
+    return measure(Neurons(target, source, chain, coupling, count, generator), tests)
+
+
+@dataclass
+class Sample:
+    """Target neurons in groups of R that share a source neuron, and that neuron's output, at one moment.
+
+    Attributes:
+        readout: w, (G, R).
+        hidden: W, (G, R, d).
+        outputs: a = wφ on the target's training points, (G, R, P).
+        drawn: ā = w̄φ on the source's, (G, P1), or None without a tie.
+    """
+
+    readout: Tensor
+    hidden: Tensor
+    outputs: Tensor
+    drawn: Tensor | None
+
+
+class Neurons:
+    """Samples of a target's neurons and of the source neurons they are tied to."""
+
+    def __init__(
+        self,
+        target: Posterior,
+        source: Posterior | None,
+        chain: SourceChain | None,
+        coupling: float,
+        count: int,
+        generator: torch.Generator,
+    ):
+        """Prepare ``count`` neurons, a multiple of ``BLOCKS`` × ``REPLICAS``."""
+        self.target, self.source, self.chain, self.generator = target, source, chain, generator
+        self.frozen, self.count = math.isinf(coupling), count
+        self.pull = 0.0 if chain is None else 1.0 if self.frozen else coupling / (coupling + target.precision)
+        self.replicas = count // BLOCKS if chain is None else REPLICAS
+
+    def rounds(self, rounds: int, sweeps: int) -> Iterator[Sample]:
+        """Yield ``sweeps`` samples from each of ``rounds`` draws of the source neurons."""
+        layer, groups = self.target.layer, self.count // self.replicas
+        if self.frozen:  # there is nothing to settle: every sample has source neurons of its own
+            rounds, sweeps = rounds * sweeps, 1
+        for _ in range(rounds):
+            if self.chain is None:
+                anchors, own = layer.inputs.new_zeros(1, layer.inputs.shape[1]), None
+            else:
+                own = self.chain.advance()[:: len(self.chain.population.hidden) // groups][:groups].clone()
+                anchors = self.pull * self.chain.where.lift(own, self.target.precision, self.generator)
+                anchors = anchors.repeat_interleave(self.replicas, 0)
+            if self.frozen:
+                population = Population(anchors, anchors, self.replicas, self.generator)
+            else:
+                population = Population.prior(anchors, self.count, self.replicas, layer.stiffness, self.generator)
+                for _ in range(SETTLING):
+                    population.move(layer, self.target.dual)
+            for _ in range(sweeps):
+                for _ in range(0 if self.frozen else MOVES):
+                    population.move(layer, self.target.dual)
+                readout, outputs = self.target.outputs(population.hidden, self.generator)
+                drawn = None if own is None else self.source.outputs(own, self.generator)[1]
+                shape = (groups, self.replicas)
+                yield Sample(readout.view(shape), population.hidden.view(*shape, -1), outputs.view(*shape, -1), drawn)
+
+    def test_outputs(self, sample: Sample, tests: TrialPoints, part: slice) -> Tensor:
+        """Outputs wφ(x) on some test points, (G, R, n); what x has outside the basis meets Gaussian weights."""
+        groups, replicas = sample.readout.shape
+        field, outside = sample.hidden @ tests.inputs[part].T, tests.outside[part]
+        if bool((outside > 0).any()):
+            own = 0.0 if self.frozen else self.target.layer.stiffness**-0.5
+            field = field + outside * own * self._normal(groups, replicas, len(outside))
+            field = field + outside * self.pull * self.target.precision**-0.5 * self._normal(groups, 1, len(outside))
+        return (sample.readout[..., None] * self.target.layer.activation.value(field)).double()
+
+    def _normal(self, *shape: int) -> Tensor:
+        like = self.target.layer.inputs
+        return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=like.device)
+
+
+def measure(neurons: Neurons, tests: TrialPoints, *, rounds: int = 2, sweeps: int = 12) -> FiniteWidth:
+    """Measure c of eq. (18) for any activation by eqs. (15) to (17).
+
+    Args:
+        neurons: where samples come from.
+        tests: the points on which the loss is taken.
+        rounds: draws of the source neurons, of each of two stages: covariances first, then what they weight.
+        sweeps: samples from each.
+
+    Returns:
+        The coefficients, with standard errors from independent blocks of neurons.
+    """
+    first = _covariances(neurons, tests, rounds, sweeps)
+    parts = torch.zeros(3, BLOCKS, dtype=torch.float64)
+    for sample in neurons.rounds(rounds, sweeps):
+        parts += _parts(sample, neurons, tests, first).cpu() / (rounds * sweeps)
+    parts[1] += first.thermal_offset
+    parts[2] += first.source_offset
+    loss = float(tests.residuals.square().mean())
+    total = parts.sum(0)
+
+    def numbers(parts: Tensor, total: Tensor) -> dict[str, float]:
+        values = [*parts.tolist(), float(total), 100 * abs(float(total)) / loss]
+        return dict(zip(PARTS, values, strict=True))
+
+    root = math.sqrt(BLOCKS)
+    error = numbers(parts.std(1) / root, total.std() / root)
+    return FiniteWidth(**numbers(parts.mean(1), total.mean()), stderr=error)
+
+
+@dataclass(frozen=True)
+class Covariances:
+    """What the second stage takes for known; errors of the coefficients enter to second order alone.
+
+    Attributes:
+        inverse: A⁻¹, (P, P).
+        gain: Cov(wφ(x), a)A⁻¹ on the test points, (Pt, P).
+        scatter: Cov_src⊥(ā, ā), Q/γ², (P, P).
+        source_inverse: Ā⁻¹, (P1, P1), or None.
+        source_gain: Cov_src(o(x), a_src)Ā⁻¹ on the test points, (Pt, P1).
+        mean_gain: the same for ā of the training points, (P, P1).
+        source_mean: E a_src, (P1,).
+        thermal_offset: mean over test points of |gain|²/(βγ²).
+        source_offset: of |source_gain|²/(β̄γ²).
+    """
+
+    inverse: Tensor
+    gain: Tensor
+    scatter: Tensor
+    source_inverse: Tensor | None
+    source_gain: Tensor | None
+    mean_gain: Tensor | None
+    source_mean: Tensor | None
+    thermal_offset: float
+    source_offset: float
+
+
+def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int) -> Covariances:
+    """The first stage."""
+    target, total = neurons.target, rounds * sweeps
+    size, points = len(target.dual), len(tests.inputs)
+    within, cross = torch.zeros(size, size).to(target.dual), torch.zeros(points, size).to(target.dual)
+    square, middle = torch.zeros_like(within), torch.zeros_like(target.dual)
+    drawn_square = drawn_mean = mixed = mixed_test = test_mean = 0.0
+    for sample in neurons.rounds(rounds, sweeps):
+        groups, replicas = sample.readout.shape
+        means = sample.outputs.mean(1)
+        centred = sample.outputs - means[:, None]
+        share = 1 / (groups * (replicas - 1) * total)
+        within += share * torch.einsum("grp,grq->pq", centred, centred)
+        square += means.T @ means / (groups * total)
+        middle += means.mean(0) / total
+        if sample.drawn is not None:
+            drawn_square = drawn_square + sample.drawn.T @ sample.drawn / (groups * total)
+            drawn_mean = drawn_mean + sample.drawn.mean(0) / total
+            mixed = mixed + means.T @ sample.drawn / (groups * total)
+        test_means, test_mixed = [], []
+        for start in range(0, points, CHUNK):
+            part = slice(start, start + CHUNK)
+            outside = neurons.test_outputs(sample, tests, part)
+            cross[part] += share * torch.einsum("grn,grp->np", outside, centred)
+            if sample.drawn is not None:
+                test_means.append(outside.mean((0, 1)))
+                test_mixed.append(outside.mean(1).T @ sample.drawn / groups)
+        if sample.drawn is not None:
+            test_mean = test_mean + torch.cat(test_means) / total
+            mixed_test = mixed_test + torch.cat(test_mixed) / total
+    inverse = target.regularised(within)
+    gain = cross @ inverse
+    scale = points * target.strength**2
+    thermal_offset = float(gain.square().sum()) / (target.inverse_temperature * scale)
+    if neurons.source is None:
+        return Covariances(inverse, gain, torch.zeros_like(within), *[None] * 4, thermal_offset, 0.0)
+    source_inverse = neurons.source.regularised(drawn_square - torch.outer(drawn_mean, drawn_mean))
+    mixed = mixed - torch.outer(middle, drawn_mean)
+    mixed_test = mixed_test - torch.outer(test_mean, drawn_mean) - gain @ mixed
+    source_gain, mean_gain = mixed_test @ source_inverse, mixed @ source_inverse
+    scatter = square - torch.outer(middle, middle) - within / neurons.replicas - mean_gain @ mixed.T
+    offset = float(source_gain.square().sum()) / (neurons.source.inverse_temperature * scale)
+    return Covariances(
+        inverse, gain, scatter, source_inverse, source_gain, mean_gain, drawn_mean, thermal_offset, offset
+    )
+
+
+def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covariances) -> Tensor:
+    """Mean, thermal and source part of one sample, block by block, (3, B), without the offsets."""
+    groups, replicas = sample.readout.shape
+    points, strength = len(tests.inputs), neurons.target.strength
+    parts = torch.zeros(3, BLOCKS, dtype=torch.float64, device=sample.outputs.device)
+    probe = torch.zeros(groups, replicas).to(sample.outputs)  # Σ_x t_x O⊥(x), t = 2(f − y)/Pt
+    probe_gain = 0.0
+
+    def blocks(values: Tensor) -> Tensor:
+        return values.view(BLOCKS, -1).mean(1)
+
+    for start in range(0, points, CHUNK):
+        part = slice(start, start + CHUNK)
+        rest = (neurons.test_outputs(sample, tests, part) - sample.outputs @ first.gain[part].T) / strength
+        means = rest.mean(1)
+        spread = (rest - means[:, None]).square().sum(1) / (replicas - 1)
+        parts[1] += blocks(spread.sum(1)) / points
+        weights = 2 * tests.residuals[part] / points
+        probe += rest @ weights
+        if sample.drawn is not None:
+            gain = first.source_gain[part] / strength
+            probe_gain = probe_gain + weights @ gain
+            left = means - sample.drawn @ gain.T
+            left = left - left.mean(0)
+            parts[2] += blocks((left.square() - spread / replicas).sum(1)) / points
+    middle = sample.outputs.mean(1)
+    own, moved = probe - probe.mean(1, keepdim=True), sample.outputs - middle[:, None]
+    weight = 0.5 * (first.inverse @ first.scatter @ first.inverse - first.inverse)
+    third = replicas / ((replicas - 1) * (replicas - 2))
+    parts[0] += blocks(third * (own * torch.einsum("grp,pq,grq->gr", moved, weight, moved)).sum(1))
+    if sample.drawn is not None:
+        drawn = sample.drawn - first.source_mean
+        left = probe.mean(1) - sample.drawn @ probe_gain
+        quadratic = torch.einsum("gp,pq,gq->g", drawn, first.source_inverse, drawn)
+        # centring both factors changes no sum and takes from the blocks what they do not share
+        parts[0] -= 0.5 * blocks((left - left.mean()) * (quadratic - quadratic.mean()))
+        response = (own[..., None] * moved).sum(1) / (replicas - 1)
+        around = middle - middle.mean(0) - drawn @ first.mean_gain.T
+        common = torch.einsum("gp,pq,gq->g", response - response.mean(0), first.inverse, around)
+        skew = (own * torch.einsum("grp,pq,grq->gr", moved, first.inverse, moved)).sum(1)
+        parts[0] -= blocks(common - third * skew / replicas)
+    return parts

@@ -1,0 +1,91 @@
+"""Intervals that hold what they say, on draws whose truth is known; benchmarks/claim_intervals.py does it at length."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from infwidth.analysis.estimates import Largest, RootMeanSquare, Smooth
+
+
+def smooth(values, function=lambda means: means[0], errors=0.0, kinds=None):
+    values = pd.DataFrame(np.asarray(values, dtype=float))
+    errors = pd.DataFrame(np.full(values.shape, errors))
+    return Smooth(values, function, errors, kinds or ["network"] * values.shape[1])
+
+
+def test_of_a_mean_it_is_students_interval():
+    values = np.random.default_rng(0).standard_normal((7, 1))
+    found = smooth(values)
+    assert found.stderr == pytest.approx(values.std(ddof=1) / np.sqrt(7))
+    lower, upper = found.interval()
+    assert upper - lower == pytest.approx(2 * 2.4469 * found.stderr, rel=1e-4)
+    foreseen = found.interval(seeds=28)
+    assert foreseen[1] - foreseen[0] == pytest.approx(2 * 2.0518 * found.stderr / 2, rel=1e-4)
+
+
+def test_a_data_set_that_lacks_a_point_is_left_out_of_it():
+    found = smooth([[1, 2], [3, np.nan], [2, 4]], lambda means: means[1] / means[0])
+    assert (found.value, found.seeds, found.left_out) == (2, 2, (1,))
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 12])
+def test_ratios_of_paired_means_are_covered(seeds):
+    random = np.random.default_rng(seeds)
+    held = 0
+    for _ in range(400):
+        shared = 1 + 0.2 * random.standard_normal((seeds, 1))
+        values = shared * [0.9, 1.0] + 0.05 * random.standard_normal((seeds, 2))
+        lower, upper = smooth(values, lambda means: means[0] / means[1] - 1).interval()
+        held += lower <= -0.1 <= upper
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_the_largest_of_several_is_covered_where_all_are_equal_and_where_one_is():
+    """A maximum of noisy means is biased upwards; its interval isn't."""
+    random = np.random.default_rng(1)
+    for truth in (np.zeros(4), np.array([0.0, -3, -3, -3])):
+        low = high = 0
+        for _ in range(400):
+            parts = [smooth(truth[k] + random.standard_normal((6, 1))) for k in range(4)]
+            lower, upper = Largest(parts).interval()
+            low += lower > 0
+            high += upper < 0
+        assert low / 400 < 0.045
+        assert high / 400 < 0.045
+
+
+@pytest.mark.parametrize("seeds", [3, 6, 15])
+@pytest.mark.parametrize("together", [0.0, 0.8, 1.0])
+@pytest.mark.parametrize("scatter", [0.5, 1.0])
+def test_on_the_bound_a_mean_square_seldom_says_either(seeds, together, scatter):
+    """Every point off by the bound; scatter that points share to any degree."""
+    random = np.random.default_rng(seeds)
+    within = beyond = 0
+    for _ in range(300):
+        noise = np.sqrt(1 - together) * random.standard_normal((seeds, 12))
+        noise = noise + np.sqrt(together) * random.standard_normal((seeds, 1))
+        lower, upper = RootMeanSquare(pd.DataFrame(1 + scatter * noise), {}).interval()
+        within += upper < 1
+        beyond += lower > 1
+    assert within / 300 < 0.06
+    assert beyond / 300 < 0.09
+
+
+def test_a_mean_square_far_inside_is_seen_to_be():
+    random = np.random.default_rng(0)
+    inside = [RootMeanSquare(pd.DataFrame(0.5 * random.standard_normal((8, 30))), {}).interval()[1] for _ in range(50)]
+    assert np.mean(np.array(inside) < 1) > 0.95
+
+
+def test_two_data_sets_have_no_interval_of_a_mean_square():
+    found = RootMeanSquare(pd.DataFrame([[0.1, 0.2], [0.2, 0.1]]), {})
+    assert found.interval() == (0, np.inf)
+    assert RootMeanSquare(pd.DataFrame([[0.3, 0.3]]), {}).value == pytest.approx(0.3)
+
+
+def test_sampling_shares_follow_the_slopes():
+    found = smooth([[1.0, 2.0], [1.2, 2.0], [0.8, 2.0]], lambda means: means[0] / means[1], 0.1, ["network", "theory"])
+    shares = found.sampling_shares()
+    # d(a/b) = da/b − a db/b²: 1/2 and 1/4 of equal errors, beside a scatter of 0.2/2
+    assert shares["network"] == pytest.approx((0.1 / 2) ** 2 / (0.2 / 2) ** 2, rel=1e-3)
+    assert shares["theory"] == pytest.approx((0.1 / 4) ** 2 / (0.2 / 2) ** 2, rel=1e-3)
