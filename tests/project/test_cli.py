@@ -330,3 +330,19 @@ def test_any_locale_will_do(root, locale, arguments):
     assert b"Traceback" not in done.stderr
     assert done.returncode == (arguments[0] == "check")
     assert done.stdout or done.stderr.startswith(b"Error: ")
+
+
+def test_advise_takes_a_trained_network_for_the_source(two_sets):
+    with np.load("b.npz") as target:
+        rule = np.linalg.lstsq(target["x"].reshape(25, -1), target["y"], rcond=None)[0]
+    weights = np.random.default_rng(1).standard_normal((400, 1)) * rule / np.linalg.norm(rule)
+    np.savez("net.npz", first=weights, second=weights[:, :1])
+    done = invoke("advise", "b.npz", "--weights", "net.npz:first", "--activation", "linear")
+    assert done.exit_code == 0, done.output
+    assert "net.npz:first: 400 neurons in place of source data" in done.output
+    assert "Tie the target to the source" in done.output
+    for arguments in (["b.npz"], ["a.npz", "b.npz", "--weights", "net.npz:first"]):
+        done = invoke("advise", *arguments)
+        assert done.exit_code == 1
+        assert len(done.output.splitlines()) == 1
+        assert "expected SOURCE and TARGET, or a TARGET and --weights" in done.output

@@ -122,6 +122,7 @@ def advise(
         "target_strength": default if target_strength is None else target_strength,
         "inverse_temperature": inverse_temperature,
         "particles": particles,
+        "source_weights": data.weights,
         "seed": seed,
         "evidence": False,
         "strict": False,

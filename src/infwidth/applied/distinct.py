@@ -52,7 +52,8 @@ def distinct(data: OwnData) -> Distinct:
     """Merge copies, also nearly exact ones, in each set, and find the target samples that the source has as well."""
     notes = []
     arrays = {}
-    for part in ("source", "target"):
+    given = data.weights is not None
+    for part in ("target",) if given else ("source", "target"):
         x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
         groups = copy_groups(x)
         first = np.unique(groups, return_index=True)[1]
@@ -65,6 +66,9 @@ def distinct(data: OwnData) -> Distinct:
             )
             y = np.bincount(groups, weights=y) / np.bincount(groups)
         arrays |= {f"x_{part}": x[first], f"y_{part}": y}
+    if given:  # what the network was trained on is not known
+        arrays |= {"x_source": arrays["x_target"], "y_source": arrays["y_target"]}
+        return Distinct(replace(data, **arrays), np.full(len(first), True), tuple(notes))
     shared = shared_samples(arrays["x_target"], arrays["x_source"])
     if shared.any():
         found = first[shared]

@@ -12,7 +12,7 @@ from infwidth.numerics.checks import InputError
 
 @click.command()
 @click.argument("source")
-@click.argument("target")
+@click.argument("target", required=False)
 @click.option("--activation", default="erf", show_default=True, help="linear, relu or erf")
 @click.option(
     "--source-strength", type=float, help="γ̄, feature-learning strength on the source; by default 5/√D, at most 1"
@@ -27,12 +27,20 @@ from infwidth.numerics.checks import InputError
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
 @click.option("--classes", "labels", flag_value="classes", help="labels are two classes")
 @click.option("--regression", "labels", flag_value="regression", help="labels are numbers, also where they are whole")
+@click.option("--weights", help="FILE[:LAYER] of a network trained on the source, in place of SOURCE")
 def advise(
-    source: str, target: str, couplings: str | None, output: str, labels: str | None, **settings: object
+    source: str,
+    target: str | None,
+    couplings: str | None,
+    output: str,
+    labels: str | None,
+    weights: str | None,
+    **settings: object,
 ) -> None:
     """Predict how strongly a target network should be tied to its source, from two labelled data sets.
 
-    SOURCE and TARGET are .npz files with keys x (samples first) and y (two classes, or numbers).
+    SOURCE and TARGET are .npz files with keys x (samples first) and y (two classes, or numbers). With --weights there
+    is a TARGET only, with inputs as that network takes them; FILE is an .npz or a torch state_dict.
     """
     from contextlib import ExitStack
 
@@ -41,13 +49,19 @@ def advise(
     from infwidth.applied.advice import advise as predict
     from infwidth.figures.advice import draw
     from infwidth.figures.parts.style import save_figure
-    from infwidth.tasks.own_data import own_data
+    from infwidth.tasks.own_data import data_for_weights, own_data
 
     try:
         values = [float(value) for value in couplings.split(",")] if couplings else None
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
-    data = own_data(source, target, labels=labels or "auto")
+    if (target is None) != (weights is not None):
+        found, remedy = (f"--weights = {weights}", "leave SOURCE out") if weights else ("TARGET", "name both files")
+        raise InputError(f"{found}: expected SOURCE and TARGET, or a TARGET and --weights; {remedy}")
+    if weights is None:
+        data = own_data(source, target, labels=labels or "auto")
+    else:
+        data = data_for_weights(source, weights, labels=labels or "auto")
     paths = _paths(output)
     bar, notes = None, list(data.notes)
 

@@ -37,6 +37,8 @@ class OwnData:
         y_target: (P2,), likewise.
         label: the files' names.
         notes: how the labels were read, a line a file.
+        weights: W̄ of a given source, (N, D), with h = W̄·x/√D; the source's arrays then repeat the target's and are not
+            read. None where the source is data.
     """
 
     x_source: np.ndarray
@@ -45,6 +47,37 @@ class OwnData:
     y_target: np.ndarray
     label: str
     notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
+
+
+def data_for_weights(target: str | Path, weights: str | Path, *, labels: str = "auto") -> OwnData:
+    """Read a target, and in place of source data the first layer of a network that was trained on it, h = W·x.
+
+    The target's inputs have to be as the network takes them: they are scaled by one number, not centred, and the
+    weights with them.
+
+    Args:
+        target: path of the target's .npz; see :func:`own_data`.
+        weights: where the weights are; see :func:`infwidth.tasks.own_weights.own_weights`.
+        labels: see :func:`own_data`.
+
+    Returns:
+        The data, scaled.
+
+    Raises:
+        InputError: as :func:`own_data` and ``own_weights``.
+    """
+    from infwidth.tasks.own_weights import own_weights
+
+    x, y, note = _read(target, check_choice("labels", labels, LABELS))
+    size = _rms(x)
+    hidden = own_weights(weights, x.shape[1]) * size * np.sqrt(x.shape[1])
+    x = x / size
+    found = (
+        f"{weights}: {len(hidden)} neurons in place of source data; whether they have seen target samples is not known"
+    )
+    label = f"{Path(str(weights)).stem} → {Path(target).stem}"
+    return OwnData(x, y, x, y, label, (found, f"{target}, y: {note}"), hidden)
 
 
 def own_data(source: str | Path, target: str | Path, *, labels: str = "auto") -> OwnData:

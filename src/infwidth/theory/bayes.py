@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import check_count, check_number
 from infwidth.numerics.observed import Observer
@@ -19,6 +21,7 @@ from infwidth.theory.problem import (
     check_no_observer,
     check_strengths,
     check_task,
+    check_weights,
 )
 from infwidth.theory.solution import BayesSolution, assemble
 
@@ -36,6 +39,7 @@ def solve(
     inverse_temperature: float,
     source_inverse_temperature: float | None = None,
     prior_precision: float = 1.0,
+    source_weights: np.ndarray | None = None,
     max_iterations: int | None = None,
     particles: int | None = None,
     seed: int = 0,
@@ -64,6 +68,9 @@ def solve(
         inverse_temperature: β > 0, of ½γ²N Σ(f − y)².
         source_inverse_temperature: β of the source; the target's if None.
         prior_precision: λ > 0 of readout and hidden weights, source and target.
+        source_weights: W̄ of a trained source network, (N, D), with h = W̄·x/√D: its neurons take the place of the
+            posterior of the source's data, which is then not read, nor is γ̄. The elastic term depends on the scale:
+            inputs of |x|² ≈ D are the theory's.
         max_iterations: Newton steps allowed a saddle point; None takes 100 (linear) or 300 (particles: up to the full
             labels).
         particles: S ≥ 128, of the source and of a target; a target with finite δ > 0 has 2S. None takes 8,000. The
@@ -102,6 +109,7 @@ def solve(
         inverse_temperatures=(source_beta, beta),
         precision=check_number("prior_precision", prior_precision, **POSITIVE),
         max_iterations=check_count("max_iterations", max_iterations),
+        weights=check_weights(source_weights, check_task(task)),
         folds=None if folds is None else check_folds(folds, folds_solved, len(check_task(task).y_target)),
     )
     if particles is not None:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from infwidth.numerics.activations import get_activation
+from infwidth.numerics.arrays import real_array
 from infwidth.numerics.checks import InputError, check_number, scalar, spell
 from infwidth.tasks.transfer_task import TransferTask
 
+FEWEST_NEURONS = 16
+"""Neurons of a given source below which there are no blocks of them to compare."""
 POSITIVE = {"minimum": 0.0, "open_minimum": True}
 
 
@@ -20,6 +23,21 @@ def check_task(task: TransferTask) -> TransferTask:
     if not isinstance(task, TransferTask):
         raise InputError(f"task = {spell(task)}: expected a TransferTask; make one with infwidth.tasks")
     return task
+
+
+def check_weights(weights: np.ndarray | None, task: TransferTask) -> np.ndarray | None:
+    """Return a given source's W̄ (N, D) in float64, or None; raises InputError for others."""
+    if weights is None:
+        return None
+    array = real_array("source_weights", weights, "(neurons, dimension)")
+    if array.ndim != 2 or array.shape[1] != task.dimension or len(array) < FEWEST_NEURONS:
+        raise InputError(
+            f"source_weights has shape {array.shape}: expected at least {FEWEST_NEURONS} neurons of the task's "
+            f"{task.dimension} inputs; pass the first layer's weights, (neurons, dimension)"
+        )
+    if not np.isfinite(array).all():
+        raise InputError("source_weights holds NaN or infinite entries: expected finite ones; check the training")
+    return array
 
 
 def check_strengths(source_strength: float, target_strength: float) -> tuple[float, float]:
@@ -77,6 +95,7 @@ class BayesProblem:
         inverse_temperatures: β of source and target.
         precision: λ of all weights.
         max_iterations: Newton steps allowed a saddle point.
+        weights: W̄ of a given source, (N, D), in place of the posterior of the source's data; or None.
         folds: the fold of each target sample, (P2,), and how many folds to solve again; None for no cross-validation.
     """
 
@@ -88,6 +107,7 @@ class BayesProblem:
     precision: float
     max_iterations: int
     folds: tuple[np.ndarray, int] | None = None
+    weights: np.ndarray | None = None
 
     @property
     def shared(self) -> dict[str, float]:
@@ -161,11 +181,11 @@ class Designs:
     dimension: int
 
     @classmethod
-    def of(cls, task: TransferTask) -> Designs:
-        """Scale, and if P1 + P2 < D compress, a task's inputs."""
+    def of(cls, task: TransferTask, *, whole: bool = False) -> Designs:
+        """Scale, and if P1 + P2 < D and not the ``whole`` space is wanted compress, a task's inputs."""
         scaled = [x / np.sqrt(task.dimension) for x in (task.x_source, task.x_target, task.x_test)]
         basis = None
-        if len(scaled[0]) + len(scaled[1]) < task.dimension:
+        if len(scaled[0]) + len(scaled[1]) < task.dimension and not whole:
             basis = np.linalg.qr(np.concatenate(scaled[:2]).T)[0]
             scaled = [x @ basis for x in scaled]
         return cls(*scaled, basis=basis, dimension=task.dimension)

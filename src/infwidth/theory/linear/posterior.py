@@ -105,7 +105,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
     Returns:
         One point a coupling.
     """
-    task, designs = problem.task, Designs.of(problem.task)
+    task, designs = problem.task, Designs.of(problem.task, whole=problem.weights is not None)
     root = np.sqrt(task.dimension)
     design = Design.of(designs.target, task.x_target, root)
 
@@ -121,7 +121,10 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
 
     def target(coupling: float) -> list[BayesSolution]:
         # At δ = 0 the source does not enter, and what became of it does not matter.
-        tied = source() if coupling else None
+        tied = source() if coupling and problem.weights is None else None
+        anchor = tied and tied.hidden
+        if coupling and problem.weights is not None:
+            anchor = problem.weights.T @ problem.weights / len(problem.weights)
         for accurate in (False, True):
             found = solve_posterior(
                 design,
@@ -129,7 +132,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
                 strength=problem.strengths[1],
                 inverse_temperature=problem.inverse_temperatures[1],
                 elastic_coupling=coupling,
-                anchor=tied and tied.hidden,
+                anchor=anchor,
                 accurate=accurate,
                 **problem.shared,
             )
@@ -137,9 +140,10 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             if point.status is Status.CONVERGED:
                 break
         if problem.folds is not None:
-            left_out = _leave_folds_out(problem, designs, tied, found, coupling, *problem.folds)
+            left_out = _leave_folds_out(problem, designs, anchor, found, coupling, *problem.folds)
             point = dataclasses.replace(point, folds=left_out)
-        expand = functools.partial(expand_posteriors, problem, designs, tied, found, coupling)
+        given = anchor is not None and tied is None  # whose own fluctuations are not known
+        expand = None if given else functools.partial(expand_posteriors, problem, designs, tied, found, coupling)
         return [dataclasses.replace(point, expand=expand)]
 
     def missing(status: Status) -> BayesSolution:
@@ -192,7 +196,7 @@ def _observe(
 def _leave_folds_out(
     problem: BayesProblem,
     designs: Designs,
-    source: LinearPosterior | None,
+    anchor: np.ndarray | None,
     target: LinearPosterior,
     coupling: float,
     folds: np.ndarray,
@@ -200,7 +204,7 @@ def _leave_folds_out(
 ) -> FoldsLeftOut:
     """Residuals of the target's folds."""
     design, labels, beta = designs.target, problem.task.y_target, problem.inverse_temperatures[1]
-    anchor = np.zeros((design.shape[1],) * 2) if source is None else source.hidden
+    anchor = np.zeros((design.shape[1],) * 2) if anchor is None else anchor
     residual, fixed = np.full(len(labels), np.nan), np.full((2, len(labels)), np.nan)
     for fold in range(solved):
         out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)

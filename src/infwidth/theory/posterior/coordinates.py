@@ -40,13 +40,14 @@ class Coordinates:
     rest: Tensor | None
 
     @classmethod
-    def of(cls, task: TransferTask, like: Tensor) -> Coordinates:
-        """Find the bases; tensors get the dtype and device of ``like``."""
+    def of(cls, task: TransferTask, like: Tensor, *, whole: bool = False) -> Coordinates:
+        """Find the bases, the target's of the ``whole`` space if asked for; tensors get ``like``'s dtype and device."""
         source, target, test = (x / np.sqrt(task.dimension) for x in (task.x_source, task.x_target, task.x_test))
         own, basis = _basis(source), _basis(target)
         lengths = np.linalg.norm(test, axis=1)
         if (_outside(test, basis) > INSIDE * lengths).any():
             basis = _basis(np.concatenate([source, target]))
+        basis = np.eye(task.dimension) if whole else basis
         overlap = own.T @ basis
         values, vectors = np.linalg.eigh(np.eye(len(overlap.T)) - overlap.T @ overlap)
         rest = vectors * np.sqrt(np.clip(values, 0, None))

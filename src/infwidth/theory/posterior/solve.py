@@ -15,7 +15,7 @@ from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, worst
 from infwidth.theory.posterior.coordinates import Coordinates
-from infwidth.theory.posterior.source import Source
+from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.target import Data, Target
 from infwidth.theory.posterior.windows import BLOCKS, SWEEPS
 from infwidth.theory.problem import BayesProblem
@@ -62,12 +62,14 @@ def solve_population(
 
     @functools.cache
     def data() -> Data:
-        where = Coordinates.of(task, like.float())
+        where = Coordinates.of(task, like.float(), whole=problem.weights is not None)
         return Data(where, *(torch.tensor(y).to(like) for y in (task.y_target, task.y_test)), phi, count)
 
     @functools.cache
-    def source() -> Source:
+    def source() -> Source | GivenSource:
         where = data().where
+        if problem.weights is not None:
+            return GivenSource(torch.from_numpy(problem.weights).to(where.target), count)
         found = Source(where, torch.tensor(task.y_source).to(like), phi, problem, count)
         found.solve(stream("source"), stream("source certificate"))
         if observe is not None and found.saddle.status is Status.CONVERGED:

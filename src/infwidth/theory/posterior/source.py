@@ -11,7 +11,7 @@ from infwidth.theory.posterior.anchor import SourceChain
 from infwidth.theory.posterior.answer import Certificate
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.particles import Layer, Population
-from infwidth.theory.posterior.saddle import CAREFUL, descend
+from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
 from infwidth.theory.posterior.windows import SWEEPS, observe_windows
 from infwidth.theory.problem import BayesProblem
 
@@ -70,3 +70,33 @@ class Source:
     def chain(self, generator: torch.Generator) -> SourceChain:
         """A copy of the particles to draw W̄ from."""
         return SourceChain(self.population, self.layer, self.saddle.dual, self.where, self.precision, generator)
+
+
+class GivenSource:
+    """A source known by its weights: its neurons are the particles of W̄."""
+
+    status = Status.CONVERGED
+
+    def __init__(self, weights: Tensor, count: int):
+        """Take W̄ (N, D) and the number of particles a draw has."""
+        self.weights, self.count = weights, count
+        nothing = weights.new_zeros(0).double()
+        self.saddle = Saddle(nothing, nothing.new_zeros(0, 0), 1.0, 0, self.status)
+
+    def chain(self, generator: torch.Generator) -> GivenChain:
+        """Draws of W̄ on a random stream."""
+        return GivenChain(self.weights, self.count, generator)
+
+
+class GivenChain:
+    """Draws of given neurons, each as often as any other, in random order."""
+
+    def __init__(self, weights: Tensor, count: int, generator: torch.Generator):
+        """Take W̄ (N, D), the particles a draw has, and the random stream."""
+        self.weights, self.count, self.generator = weights, count, generator
+
+    def draw(self) -> Tensor:
+        """W̄, (count, D)."""
+        rounds = -(-self.count // len(self.weights))
+        order = [torch.randperm(len(self.weights), generator=self.generator) for _ in range(rounds)]
+        return self.weights[torch.cat(order)[: self.count].to(self.weights.device)]

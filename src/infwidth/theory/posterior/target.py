@@ -26,7 +26,7 @@ from infwidth.theory.posterior.evidence import log_evidence_density
 from infwidth.theory.posterior.finite_width import Posterior, TrialPoints, expand_target
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
-from infwidth.theory.posterior.source import Source
+from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
 from infwidth.theory.problem import BayesProblem
 from infwidth.theory.solution import BayesSolution
@@ -63,7 +63,12 @@ class Target:
     """The target's population at one coupling."""
 
     def __init__(
-        self, problem: BayesProblem, data: Data, source: Source | None, coupling: float, generator: torch.Generator
+        self,
+        problem: BayesProblem,
+        data: Data,
+        source: Source | GivenSource | None,
+        coupling: float,
+        generator: torch.Generator,
     ):
         """Take the source to be tied to, which has to have a solution; None at δ = 0."""
         self.data, self.source, self.coupling, self.generator = data, source, coupling, generator
@@ -131,8 +136,10 @@ class Target:
             stderr={**found.stderr, "log_evidence_density": error},
         )
 
-    def _expansion(self, prediction: np.ndarray) -> Callable[[], FiniteWidth]:
-        """What measures the finite width of this solution, without these particles."""
+    def _expansion(self, prediction: np.ndarray) -> Callable[[], FiniteWidth] | None:
+        """What measures the finite width of this solution, without these particles; a given source's is not known."""
+        if isinstance(self.source, GivenSource):
+            return None
         where, labels = self.data.where, self.data.test_labels
         residuals = torch.tensor(prediction).to(labels) - labels
         tests = TrialPoints(where.test, where.outside, residuals)
