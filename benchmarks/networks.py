@@ -5,7 +5,7 @@
 Writes benchmarks/results/networks.json. Each ratio is an earlier run's seconds over ours, the median over pairs timed
 in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow
 of source and target networks, per width N. ``hmc``: posterior sampling. ``language``: training of a transformer.
-``matmul_ratio``: a step of the flow over its bare matrix products.
+``matmul_ratio``: a step of the flow over its bare matrix products, without an earlier revision.
 """
 
 from __future__ import annotations
@@ -133,21 +133,39 @@ def compare(theirs: Callable[[], object], ours: Callable[[], object], repeats: i
 
 
 def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
-    """A training of one network over the two products of each evaluation, two evaluations a step."""
+    """A step of as many networks as run together over the two products of each of its two evaluations."""
     code = load(None)
-    x, y, _ = data_sets(1)
+    networks = 2**21 // (width * SAMPLES * torch.finfo(dtype).bits // 8)
+    x, y, _ = data_sets(networks)
     inputs = torch.from_numpy(x).to(dtype)
-    hidden, gates = torch.randn(1, DIMENSION, width, dtype=dtype), torch.randn(1, SAMPLES, width, dtype=dtype)
-    common = {"activation": "relu", "source_strength": 0.5, "weight_decay": 0.05, "width": width, "seeds": [0]}
-    steps = int(code.gradient_flow.train_source(x, y, time=2.0, dtype=dtype, **common).steps[0])
+    hidden, gates = (torch.randn(networks, rows, width, dtype=dtype) for rows in (DIMENSION, SAMPLES))
     out, back = torch.empty_like(gates), torch.empty_like(hidden)
+    common = {"activation": "relu", "source_strength": 0.5, "weight_decay": 0.05, "width": width, "dtype": dtype}
 
-    def products() -> None:
-        for _ in range(2 * steps):
+    def train(end: float) -> tuple[float, int]:
+        started = time.process_time()
+        steps = code.gradient_flow.train_source(x, y, time=end, seeds=range(networks), **common).steps
+        return time.process_time() - started, int(steps.max())
+
+    def products() -> float:
+        started = time.process_time()
+        for _ in range(100):
             torch.bmm(inputs, hidden, out=out)
             torch.bmm(inputs.mT, gates, out=back)
+        return (time.process_time() - started) / 50
 
-    return compare(lambda: code.gradient_flow.train_source(x, y, time=2.0, dtype=dtype, **common), products, repeats)
+    products(), train(1.0)
+    found = []
+    for _ in range(repeats):
+        (short, few), (long, many) = train(1.0), train(4.0)  # what both do before the first step drops out
+        found.append(((long - short) / (many - few), products()))
+    step, bare = np.array(found).T
+    return {
+        "networks": networks,
+        "ratio": round(float(np.median(step / bare)), 3),
+        "quartiles": np.quantile(step / bare, (0.25, 0.75)).round(3).tolist(),
+        "microseconds": (1e6 * np.median(found, 0)).round(1).tolist(),
+    }
 
 
 def main() -> None:

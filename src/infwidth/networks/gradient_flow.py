@@ -60,7 +60,8 @@ def train_source(
         weight_decay: λ ≥ 0 of both layers, per unit of time.
         time: training time ≥ 0 in units of the flow (7).
         width: N, even.
-        seeds: one integer a network, B of them; a network depends on its seed and data alone.
+        seeds: one whole number a network, B of them; a network depends on its seed and data alone: on a CPU to the last
+            bit where the width is a multiple of 4, else to rounding, whichever others share its batch.
         dtype: of the integration.
         device: of the integration, and of the weights returned.
         safety: step as a fraction of the stability limit.

@@ -69,7 +69,8 @@ def sample_source(
         inverse_temperature: β > 0.
         prior_precision: λ > 0 of both layers.
         width: N.
-        seeds: one integer a network, B of them; a network depends on its seed and data alone.
+        seeds: one whole number a network, B of them; a network depends on its seed and data alone: on a CPU to the last
+            bit where the width is a multiple of 4, else to rounding, whichever others share its batch.
         burn_in_time: length of the chain, in units where the prior's oscillators have frequency 1; its last
             three quarters must be stationary.
         dtype: of the chain.

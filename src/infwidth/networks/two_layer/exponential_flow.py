@@ -139,7 +139,8 @@ class _Flow:
         if batch.anchor is not None:
             rest = torch.addcmul(rest, batch.anchor, _per_matrix(batch.pull), value=-1)
         stiffness = torch.where(torch.isfinite(batch.hidden_decay), batch.hidden_decay, 0.0)
-        weights = batch.readout_decay * batch.readout.square().sum(1) + stiffness * rest.square().sum((1, 2))
+        size = torch.linalg.vector_norm(rest.flatten(1), dim=1).square()
+        weights = batch.readout_decay * batch.readout.square().sum(1) + stiffness * size
         return fit + weights / (2 * batch.strength**2 * batch.readout.shape[1])
 
     def step(self, batch: FlowBatch, first: Response, h: Tensor) -> tuple[FlowBatch, Tensor]:
