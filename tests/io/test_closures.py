@@ -68,7 +68,11 @@ def jobs():
     yield "collect", ["stages.collect"], f"{TABLE} {TABLES}"
     yield "judge", ["stages.judge"], f"{TABLE} {CLAIMS}"
     yield "claims", ["stages.claims"], f"{TABLE} {CLAIMS} analysis.claim_table"
-    yield "verdicts", ["stages.verdicts"], f"{TABLE} {CLAIMS} analysis.claim_table figures.verdicts figures.parts numerics"
+    yield (
+        "verdicts",
+        ["stages.verdicts"],
+        f"{TABLE} {CLAIMS} analysis.claim_table figures.verdicts figures.parts numerics",
+    )
     for name in FIGURES:
         allowed = f"{TABLE} {TABLES} figures.draw figures.parts figures.{name} analysis.extrapolation analysis.seeds "
         yield (
