@@ -20,6 +20,7 @@ export GIVEN_IMAGES := $(value IMAGES)
 export GIVEN_TEXT := $(value TEXT)
 # Results go where the configuration's `preset:` says; RESULTS= may say so too, and is refused where it says otherwise.
 export GIVEN_RESULTS := $(value RESULTS)
+# `exec infwidth run`: no shell stands between, so that what ends make ends the run.
 OF_RUN = "$$GIVEN_RESULTS" --config "$$GIVEN_CONFIG"
 OPTIONS = --results $(OF_RUN) --only "$$GIVEN_ONLY" --cores "$$GIVEN_CORES" --images "$$GIVEN_IMAGES" --text "$$GIVEN_TEXT"
 STAMP := .venv/installed
@@ -27,7 +28,7 @@ STAMP := .venv/installed
 .PHONY: help reproduce dry claims test lint format figures compare reference accept install clean
 
 reproduce: $(STAMP) ## install, then data, theory, networks, figures, claims, report: what is missing of them
-	@infwidth run $(OPTIONS) -- $(ARGS)
+	@exec infwidth run $(OPTIONS) -- $(ARGS)
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -63,7 +64,7 @@ reference: $(STAMP) ## renew the committed reference on purpose, or with ONLY= w
 	@infwidth reference $(OF_RUN) --only "$$GIVEN_ONLY"
 
 accept: $(STAMP) ## after an edit that changes no result (a comment): take what is there as made by the code as it is
-	@infwidth run $(OPTIONS) -- --touch $(ARGS)
+	@exec infwidth run $(OPTIONS) -- --touch $(ARGS)
 
 clean: ## remove all results but the references
 	find results/ -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +

@@ -123,7 +123,7 @@ class Explicit:
         self.strength, self.decay, self.activation = strength, decay, activation
 
     def forces(self, w, moved, time):
-        rate, pull = float(self.batch.hidden_decay[0]), float(self.batch.pull[0])
+        rate, pull = float(self.batch.stiffness[0]), float(self.batch.pull[0])
         field = moved @ self.geometry.product + (pull + (1 - pull) * math.exp(-rate * time)) * self.batch.anchor[0]
         features = self.activation.value(field)
         f = w @ features / (self.strength * len(w))
@@ -132,7 +132,7 @@ class Explicit:
 
     def euler(self, step, times):
         w, moved, now, steps, fits = self.batch.readout[0], self.batch.moved[0], 0.0, 0, []
-        rate = float(self.batch.hidden_decay[0])
+        rate = float(self.batch.stiffness[0])
         for goal in times:
             count = math.ceil((goal - now) / step)
             h = (goal - now) / count
@@ -149,7 +149,7 @@ class Explicit:
 
     def etd2(self, rtol, times, limit=20_000):
         w, moved, now, steps, fits = self.batch.readout[0], self.batch.moved[0], 0.0, 0, []
-        rates = (self.decay, float(self.batch.hidden_decay[0]))
+        rates = (self.decay, float(self.batch.stiffness[0]))
         scale, h = float(self.labels.square().mean().sqrt()), 1e-3
         first = self.forces(w, moved, now)
         while len(fits) < len(times):

@@ -280,7 +280,7 @@ def test_a_failed_solver_leaves_claims_of_other_points_alone():
 def test_an_inconclusive_verdict_has_its_reason_and_its_price():
     rows = table([1, 0.97, 0.94], noise=0.06, seeds=5)
     rows["stderr"] = 0.03
-    found = judge(claim(), rows, seconds=90)
+    found = judge(claim(), rows, seconds={"networks": 90, "theory": 1})
     assert found.verdict == "inconclusive"
     side = found.networks
     assert sum(side["budget"].values()) == pytest.approx(1, abs=0.01)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from infwidth.figures import cifar_delta, hermite_delta, hermite_dynamics, linear_delta, linear_dynamics
+from infwidth.figures.draw import shared_data_sets
 from infwidth.figures.parts.style import coupling_axis, save_figure
 from infwidth.io.tables import make_table
 
@@ -83,3 +84,12 @@ def test_zero_and_infinity_have_places_of_their_own():
     assert positions == {1.0: 0.0, 100.0: 2.0, 0.0: -1.0, np.inf: 3.0}
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "100", "∞"]
     plt.close("all")
+
+
+def test_figures_show_data_sets_that_both_sides_have():
+    rows = [{"experiment": "e", "kind": kind, "seed": seed, "metric": "test_loss", "value": float(seed)}
+            for kind, seeds in (("theory", 9), ("network", 3)) for seed in range(seeds)]  # fmt: skip
+    shown = shared_data_sets(make_table(rows))
+    assert shown.groupby("kind")["seed"].agg(list).to_dict() == {"theory": [0, 1, 2], "network": [0, 1, 2]}
+    alone = make_table([row for row in rows if row["kind"] == "theory"])
+    assert len(shared_data_sets(alone)) == 9

@@ -19,29 +19,31 @@ DRAWN = "tasks.transfer_task numerics.arrays numerics.seeds"
 IMAGES = "io.archives tasks.image_sources tasks.labels tasks.pictures"
 LINES = "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
 TWO_LAYER = (
-    "networks.two_layer networks.transfer networks.solution numerics.activations numerics.batching numerics.losses numerics.observed "
-    "numerics.progress stages.parts.batch stages.parts.device"
+    "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
+    "numerics.observed numerics.activations numerics.progress stages.parts.batch stages.parts.device"
 )
 READOUTS = (
     "adam_ntk.adam_star adam_ntk.dual_readout adam_ntk.feature_kernels adam_ntk.frozen_readout "
-    "adam_ntk.random_features adam_ntk.support_kernels numerics.activations numerics.kept_settings numerics.progress "
-    "numerics.seeds"
+    "adam_ntk.random_features adam_ntk.support_kernels adam_ntk.variants "
+    "numerics.kept_settings numerics.activations numerics.progress numerics.seeds"
 )
 TABLES = "io.arrays io.rows"
 CLAIMS = (
-    "analysis.agreement analysis.claims analysis.claim_statistics analysis.claim_arguments analysis.claim_file "
-    "analysis.coupling_choice analysis.estimates analysis.extrapolation analysis.seeds io.rows io.yaml"
+    "analysis.agreement analysis.claim_table analysis.estimates "
+    "analysis.claims analysis.claim_statistics analysis.claim_arguments analysis.claim_file analysis.coupling_choice "
+    "analysis.extrapolation analysis.seeds io.rows io.yaml"
 )
 ENGINE = {
     "bayes": {
-        "theory": "theory.bayes theory.posterior theory.linear theory.folds theory.finite_width theory.neurons",
+        "theory": "theory.bayes theory.posterior theory.linear",
         "networks": "networks.langevin networks.sampling",
     },
-    "flow": {
-        "theory": "theory.flow theory.dynamics theory.linear theory.frozen theory.patience",
-        "networks": "networks.gradient_flow",
-    },
+    "flow": {"theory": "theory.flow theory.dynamics theory.linear", "networks": "networks.gradient_flow"},
 }
+THEORY = (
+    "theory.problem theory.solution theory.elastic theory.neurons theory.finite_width theory.folds theory.frozen "
+    "theory.patience"
+)
 STUDY = "studies.readout_training studies.teacher_training studies.classifiers studies.images"
 
 
@@ -63,16 +65,12 @@ def jobs():
         networks = f"{DRAWN} {TWO_LAYER} {own['networks']} numerics.lazy"
         yield f"source/{name}", ["stages.source", engine.networks], networks
         yield f"target/{name}", ["stages.target", engine.networks], f"{networks} {TABLE} {LINES}"
-        theory = f"{DRAWN} {TABLE} {LINES} {own['theory']} theory.elastic theory.problem theory.solution numerics"
+        theory = f"{DRAWN} {TABLE} {LINES} {own['theory']} {THEORY} numerics"
         yield f"theory/{name}", ["stages.theory", engine.theory], theory
     yield "collect", ["stages.collect"], f"{TABLE} {TABLES}"
     yield "judge", ["stages.judge"], f"{TABLE} {CLAIMS}"
-    yield "claims", ["stages.claims"], f"{TABLE} {CLAIMS} analysis.claim_table"
-    yield (
-        "verdicts",
-        ["stages.verdicts"],
-        f"{TABLE} {CLAIMS} analysis.claim_table figures.verdicts figures.parts numerics",
-    )
+    yield "claims", ["stages.claims"], f"{TABLE} {CLAIMS}"
+    yield "verdicts", ["stages.verdicts"], f"{TABLE} {CLAIMS} figures.verdicts figures.parts.style"
     for name in FIGURES:
         allowed = f"{TABLE} {TABLES} figures.draw figures.parts figures.{name} analysis.extrapolation analysis.seeds "
         yield (
@@ -82,7 +80,7 @@ def jobs():
         )
     for name in KINDS:
         if name != "language":
-            allowed = f"{TABLE} {READOUTS} {STUDY} {IMAGES} adam_ntk.variants studies.{name}"
+            allowed = f"{TABLE} {READOUTS} {STUDY} {IMAGES} studies.{name}"
             yield f"study/{name}", ["stages.study", f"studies.{name}"], allowed
 
 

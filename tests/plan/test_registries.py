@@ -15,15 +15,18 @@ from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NETWORK_VARIANTS, READ
 from infwidth.engines import ENGINES
 from infwidth.figures.catalogue import FIGURES
 from infwidth.figures.parts.optimiser_looks import OPTIMISER_NAMES
+from infwidth.io.closure import import_closure
 from infwidth.io.tables import VOCABULARY
 from infwidth.numerics.activations import ACTIVATIONS
 from infwidth.plan.consistency import KNOWN
 from infwidth.studies.kinds import KINDS, Nonlinear
 from infwidth.studies.readout_training import LIMIT_OF
+from infwidth.studies.selection import TRAINED
 from infwidth.tasks.families import FAMILIES
 from infwidth.tasks.image_sources import load_images
 
-FIGURES_FOLDER = Path(__file__).parents[2] / "src/infwidth/figures"
+ROOT = Path(__file__).parents[2]
+FIGURES_FOLDER, STAGES = ROOT / "src/infwidth/figures", ROOT / "src/infwidth/stages"
 GIVEN = {"seed", "dataset_path", "progress", "pool"}
 
 
@@ -100,9 +103,17 @@ def test_variants_are_the_optimisers_and_say_which_have_a_limit():
         if name in OPTIMISERS:
             assert variant.has_limit == (options.get("sharing") != "none")
             assert variant.by_output == (options.get("sharing") != "layer")
+    assert TRAINED in VARIANTS
     assert set(LIMIT_OF) == set(READOUT_OPTIMISERS) - set(KERNEL_OPTIMISERS)
     assert set(LIMIT_OF.values()) <= set(KERNEL_OPTIMISERS)
     assert set(NETWORK_VARIANTS) <= set(OPTIMISER_NAMES) <= set(VARIANTS)
+
+
+@pytest.mark.parametrize("stage", sorted(path.stem for path in STAGES.glob("[!_]*.py")))
+def test_an_entry_more_re_runs_nothing(stage, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    registries = ("engines", "tasks/families", "studies/kinds", "figures/catalogue", "numerics/settings", "plan/")
+    assert not [path for path in import_closure(f"stages.{stage}") if any(name in path for name in registries)]
 
 
 def test_tables_know_the_variants():
@@ -115,8 +126,8 @@ def test_studies_offer_the_activations_that_have_a_kernel():
 
 
 def test_every_figure_has_a_module_and_every_module_a_figure():
-    others = {"__init__", "catalogue", "draw", "advice", "verdicts"}
-    modules = {path.stem for path in FIGURES_FOLDER.glob("*.py")} - others
+    of_no_experiment = {"__init__", "catalogue", "draw", "advice", "verdicts"}
+    modules = {path.stem for path in FIGURES_FOLDER.glob("*.py")} - of_no_experiment
     assert set(FIGURES) == modules
     for figure in FIGURES.values():
         assert bool(figure.studies) != bool(figure.training)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from infwidth.numerics.checks import InputError
 from infwidth.plan.config import resolve_config
 from infwidth.plan.transfer import Plan, as_argument
 
@@ -101,3 +102,31 @@ def test_pictures_are_prepared_only_where_it_is_asked_for(small_config):
     assert not {"grayscale", "size"} & set(plain)
     asked = small_config | {"images": {"grayscale": True, "size": 14}}
     assert Plan(resolve_config(asked)).pool_parameters("lin") == plain | {"grayscale": True, "size": [14]}
+
+
+def test_more_data_sets_of_the_theory_alone_leave_every_other_job_as_it_was(plan):
+    before, after = plan(), plan(theory_data_seeds=10)
+    old, new = parameters(before), parameters(after)
+    assert all(new[job] == old[job] for job in old)
+    assert {job.split("/")[0] for job in set(new) - set(old)} == {"data", "theory"}
+    assert [cell["seeds"] for cell in after.theory_cells("lin").values()][:6] == [
+        [0, 1],
+        [2, 3],
+        [4],
+        [5, 6],
+        [7, 8],
+        [9],
+    ]
+    assert before.network_cells("lin") == after.network_cells("lin")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"theory_data_seeds": 5}, "more than data_seeds = 5"),
+        ({"theory_data_seeds": 9, "theory": False}, "theory is false"),
+    ],
+)
+def test_more_data_sets_of_a_theory_that_has_none_are_refused(plan, changes, words):
+    with pytest.raises(InputError, match=words):
+        plan(**changes)

@@ -27,8 +27,8 @@ ENDS = [
 PATIENCE = 120  # seconds; on an idle machine nothing takes more than three
 
 
-def start(project, log):
-    command = [sys.executable, "-m", "infwidth.cli", "run"]
+def start(project, log, by=""):
+    command = [by, "reproduce"] if by else [sys.executable, "-m", "infwidth.cli", "run"]
     options = {"stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
     return subprocess.Popen(command, cwd=project.root, env=project.environment, **options)
 
@@ -89,11 +89,12 @@ def test_a_run_killed_again_and_again_ends_in_the_same_tables(make_project, undi
     assert results(project) == undisturbed
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGHUP])
-def test_jobs_end_with_their_run(make_project, tmp_path, sent):
+@pytest.mark.parametrize(("by", "sent"), [("", signal.SIGKILL), ("make", signal.SIGTERM)])
+def test_jobs_end_with_their_run(make_project, tmp_path, by, sent):
     project = make_project(CONFIG)
+    project.make("help")  # puts the commands where make finds them
     with open(tmp_path / "log", "wb") as log:
-        run = start(project, log)
+        run = start(project, log, by)
         logs = project.root / "results/logs"
         until(lambda: list(logs.rglob("*.log")))  # a job has begun
         os.kill(run.pid, sent)

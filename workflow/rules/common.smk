@@ -185,7 +185,9 @@ def data_set_seconds(experiment):
     """What one more data set of an experiment costs, as far as the preset's reference was timed."""
     section = "adam_ntk" if experiment in PLAN.studies else "experiments"
     settings = PLAN.config[section][experiment]
-    data_sets = settings.get("data_seeds") or settings["seeds"]
+    networks = settings.get("data_seeds") or settings["seeds"]
+    theory = settings.get("theory_data_seeds") or networks
+    data_sets = {"theory": theory, "networks": networks}
     return seconds_per_data_set(experiment, data_sets, RESULTS)
 
 

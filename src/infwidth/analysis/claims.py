@@ -96,7 +96,7 @@ class Verdict:
         return asdict(self)
 
 
-def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: float | None = None) -> Verdict:
+def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: Mapping[str, float] | None = None) -> Verdict:
     """Evaluate one claim on its experiment's table.
 
     The 95 % interval of the statistic over data sets decides: wholly inside the expected range the claim is reproduced,
@@ -108,9 +108,9 @@ def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: float |
         claim: the claim.
         table: the experiment's table.
         licence: id of the claim that theory and networks agree here, where that is reproduced.
-        seconds: what one more data set costs.
+        seconds: what one more data set costs, of ``theory`` and of ``networks``, as far as that is known.
     """
-    sides = {name: judge_side(claim, rows, seconds) for name, rows in _sides(claim, table)}
+    sides = {name: judge_side(claim, rows, (seconds or {}).get(name)) for name, rows in _sides(claim, table)}
     theory, networks = sides.get("theory"), sides.get("networks")
     name = _decider(theory, networks, licence)
     found = sides[name]
@@ -136,7 +136,9 @@ def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: float |
     )
 
 
-def judge_all(claims: Sequence[Claim], table: pd.DataFrame, seconds: float | None = None) -> list[Verdict]:
+def judge_all(
+    claims: Sequence[Claim], table: pd.DataFrame, seconds: Mapping[str, float] | None = None
+) -> list[Verdict]:
     """Evaluate the claims about one experiment, those of agreement first, which license the theory to decide others."""
     verdicts = {claim.id: judge(claim, table, "", seconds) for claim in claims if claim.statistic in COMPARISONS}
     licences = [claim for claim in claims if claim.id in verdicts and verdicts[claim.id].verdict == REPRODUCED]

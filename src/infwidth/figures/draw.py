@@ -28,7 +28,7 @@ def draw_figure(name: str, tables: Sequence[Path], paths: Mapping[str, Path]) ->
     """
     # imported by name, so that editing one figure redraws that figure alone
     figure = importlib.import_module(f"infwidth.figures.{name}")
-    found = [pd.concat([read_table(path) for path in tables], ignore_index=True)]
+    found = [pd.concat([shared_data_sets(read_table(path)) for path in tables], ignore_index=True)]
     if getattr(figure, "READS_ARRAYS", False):
         arrays = [path.with_suffix(".npz") for path in tables]
         for path in arrays:
@@ -37,3 +37,9 @@ def draw_figure(name: str, tables: Sequence[Path], paths: Mapping[str, Path]) ->
         found.append(join_entries([read_arrays(path) for path in arrays]))
     drawing, plotted = figure.draw(*found)
     save_figure(drawing, plotted, paths)
+
+
+def shared_data_sets(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep of an experiment's theory the data sets that its networks have too: means over others would be off them."""
+    networks = table["kind"] == "network"
+    return table[networks | table["seed"].isin(table.loc[networks, "seed"])] if networks.any() else table

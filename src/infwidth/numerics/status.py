@@ -23,7 +23,7 @@ class Status(Enum):
 
 _REMEDIES = {
     Status.CONVERGED: "nothing to do",
-    Status.STALLED: "loosen the tolerance, or check that the inputs are not rank-deficient or badly scaled",
+    Status.STALLED: "loosen the tolerance, shorten the time, or check that data are not rank-deficient or badly scaled",
     Status.DIVERGED: "reduce the feature-learning strength, increase the weight decay or prior precision, "
     "or rescale inputs and labels to order 1",
     Status.CONDENSED: "reduce the feature-learning strength or inverse temperature, or raise the prior precision",

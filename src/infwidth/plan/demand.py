@@ -29,6 +29,7 @@ Demand = tuple[Limit, str, str]
 """What limits it, what it is of, and the settings whose product it is."""
 TRANSFER: tuple[Demand, ...] = (
     (SEEDS, "the experiment", "data_seeds"),
+    (SEEDS, "the theory", "theory_data_seeds"),
     (NETWORKS, "the experiment", "seeds_per_job network_seeds"),
     *((MEMORY, "its data", f"seeds_per_job dimension {samples}") for samples in ("n_source", "n_target", "n_test")),
     *((MEMORY, "a kernel", f"{samples} {samples}") for samples in ("n_source", "n_target")),

@@ -133,6 +133,13 @@ class Experiment:
     data_seeds: Annotated[
         Count, Meaning("Number of independent data sets; figures show the mean over them and its standard error.")
     ] = 4
+    theory_data_seeds: Annotated[
+        Count | None,
+        Meaning(
+            "Data sets of the theory where it is solved on more than the networks: claims that it decides get smaller "
+            "error bars, figures show the data sets of both. `null`: as many as `data_seeds`."
+        ),
+    ] = None
     network_seeds: Annotated[Count, Meaning("Networks per data set.")] = 1
     seeds_per_job: Annotated[Count, Meaning("Data sets batched in one job.")] = 8
     precision: Annotated[

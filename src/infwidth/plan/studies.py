@@ -14,9 +14,9 @@ from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NO_MLP
 from infwidth.numerics.seeds import derive_seed
 
 
-def seed_groups(total: int, size: int) -> dict[str, list[int]]:
-    """Return the seeds 0 … total − 1 in groups of at most ``size``, by the groups' names: ``seeds=0-7``, …."""
-    groups = [list(range(first, min(first + size, total))) for first in range(0, total, size)]
+def seed_groups(total: int, size: int, begin: int = 0) -> dict[str, list[int]]:
+    """Return the seeds ``begin`` … total − 1 in groups of at most ``size``, by the groups' names: ``seeds=0-7``, …."""
+    groups = [list(range(first, min(first + size, total))) for first in range(begin, total, size)]
     return {f"seeds={group[0]}-{group[-1]}": group for group in groups}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -66,11 +67,25 @@ def announcement(benchmarks: Iterable[str], cores: int) -> str:
     return f"infwidth: {len(jobs)} jobs to run ({of}), {expected} on {cores} cores"
 
 
-def seconds_per_data_set(experiment: str, data_sets: int, results: str | Path) -> float | None:
-    """Seconds on one core that a data set of an experiment took in its preset's reference; None if it isn't there."""
-    jobs = {job: seconds for job, seconds in _reference_seconds(results).items() if job.split("/")[0] in EACH_DATA_SET}
-    spent = [seconds for job, seconds in jobs.items() if job.split("/")[1] == experiment]
-    return round(sum(spent) / data_sets, 1) if spent else None
+def seconds_per_data_set(experiment: str, data_sets: Mapping[str, int], results: str | Path) -> dict[str, float]:
+    """Seconds on one core that a data set of an experiment took in its preset's reference; empty if it isn't there.
+
+    Args:
+        experiment: its name.
+        data_sets: how many there are of ``theory`` and of ``networks``.
+        results: the preset's results folder.
+
+    Returns:
+        Seconds that one more costs: of the theory alone, and of networks with theory.
+    """
+    spent: dict[str, float] = defaultdict(float)
+    for job, seconds in _reference_seconds(results).items():
+        rule, *path = job.split("/")
+        if rule in EACH_DATA_SET and path[0] == experiment:
+            spent["theory" if rule in ("theory", "data") else "networks"] += seconds
+    each = {side: spent[side] / data_sets[side] for side in spent}
+    found = {"theory": each.get("theory", 0.0), "networks": sum(each.values())}
+    return {side: round(seconds, 1) for side, seconds in found.items() if seconds}
 
 
 def _reference_seconds(results: str | Path) -> dict[str, float]:

@@ -52,11 +52,11 @@ class Plan:
 
     def source_data_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each source data set: the source's axes and a group of seeds."""
-        return self._cells(experiment, self._task_axes(experiment, source=True))
+        return self._cells(experiment, self._task_axes(experiment, source=True), theory=True)
 
     def target_data_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each target data set."""
-        return self._cells(experiment, self._task_axes(experiment))
+        return self._cells(experiment, self._task_axes(experiment), theory=True)
 
     def source_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each batch of source networks; depends on source axes only. Empty where no width is named."""
@@ -73,7 +73,8 @@ class Plan:
         settings = self._experiment(experiment)
         if not settings["theory"]:
             return {}
-        return self._cells(experiment, self._task_axes(experiment) | {"source_strength": settings["source_strength"]})
+        axes = self._task_axes(experiment) | {"source_strength": settings["source_strength"]}
+        return self._cells(experiment, axes, theory=True)
 
     def shows_representation(self, experiment: str) -> bool:
         """Whether kernels and preactivations are recorded."""
@@ -186,9 +187,14 @@ class Plan:
         family, task = self.family(experiment), self._task(experiment)
         return {axis: task[axis] for axis in (family.source_axes if source else family.axes)}
 
-    def _cells(self, experiment: str, axes: Mapping[str, list[Any]]) -> dict[str, Cell]:
+    def _cells(self, experiment: str, axes: Mapping[str, list[Any]], *, theory: bool = False) -> dict[str, Cell]:
+        """Cells of all data sets that networks have, with ``theory`` also of those that it alone is solved on."""
         settings = self._experiment(experiment)
-        groups = seed_groups(settings["data_seeds"], settings["seeds_per_job"])
+        shared, size = settings["data_seeds"], settings["seeds_per_job"]
+        groups = seed_groups(shared, size)
+        if theory and settings["theory"] and settings["theory_data_seeds"]:
+            # groups of their own, so that those of networks stay what they were
+            groups |= seed_groups(settings["theory_data_seeds"], size, shared)
         cells = {}
         for *values, group in product(*axes.values(), groups):
             cell = dict(zip(axes, values, strict=True))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infwidth.numerics.arrays import real_array
 from infwidth.numerics.checks import InputError, check_choice, check_number, spell
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
@@ -128,17 +129,12 @@ def check_place(dtype: torch.dtype, device: str | torch.device) -> None:
 
 
 def _numbers(name: str, values: np.ndarray | Tensor) -> Tensor:
-    """Real finite numbers as a tensor of their own dtype."""
-    if isinstance(values, Tensor):
-        found = values.detach()
-    elif np.ma.is_masked(values) or np.asarray(values).dtype.kind not in "fiu":
-        what = "masked" if np.ma.isMaskedArray(values) else np.asarray(values).dtype.name
-        raise InputError(f"{name} hold {what} entries: expected an array of real numbers; convert or clean it")
-    else:
-        found = torch.from_numpy(np.array(values))
-    if found.is_complex() or not found.isfinite().all():
+    """Real finite numbers as a tensor."""
+    if not isinstance(values, Tensor):
+        values = torch.from_numpy(real_array(name, values))
+    if values.is_complex() or not values.isfinite().all():
         raise InputError(f"{name} hold complex, NaN or infinite entries: expected finite real numbers; clean the data")
-    return found
+    return values.detach()
 
 
 def data_batch(

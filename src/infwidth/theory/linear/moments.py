@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
+from scipy.linalg.lapack import dgetrf, dgetrs
 
 from infwidth.numerics.checks import InputError, check_choice
 from infwidth.numerics.status import Status
@@ -129,7 +130,8 @@ class _AnchoredFlow:
         self.force = design.T @ labels
         self.covariance = design.T @ design
         self.sizes = (1, d, d, d * d, d * d)
-        self.edges = np.cumsum((0, *self.sizes))
+        edges = [0, *itertools.accumulate(self.sizes)]
+        self.parts = [slice(*pair) for pair in itertools.pairwise(edges)]
         lag = moments.cross - moments.anchor
         self.start = np.concatenate(
             [
@@ -160,8 +162,8 @@ class _AnchoredFlow:
     def split(self, state):
         """Views (a, z, p, R, Y) of a state; a has shape (1,)."""
         d = self.dimension
-        a, z, p, r, y = (state[low:high] for low, high in zip(self.edges, self.edges[1:], strict=False))
-        return a, z, p, r.reshape(d, d), y.reshape(d, d)
+        a, z, p, r, y = self.parts
+        return state[a], state[z], state[p], state[r].reshape(d, d), state[y].reshape(d, d)
 
     def anchoring(self, time):
         """m(t), the weight that is left on the anchor."""
@@ -186,9 +188,12 @@ class _AnchoredFlow:
         da[:] = 2 * gain * (s @ v) - 2 * self.readout_decay * a
         dz[:] = m * (self.anchor @ s) + s @ y - self.readout_decay * z
         dp[:] = m * (y @ s) + r @ s + a * s - (self.readout_decay + self.stiffness) * p
-        sp = gain * np.outer(s, p)
-        dr[:] = sp + sp.T - 2 * self.stiffness * r
-        dy[:] = gain * np.outer(s, z) - self.stiffness * y
+        driven = (gain * s)[:, None]
+        np.multiply(driven, p, out=dy)  # for a moment
+        np.add(dy, dy.T, out=dr)
+        dr -= (2 * self.stiffness) * r
+        np.multiply(driven, z, out=dy)
+        dy -= self.stiffness * y
         return out
 
     def implicit_solver(self, time, state, step):
@@ -221,19 +226,27 @@ class _AnchoredFlow:
         core[d + 1 :, 0] = s
         core[d + 1 :, 1 : d + 1] = m * p_e + p_z
         core[d + 1 :, d + 1 :] = p_e + p_p - (self.readout_decay + self.stiffness) * eye
-        factors = lu_factor(np.eye(2 * d + 1) - h * core, check_finite=False)
+        core *= -h
+        core.flat[:: 2 * d + 2] += 1
+        factors, pivots, _ = dgetrf(core, overwrite_a=True)
 
         def solve(vector):
             va, vz, vp, vr, vy = self.split(vector)
             right = np.concatenate(
                 [va, vz + h * shrink_y * (s @ vy), vp + h * (m * shrink_y * (vy @ s) + shrink_r * (vr @ s))]
             )
-            small = lu_solve(factors, right, check_finite=False)
-            dz, dp = small[1 : d + 1], small[d + 1 :]
-            e = -self.covariance @ (m * dz + dp)
-            half = self.strength**2 * (np.outer(e, p) + np.outer(s, dp))
-            dr = shrink_r * (vr + h * (half + half.T))
-            dy = shrink_y * (vy + h * self.strength**2 * (np.outer(e, z) + np.outer(s, dz)))
-            return np.concatenate([small, dr.ravel(), dy.ravel()])
+            out = np.empty_like(vector)
+            small, _ = dgetrs(factors, pivots, right)
+            out[: len(small)] = small
+            _, dz, dp, dr, dy = self.split(out)
+            moved = (h * self.strength**2) * np.stack([-self.covariance @ (m * dz + dp), s], 1)
+            half = moved @ np.stack([p, dp])
+            np.add(half, half.T, out=dr)
+            dr += vr
+            dr *= shrink_r
+            np.matmul(moved, np.stack([z, dz]), out=dy)
+            dy += vy
+            dy *= shrink_y
+            return out
 
         return solve
