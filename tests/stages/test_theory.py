@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from infwidth.io.atomic import write_arrays
 from infwidth.io.tables import read_table, select
+from infwidth.numerics.observed import Observed
 from infwidth.numerics.status import Status
 from infwidth.stages import theory
 
@@ -24,9 +25,9 @@ def solver(statuses, source):
         rng = np.random.default_rng(0)
         if start != "scratch":
             sources["a source"] = SimpleNamespace(status=source)
-            observe(0, None, None, torch.from_numpy(rng.normal(size=(20, P1))))
+            observe(Observed(0, None, None, torch.from_numpy(rng.normal(size=(20, P1)))))
         for i, _ in enumerate(elastic_coupling):
-            observe(0, i, 0, torch.from_numpy(rng.normal(size=(20, P2))))
+            observe(Observed(0, i, 0, torch.from_numpy(rng.normal(size=(20, P2)))))
         count = len(elastic_coupling)
         return SimpleNamespace(
             times=np.array([1.0]),
