@@ -43,3 +43,18 @@ def test_sampled_networks_are_the_theory(activation):
         for power in (2, 4):
             moments = [float(torch.cat(shown[kind][g]).pow(power).mean()) for kind in ("theory", "network")]
             assert moments[1] == pytest.approx(moments[0], rel=0.05)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "softplus"])
+def test_further_activations_under_the_flow(activation):
+    """Test losses of the flow's theory and of networks within 3 standard errors and 2 %."""
+    from infwidth.networks import gradient_flow
+    from infwidth.theory import flow
+
+    task = linear(dimension=6, overlap=0.8, n_source=30, n_target=12, n_test=200, seed=0)
+    settings = {"activation": activation, "source_strength": 0.5, "target_strength": 0.5, "elastic_coupling": 1.0,
+                "weight_decay": 0.05, "source_time": 3, "target_times": [3.0]}  # fmt: skip
+    theory = flow.solve(task, **settings, particles=512, replicas=4)
+    network = gradient_flow.run(task, **settings, width=600, seeds=range(4))
+    error = np.hypot(theory.stderr["test_loss"], network.stderr["test_loss"])
+    assert abs(theory.test_loss[0] - network.test_loss[0]) < 3 * error[0] + 0.02 * theory.test_loss[0]

@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,3 +130,11 @@ def test_bad_sources_and_widths_end_in_one_line():
         model.fit_source(TASK.x_source[:6], list("abcabc"))
     with pytest.raises(InputError, match="width = 30: expected a multiple of 4"):
         InfiniteWidthTransfer(activation="linear").fit(*TARGET).finetune(width=30)
+
+
+def test_the_documented_example_runs(capsys):
+    text = (Path(__file__).parents[2] / "docs/own_data.md").read_text(encoding="utf-8")
+    scope = {}
+    exec(re.search(r"```python\n(.*?)```", text, flags=re.DOTALL)[1], scope)
+    assert isinstance(scope["network"], torch.nn.Module)
+    assert float(capsys.readouterr().out.split()[1]) < 0.5

@@ -166,7 +166,7 @@ class Contract:
         {"dtype": torch.float16}, {"dtype": "float64"}, {"dtype": None}, {"device": "gpu"}, {"device": "cuda:99"},
         {"device": 1.5}, {"source_strength": [0.5]}, {"source_strength": np.array([0.5, 0.7])},
         {"target_strength": np.array([0.5])}, {"target_strength": 0.0}, {"source_strength": math.inf},
-        {"width": 4.0}, {"width": [16]}, {"activation": "tanh"}, {"anchor": "randon"}, {"start": None},
+        {"width": 4.0}, {"width": [16]}, {"activation": "tahn"}, {"anchor": "randon"}, {"start": None},
     ])  # fmt: skip
     def test_bad_arguments_are_one_line_before_anything_runs(self, change, monkeypatch):
         self.refused(change, monkeypatch)

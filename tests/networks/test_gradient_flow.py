@@ -317,7 +317,7 @@ def test_single_precision_agrees():
     ("change", "message"),
     [
         ({"width": 21}, "even"),
-        ({"activation": "tanh"}, "activation"),
+        ({"activation": "tahn"}, "activation"),
         ({"target_times": [1.0, 1.0]}, "increasing"),
         ({"elastic_coupling": -1.0}, "elastic_coupling"),
         ({"start": "sauce"}, "did you mean 'source'"),

@@ -121,3 +121,29 @@ def test_an_output_below_rounding_is_no_class(precision):
 def test_a_network_that_diverged_has_no_error_rate():
     f = np.array([[np.nan, np.nan], [1.0, -1.0]])
     np.testing.assert_array_equal(classification_error(f, np.array([1.0, -1.0]))["test_error"], [np.nan, 0.0])
+
+
+@pytest.mark.parametrize("name", ["relu", "erf", "tanh", "gelu", "softplus"])
+def test_activations_know_their_slope_growth_and_homogeneity(name):
+    import torch
+
+    from infwidth.numerics.activations import get_activation
+
+    phi = get_activation(name)
+    h = torch.linspace(-6, 6, 400, dtype=torch.float64).requires_grad_()
+    (slope,) = torch.autograd.grad(phi.value(h).sum(), h)
+    h = h.detach()
+    torch.testing.assert_close(phi.derivative(h), slope)
+    torch.testing.assert_close(phi.gated(h, 3 * h), 3 * h * slope)
+    for write, kept in (
+        (lambda out: phi.value(h, out=out), phi.value(h)),
+        (lambda out: phi.derivative(h, out=out), slope),
+        (lambda out: phi.gated(h, 2 + h, out=out), (2 + h) * slope),
+    ):
+        out = torch.empty_like(h)
+        assert write(out) is out
+        torch.testing.assert_close(out, kept)
+    far = phi.value(torch.tensor([-1e8, 1e8], dtype=torch.float64)) / 1e8**phi.growth
+    assert torch.isfinite(far).all()
+    assert far[1] == 1
+    assert (phi.value(2 * h) == 2 * phi.value(h)).all() == (phi.homogeneity == 1)

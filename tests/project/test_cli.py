@@ -188,7 +188,7 @@ def test_advise_prints_a_table_and_a_sentence_and_draws(two_sets):
         (["a.npz", "none.npz"], "none.npz: no such file"),
         (["a.npz", "b.npz", "--couplings", "1,x"], "--couplings = '1,x': expected numbers"),
         (["a.npz", "b.npz", "--couplings", "-1"], "elastic_coupling = -1"),
-        (["a.npz", "b.npz", "--activation", "tanh"], "activation = 'tanh': expected one of"),
+        (["a.npz", "b.npz", "--activation", "tahn"], "activation = 'tahn': expected one of"),
         (["a.npz", "b.npz", "--particles", "0"], "'--particles': 0 is not in the range"),
         (["a.npz", "b.npz", "--particles", "3"], "particles = 3: expected a whole number ≥ 128"),
         (["a.npz", "b.npz", "--source-strength", "0"], "source_strength = 0"),

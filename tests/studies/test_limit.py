@@ -81,7 +81,7 @@ def test_diverged_trainings_are_rows():
         ({"batch": 65}, "batch = 65: expected ≤ 64"),
         ({"steps": 0}, "steps = 0"),
         ({"learning_rates": {"sgd": 1.0}}, "learning_rates has none for 'momentum'"),
-        ({"activation": "tanh"}, "activation = 'tanh'"),
+        ({"activation": "tahn"}, "activation = 'tahn'"),
         ({"feature_draws": 0}, "feature_draws = 0"),
         ({"dataset": "digit"}, r"dataset = 'digit': .*did you mean 'digits'"),
     ],

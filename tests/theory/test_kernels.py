@@ -11,7 +11,7 @@ from infwidth.numerics.activations import Activation
 from infwidth.numerics.checks import InputError
 from infwidth.theory import kernels
 
-TANH = Activation("tanh", torch.tanh, lambda h: 1 - torch.tanh(h) ** 2, homogeneity=None, growth=0)
+TANH = Activation.of("tanh", torch.tanh, lambda h: 1 - torch.tanh(h) ** 2, homogeneity=None, growth=0)
 
 
 def exact(x, other, activation, layers, weight, bias):
@@ -69,7 +69,7 @@ def test_every_entry_to_twelve_digits_also_where_inputs_nearly_coincide(activati
 @pytest.mark.parametrize("layers", [1, 3])
 def test_series_of_a_smooth_activation_agrees_with_the_closed_form(layers):
     """Erf under another name, so that it goes the way of any φ."""
-    erf = Activation(
+    erf = Activation.of(
         "another", torch.erf, lambda h: 2 / math.sqrt(math.pi) * torch.exp(-h * h), homogeneity=None, growth=0
     )
     x, other = inputs(0), inputs(1, n=4)
@@ -171,7 +171,7 @@ def test_blocks_kinds_and_zero_inputs(monkeypatch):
         ({"activation": "rleu"}, "did you mean 'relu'"),
         (
             {
-                "activation": Activation(
+                "activation": Activation.of(
                     "steps", lambda h: torch.sign(h) * (h.abs() > 0.3), lambda h: 0 * h, homogeneity=None, growth=0
                 )
             },

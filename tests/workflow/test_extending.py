@@ -95,4 +95,4 @@ def test_every_new_key_is_documented_by_itself(extended):
     for key in ("task.parity.bits", "training.lazy.inverse_temperature", "study.rank.widths"):
         assert f"{key}` |" in keys
     assert "learning_curve" in keys
-    assert "`tanh`" in keys
+    assert "`arctan`" in keys

@@ -36,6 +36,30 @@ class Activation:
     homogeneity: int | None
     growth: int
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        value: Callable[[Tensor], Tensor],
+        derivative: Callable[[Tensor], Tensor],
+        *,
+        homogeneity: int | None,
+        growth: int,
+    ) -> Activation:
+        """Make one of plain functions h ↦ φ(h) and h ↦ φ'(h) that know of no ``out``."""
+
+        def put(found: Tensor, out: Tensor | None) -> Tensor:
+            return found if out is None else out.copy_(found)
+
+        return cls(
+            name,
+            lambda h, out=None: put(value(h), out),
+            lambda h, out=None: put(derivative(h), out),
+            lambda h, weight, out=None: put(derivative(h) * weight, out),
+            homogeneity=homogeneity,
+            growth=growth,
+        )
+
 
 def _linear(h: Tensor, out: Tensor | None = None) -> Tensor:
     return h
@@ -75,6 +99,14 @@ def _erf_gated(h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
     return _erf_slope(h, out).mul_(weight)
 
 
+def _normal_cdf(h: Tensor) -> Tensor:
+    return 0.5 * (-h / math.sqrt(2)).erfc()
+
+
+def _gelu_slope(h: Tensor) -> Tensor:
+    return _normal_cdf(h) + h * (-0.5 * h * h).exp() / math.sqrt(2 * math.pi)
+
+
 def _torch() -> ModuleType:
     """Torch, read when a formula is used: theories that need none should not wait for it."""
     return importlib.import_module("torch")
@@ -86,6 +118,11 @@ ACTIVATIONS = {
         Activation("linear", _linear, _linear_slope, _linear_gated, homogeneity=1, growth=1),
         Activation("relu", _relu, _relu_slope, _relu_gated, homogeneity=1, growth=1),
         Activation("erf", _erf, _erf_slope, _erf_gated, homogeneity=None, growth=0),
+        Activation.of("tanh", lambda h: h.tanh(), lambda h: 1 - h.tanh().square(), homogeneity=None, growth=0),
+        Activation.of("gelu", lambda h: h * _normal_cdf(h), _gelu_slope, homogeneity=None, growth=1),
+        Activation.of(
+            "softplus", lambda h: h.logaddexp(h.new_zeros(())), lambda h: h.sigmoid(), homogeneity=None, growth=1
+        ),
     )
 }
 

@@ -280,7 +280,7 @@ def test_leave_one_out_of_the_closed_form_is_that_of_refits():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"activation": "tanh"}, "activation = 'tanh'"),
+        ({"activation": "tahn"}, "activation = 'tahn'"),
         ({"particles": 3}, "particles = 3: expected a whole number ≥ 128"),
         ({"seed": -1}, "seed = -1"),
         ({"device": "nowhere"}, "device = 'nowhere'"),
