@@ -102,6 +102,19 @@ def test_a_large_error_excuses_no_value(factor):
     assert len(drift(found)) == 8
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_an_error_many_times_the_references_drifts_however_few_the_data_sets(seeds):
+    found = table(seeds)
+    found.loc[found["kind"] == "network", "stderr"] *= 50
+    assert any("stderr" in line for line in drift(found, table(seeds)))
+
+
+def test_a_row_written_twice_is_drift():
+    twice = table().iloc[[*range(len(table())), 3]]
+    assert "the run has row" in drift(twice)[0]
+    assert "the reference has row" in drift(table(), twice)[0]
+
+
 def test_errors_of_few_networks_may_scatter():
     """Of two networks a data set the standard error is half a difference: compared to itself drawn anew it agrees."""
     draw = np.random.default_rng(0)

@@ -70,6 +70,16 @@ def test_a_part_of_a_reference_is_renewed_alone(tmp_path):
     assert len((reference / "seconds.csv").read_text().splitlines()) == 3
 
 
+def test_the_figure_of_all_verdicts_is_drawn_anew_with_a_part(run):
+    results, references = run
+    claim = Verdict("T2", "T", "s", "f", "lin", "below 0", "reproduced", -1.0, 0.1, 3).as_dict()
+    (results / "claims/lin.json").write_text(json.dumps([claim]))
+    old = references / "mine/figures/verdicts.png"
+    old.write_bytes(b"old")
+    make_reference(results, references / "mine", "lin")
+    assert old.read_bytes()[1:4] == b"PNG"
+
+
 @pytest.fixture
 def run(tmp_path):
     """A finished run of one experiment, and its reference beside another's."""

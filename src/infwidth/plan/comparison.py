@@ -22,7 +22,7 @@ NETWORK_FLOOR = 1e-3
 """Relative; what different arithmetic may change in a network that samples nothing."""
 ERROR_CHANCE = 1e-4
 """Chance that a standard error of the same distribution is called too large, at each point."""
-LARGEST_RATIO = 100.0
+LARGEST_RATIO = 30.0
 """Beyond which a standard error is too large however few the data sets."""
 ARRAY_TOLERANCE = {"theory": 0.05, "network": 0.25}
 """Relative, in the norm of one entry: a kernel or density of few networks is as noisy as this on another device."""
@@ -68,6 +68,10 @@ def compare(
 
 def compare_tables(name: str, found: pd.DataFrame, expected: pd.DataFrame) -> Iterator[str]:
     """Yield a line for each row in which two tables differ; see :func:`compare`."""
+    for side, table in (("the run", found), ("the reference", expected)):
+        for _, row in table[table.duplicated(KEYS)].iterrows():
+            yield f"{name}: {side} has row {_spelt(row, KEYS)} more than once"
+    found, expected = (table.drop_duplicates(KEYS) for table in (found, expected))
     both = found.merge(expected, on=KEYS, how="outer", suffixes=("_found", "_expected"), indicator=True)
     for _, row in both[both["_merge"] != "both"].iterrows():
         side = "is not in the reference" if row["_merge"] == "left_only" else "is missing from the run"

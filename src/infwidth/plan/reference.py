@@ -23,6 +23,7 @@ from infwidth.plan.transfer import Plan
 
 __all__ = ["compare", "compare_tables", "make_reference"]
 
+_VERDICTS = "figures/verdicts.png"
 _ENTRIES = {"tables", "figures", "manifest.json", "claims.json", "claims.md", "seconds.csv"}
 
 
@@ -193,6 +194,18 @@ def _write(run: _Run, new: Path, old: Path | None) -> None:
     with atomic_file(new / "claims.md", text=True) as handle:
         handle.write(as_markdown(judged))
     write_seconds(new / "seconds.csv", dict(sorted(seconds.items())))
+    if old is not None and (old / _VERDICTS).exists():  # of experiments that stay, too
+        _draw_verdicts(new)
+
+
+def _draw_verdicts(reference: Path) -> None:
+    """Draw the figure of a reference's claims anew."""
+    from infwidth.figures.verdicts import draw_claims  # reads matplotlib, which a whole reference does without
+
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = {kind: Path(folder, f"verdicts.{kind}") for kind in ("pdf", "png", "csv")}
+        draw_claims(reference / "claims.json", drawn)
+        _copy(drawn["png"], reference / _VERDICTS)
 
 
 def _copy(path: Path, to: Path) -> None:
