@@ -204,6 +204,14 @@ def test_claims_of_ones_own_are_about_ones_own_experiments(root, tmp_path, small
         check_run_claims(config | {"claims": "nowhere.yaml"})
 
 
+def test_a_figure_that_no_preset_draws_is_no_typo(root, tmp_path, small_config, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    about = {"claims": None, **small_config}
+    check_run_claims(about, write(tmp_path, CHANGE | {"experiment": "lin", "figure": "omega_support"}))
+    with pytest.raises(InputError, match="figure = 'omega_suport': .* did you mean 'omega_support'"):
+        check_run_claims(about, write(tmp_path, CHANGE | {"experiment": "lin", "figure": "omega_suport"}))
+
+
 def test_without_claims_a_run_says_so():
     assert "no claim is about these experiments" in as_text([])
 

@@ -1,11 +1,13 @@
 """What no machine could do is refused with the key to change; what people do is not."""
 
 import math
+import re
 import time
 from pathlib import Path
 
 import pytest
 
+from infwidth.plan import demand
 from infwidth.plan.config import ConfigError, load_config, resolve_config
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,36 @@ def test_absurd_sizes_name_the_key_at_once(path, value):
     lines = str(caught.value).split("\n")
     key = path.replace("/", ".")
     assert any(line.startswith(f"{key} = ") and "; reduce it" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("key", ["dimension", "n_test"])
+def test_a_few_samples_too_large_for_any_memory_are_refused_in_gigabytes(small_config, key):
+    experiment = small_config["experiments"]["lin"]
+    experiment["data_seeds"] = 1
+    experiment["task"]["linear"] |= {"dimension": 6, "n_source": 12, "n_target": 4, "n_test": 30} | {key: 10**11 // 8}
+    with pytest.raises(ConfigError, match=rf"{key} = 1.25e\+10: .* need .* GB of memory, expected at most 1000 "):
+        resolve_config(small_config)
+
+
+def test_more_than_this_machine_holds_is_a_caution(small_config):
+    assert list(demand.cautions(resolve_config(small_config))) == []
+    limit = demand.MEMORY
+    if not limit.here < limit.most / 10:
+        pytest.skip("this machine's memory is among the largest")
+    small_config["experiments"]["lin"]["data_seeds"] = 1
+    # 32 samples and 4 weights, each twice
+    small_config["experiments"]["lin"]["task"]["linear"]["dimension"] = int(2 * limit.here / 72)
+    (line,) = demand.cautions(resolve_config(small_config))
+    assert re.match(r"experiments.lin.task.linear.dimension = \S+: .* need \S+ GB of memory or more \(this machine", line)
+
+
+@pytest.mark.parametrize("key", ["burn_in_time", "sampling_time"])
+def test_more_than_a_day_is_a_caution(small_config, key):
+    training = {"inverse_temperature": 5, "burn_in_time": 2, "sampling_time": 4} | {key: 1.1e10}
+    small_config["experiments"]["lin"]["training"] = {"bayes": training}
+    small_config["figures"] = {}
+    (line,) = demand.cautions(resolve_config(small_config))
+    assert line.startswith(f"experiments.lin.training.bayes.{key} = 1.1e+10: sampling would need 30.6 hours or more (")
 
 
 @pytest.mark.parametrize("preset", ["config", "ci", "study", "paper"])

@@ -45,13 +45,16 @@ class Request:
     cores: int
 
     def read(self) -> tuple[dict[str, Any], str]:
-        """Return the resolved configuration and the folder of its results; raises InputError."""
+        """Return the resolved configuration and the folder of its results, warn of its demands; raises InputError."""
         from infwidth.plan.claims import check_run_claims
+        from infwidth.plan.demand import cautions
         from infwidth.plan.inputs import check_files
 
         config = read_config(self.config, **self.given())
         check_files(config)
         check_run_claims(config)
+        for line in cautions(config):
+            click.echo(f"infwidth: warning: {line}", err=True)
         return config, place(config, self.config, self.results)
 
     def given(self) -> dict[str, Any]:

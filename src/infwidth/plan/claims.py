@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infwidth.analysis.claim_file import Claim, check_claims
+from infwidth.figures.catalogue import FIGURES
 from infwidth.numerics.checks import InputError
 
 CLAIMS = Path("config/claims.yaml")
@@ -30,7 +31,7 @@ def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIM
         InputError: one line for each thing that is wrong; see :func:`infwidth.analysis.claim_file.check_claims`.
     """
     config = config or {}
-    sections: dict[str, set[str]] = defaultdict(set)
+    sections: dict[str, set[str]] = defaultdict(set, figures=set(FIGURES))  # one that no preset draws is no typo
     for found in (config, preset_names(CLAIMS.parent), preset_names(path.parent)):
         for name in ("experiments", "adam_ntk", "figures"):
             sections[name] |= set(found.get(name, ()))

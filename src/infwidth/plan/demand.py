@@ -1,99 +1,172 @@
-"""What jobs would need in memory, work and number, said before they start where no machine could do it.
+"""What jobs would need in memory, time and number: refused before they start where no machine could do it.
 
-These are lower bounds: arrays that a job can't do without, and the multiplications that pass over them. Each is a
-product of settings, so that a refusal names the largest of them.
+These are lower bounds: arrays that a job can't do without, the multiplications that pass over them and the steps that
+follow one another. Each is a sum of products of settings, so that a message names the largest of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+BYTES = 8
+"""Of a number."""
+RATE = 1e13
+"""Multiplications a second, of one fast GPU at its best."""
+PACE = 1e5
+"""Steps a second that follow one another, however small."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that is let through of something, generous on purpose; ``unit`` is what a message calls it."""
+    """How much there may be of something.
+
+    Attributes:
+        most: what is let through, of products of settings.
+        unit: what a message calls it, in units of ``one``.
+        one: products of settings in a unit.
+        why: what sets it.
+        here: from where on this machine can't, or hardly; inf where it does not matter.
+    """
 
     most: float
     unit: str
+    one: float = 1.0
+    why: str = ""
+    here: float = math.inf
 
 
-MEMORY = Limit(1e12, "numbers in memory")  # more than any one machine holds that people train on
-WORK = Limit(1e21, "multiplications")  # months of a machine with eight GPUs
-SEEDS = Limit(1e5, "seeds")  # each is a job or a part of one, of which the workflow keeps book
-NETWORKS = Limit(4000, "networks in a job")  # their seeds stand on its command line, which the system limits
+def _memory_here() -> float:
+    """Numbers that this machine's memory holds; inf where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / BYTES
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
-Demand = tuple[Limit, str, str]
-"""What limits it, what it is of, and the settings whose product it is."""
+
+_DAY, _MONTHS = 24 * 3600, 100 * 24 * 3600
+MEMORY = Limit(1e12 / BYTES, "GB of memory", 1e9 / BYTES, "what the largest machines have", _memory_here())
+WORK = Limit(_MONTHS * RATE, "hours", 3600 * RATE, f"at {RATE:g} multiplications a second", _DAY * RATE)
+STEPS = Limit(_MONTHS * PACE, "hours", 3600 * PACE, f"at {PACE:g} steps a second", _DAY * PACE)
+SEEDS = Limit(1e5, "seeds", why="each is a job or a part of one, of which the workflow keeps book")
+NETWORKS = Limit(4000, "networks in a job", why="their seeds stand on its command line, which the system limits")
+
+Demand = tuple[Limit, str, tuple[str, ...]]
+"""What limits it, what it is of, and the products of settings, each as names, whose sum it is."""
 TRANSFER: tuple[Demand, ...] = (
-    (SEEDS, "the experiment", "data_seeds"),
-    (SEEDS, "the theory", "theory_data_seeds"),
-    (NETWORKS, "the experiment", "seeds_per_job network_seeds"),
-    *((MEMORY, "its data", f"seeds_per_job dimension {samples}") for samples in ("n_source", "n_target", "n_test")),
-    *((MEMORY, "a kernel", f"{samples} {samples}") for samples in ("n_source", "n_target")),
-    (MEMORY, "its networks", "seeds_per_job network_seeds width dimension"),
-    (MEMORY, "its theory", "particles dimension"),
+    (SEEDS, "the experiment", ("data_seeds",)),
+    (SEEDS, "the theory", ("theory_data_seeds",)),
+    (NETWORKS, "the experiment", ("seeds_per_job network_seeds",)),
+    (
+        MEMORY,
+        "a job's data and networks",
+        (  # both twice: data as drawn and in the solver's units, networks as they began and as they are
+            *(f"seeds_per_job dimension {samples}" for samples in ("n_source", "n_target", "n_test") * 2),
+            *("seeds_per_job network_seeds width dimension",) * 2,
+        ),
+    ),
+    (MEMORY, "its kernels", ("n_source n_source", "n_target n_target")),
+    (MEMORY, "its theory", ("particles dimension",)),
+    *((STEPS, "sampling", (time,)) for time in ("burn_in_time", "sampling_time")),
     *(
-        (WORK, "sampling", f"{time} seeds_per_job network_seeds width dimension n_source")
+        (WORK, "sampling", (f"{time} seeds_per_job network_seeds width dimension {samples}",))
         for time in ("burn_in_time", "sampling_time")
+        for samples in ("n_source", "n_target")
     ),
 )
+_SIZES = ("dimension", "dimensions")
 STUDY: tuple[Demand, ...] = (
-    (SEEDS, "the study", "seeds"),
-    (NETWORKS, "the study", "seeds_per_job"),
-    (MEMORY, "a model", "layers model_width width"),
-    (MEMORY, "a model", "layers model_width model_width"),
-    (MEMORY, "attention", "batch context context"),
-    *((WORK, "training", f"{steps} batch context layers model_width width") for steps in ("steps", "sweep_steps")),
+    (SEEDS, "the study", ("seeds",)),
+    (NETWORKS, "the study", ("seeds_per_job",)),
+    (MEMORY, "a model", ("layers model_width width", "layers model_width model_width")),
+    (MEMORY, "attention", ("batch context context",)),
+    *((STEPS, "training", (steps,)) for steps in ("steps", "sweep_steps", "trained_steps")),
+    *((WORK, "training", (f"{steps} batch context layers model_width width",)) for steps in ("steps", "sweep_steps")),
     *(
-        (MEMORY, "features", f"{samples} {width}")
-        for samples in ("samples", "test_samples", "validation_samples", "dimension", "dimensions")
+        (MEMORY, "features", (f"{samples} {width}",))
+        for samples in ("samples", "test_samples", "validation_samples", *_SIZES)
         for width in ("width", "widths", "trained_widths")
     ),
-    *(
-        (MEMORY, "inputs", f"{samples} {size}")
-        for samples in ("samples", "test_samples")
-        for size in ("dimension", "dimensions")
-    ),
-    (WORK, "training", "steps batch widths"),
-    (WORK, "training", "trained_steps trained_batch trained_widths"),
-    *((WORK, "features", f"samples widths {draws}") for draws in ("draws", "feature_draws")),
-    (MEMORY, "features", "samples sampled_features"),
+    *((MEMORY, "inputs", (f"samples {size}", f"test_samples {size}")) for size in _SIZES),
+    (WORK, "training", ("steps batch widths",)),
+    (WORK, "training", ("trained_steps trained_batch trained_widths",)),
+    *((WORK, "features", (f"samples widths {draws}",)) for draws in ("draws", "feature_draws")),
+    (MEMORY, "features", ("samples sampled_features",)),
 )
 
 
 def excesses(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line for each experiment that no machine could run, with the key to change."""
+    for need in _beyond(config, lambda limit: limit.most):
+        yield (
+            f"{need}, expected at most {need.limit.most / need.limit.one:g} ({need.limit.why}); reduce it, to "
+            f"{need.least:.1g} with the rest as it is"
+        )
+
+
+def cautions(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line for each experiment that this machine can't run, or not within a day."""
+    for need in _beyond(config, lambda limit: limit.here):
+        found = f"this machine has {need.limit.here / need.limit.one:.0f}" if need.limit is MEMORY else need.limit.why
+        yield f"{need} or more ({found}); reduce it, or run it where that is at hand"
+
+
+@dataclass(frozen=True)
+class _Need:
+    """A demand's amount, log10 as it may be too large for a float, and the setting that makes most of it."""
+
+    limit: Limit
+    what: str
+    amount: float
+    path: str
+    value: float
+    power: int
+
+    @property
+    def least(self) -> float:
+        """The setting's value where the limit would be kept, were the amount this product alone."""
+        return 10 ** (math.log10(self.value) - (self.amount - math.log10(self.limit.most)) / self.power)
+
+    def __str__(self) -> str:
+        units = self.amount - math.log10(self.limit.one)
+        spoken = f"{10**units:.3g}" if units < 6 else f"10^{units:.0f}"
+        return f"{self.path} = {self.value:g}: {self.what} would need {spoken} {self.limit.unit}"
+
+
+def _beyond(config: Mapping[str, Any], bound: Callable[[Limit], float]) -> Iterator[_Need]:
+    """The demand of each experiment that is furthest beyond a bound, if any is: others are likely of the same key."""
     for section, demands, seeds in (("experiments", TRANSFER, "data_seeds"), ("adam_ntk", STUDY, "seeds")):
         for name, entry in config[section].items():
-            where, values = f"{section}.{name}", dict(_leaves(entry))
+            values = dict(_leaves(entry, f"{section}.{name}."))
             path, count = values[seeds]
             if "language" in entry.get("study", {}):  # a job of it has all seeds
                 values["seeds_per_job"] = values[seeds]
             elif count < entry["seeds_per_job"]:
                 values["seeds_per_job"] = (path, count)
-            # only the first: the others are likely to be of the same key
-            yield from list(_excess(where, demands, values))[:1]
+            found = [need for demand in demands for need in _need(demand, values)]
+            excess = {need.amount - math.log10(bound(need.limit)): need for need in found}
+            if max(excess) > 0:
+                yield excess[max(excess)]
 
 
-def _excess(where: str, demands: tuple[Demand, ...], values: Mapping[str, tuple[str, float]]) -> Iterator[str]:
-    for limit, what, names in demands:
-        factors = [values[name] for name in names.split() if name in values]
-        # in logarithms, as the product may be too large for a float
-        amount = sum(math.log10(value) for _, value in factors)
-        if factors and amount > math.log10(limit.most):
-            path, value = max(factors, key=lambda factor: factor[1])
-            power = sum(1 for factor in factors if factor[0] == path)
-            least = 10 ** (math.log10(value) - (amount - math.log10(limit.most)) / power)
-            yield (
-                f"{where}.{path} = {value:g}: {what} would need 10^{amount:.0f} {limit.unit}, expected at most "
-                f"{limit.most:g}; reduce it, to {least:.1g} with the rest as it is"
-            )
+def _need(demand: Demand, values: Mapping[str, tuple[str, float]]) -> Iterator[_Need]:
+    """The amount of a demand, of which an experiment may have no setting."""
+    limit, what, products = demand
+    found = [[values[name] for name in names.split() if name in values] for names in products]
+    amounts = [sum(math.log10(value) for _, value in factors) for factors in found if factors]
+    if not amounts:
+        return
+    largest = max(amounts)
+    factors = next(f for f in found if f and sum(math.log10(value) for _, value in f) == largest)
+    path, value = max(factors, key=lambda factor: factor[1])
+    total = largest + math.log10(sum(10 ** (amount - largest) for amount in amounts))
+    yield _Need(limit, what, total, path, value, sum(1 for one, _ in factors if one == path))
 
 
-def _leaves(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, tuple[str, float]]]:
+def _leaves(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, float]]]:
     """Each setting's name → its path and largest value, if that is finite and above 1."""
     for name, inner in value.items():
         if isinstance(inner, Mapping):
