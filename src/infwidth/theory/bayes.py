@@ -10,8 +10,9 @@ from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import check_count, check_number
 from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.folds import check_folds
 from infwidth.theory.linear.posterior import solve_linear
+from infwidth.theory.posterior.folds import check_folds
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import (
     POSITIVE,
     BayesProblem,
@@ -23,7 +24,7 @@ from infwidth.theory.problem import (
     check_task,
     check_weights,
 )
-from infwidth.theory.solution import BayesSolution, assemble
+from infwidth.theory.solution import assemble
 
 ACTIVATIONS = tuple(name for name, activation in REGISTERED.items() if activation.growth <= 1)
 LEAST_PARTICLES = 128

@@ -12,24 +12,9 @@ import numpy as np
 
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.finite_width import FiniteWidth, stack, unknown
-from infwidth.theory.folds import FoldsLeftOut
-from infwidth.theory.neurons import Neurons
 
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
 """Exceptions that say a scale is out of the range of floating-point numbers."""
-
-
-Expansion = Callable[[], FiniteWidth] | None
-
-
-def _expanded(expand: Expansion) -> FiniteWidth:
-    """What an expansion finds; nothing where a point has none or numbers leave their range."""
-    try:
-        with np.errstate(all="ignore"):
-            return unknown() if expand is None else expand()
-    except NUMERICAL:
-        return unknown()
 
 
 @dataclass(frozen=True)
@@ -110,72 +95,6 @@ class Solution:
         numbers.append(self.features.moment if isinstance(self.features, FactoredKernel) else self.features)
         sound = self.status is not Status.CONVERGED or all(np.isfinite(number).all() for number in numbers)
         return self if sound else dataclasses.replace(self, status=Status.DIVERGED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BayesSolution(Solution):
-    """The target posterior's mean predictor at infinite width.
-
-    Attributes:
-        prediction: f on the test points, (Pt,).
-        train_loss: mean of (f − y)² over the target training points.
-        test_loss: mean of (f − y)² over the test points.
-        dual: g = β(y − f) on the target training points, (P2,).
-        weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
-        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
-        domain_margin: q, the smaller of source and target (at δ = 0 the target's alone): 1 for a lazy network, 0 at the
-            border of the domain.
-        leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
-            to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
-        left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
-        folds: residuals of the target samples, each without its fold, where folds were given; a tuple for a sequence of
-            couplings, with None for a point that was not reached.
-        neurons: neurons of the target where they were asked for; likewise.
-        status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
-        residual: linear: the largest of |y − g/β − Φg/λ_w|/|y| at what is returned, for source and target, of the
-            relative distance of g from what one more Newton step would make of it, and of the relative distance on the
-            training points of the predictors Φg/λ_w and Φ(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
-            of the target at the g of the last averages, before the answer is corrected for it; its Monte-Carlo
-            error is in ``stderr`` and as a free energy, with its noise floor, it decides the status.
-        iterations: Newton steps of the target (the source is solved once).
-        stderr: observable → standard error, of the observable's shape, from independent blocks of source and target
-            particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
-        extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
-            the status is decided by.
-        expand: finds ``finite_width`` when first asked for; a tuple for a sequence of couplings.
-    """
-
-    dual: np.ndarray
-    weights: np.ndarray | None
-    log_evidence_density: float | np.ndarray
-    domain_margin: float | np.ndarray
-    leave_one_out: float | np.ndarray
-    left_out_residual: np.ndarray
-    expand: Expansion | tuple[Expansion, ...] = dataclasses.field(default=None, repr=False, compare=False)
-    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
-    neurons: Neurons | tuple[Neurons | None, ...] | None = None
-
-    OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")
-    FINITE: ClassVar[tuple[str, ...]] = (*Solution.FINITE, "dual", "leave_one_out")
-
-    @cached_property
-    def finite_width(self) -> FiniteWidth:
-        """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), measured when first asked for."""
-        if isinstance(self.expand, tuple):
-            return stack([_expanded(expand) for expand in self.expand])
-        return _expanded(self.expand)
-
-    @classmethod
-    def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:
-        """A point that was not reached: no number is to be trusted, so there is none but those ``found``."""
-        numbers = dict.fromkeys(("log_evidence_density", "leave_one_out", "domain_margin"), np.nan)
-        vectors = {name: np.full(len(task.y_target), np.nan) for name in ("dual", "left_out_residual")}
-        return cls(status=status, **cls._blank(task) | numbers | vectors | {"weights": None} | found)
-
-    def effort(self) -> str:
-        """What it took and where it ended, in words, for one coupling."""
-        margin = f", domain margin {self.domain_margin:.2g}" if self.domain_margin < 1 else ""
-        return f"residual {self.residual:.1e} after {self.iterations} Newton steps{margin}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,15 +185,15 @@ def assemble(points: Sequence[S], couplings: Sequence[float], *, theory: str, st
 
 
 def _column(values: Sequence[Any]) -> Any:
-    """One field of all points with δ in front."""
+    """One field of all points with δ in front: numbers and arrays stack, anything else becomes a tuple."""
     first = values[0]
-    if any(isinstance(value, Status | FoldsLeftOut | Neurons) or callable(value) for value in values):
-        return tuple(values)
     if isinstance(first, Mapping):
         return _mapping(values)
     if isinstance(first, FactoredKernel):
         return FactoredKernel(first.inputs, np.array([value.moment for value in values]))
-    return None if first is None else np.array(values)
+    if all(isinstance(value, np.ndarray | np.generic | int | float) for value in values):
+        return np.array(values)
+    return None if all(value is None for value in values) else tuple(values)
 
 
 def _mapping(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infwidth.theory.finite_width import FiniteWidth
 from infwidth.theory.linear.concave_dual import Potential
+from infwidth.theory.posterior.solution import FiniteWidth
 from infwidth.theory.problem import BayesProblem, Designs
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ import numpy as np
 
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status
-from infwidth.theory.folds import FoldsLeftOut, first_order, ridge_residuals
 from infwidth.theory.linear.concave_dual import DualSolution, Potential, maximise
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
+from infwidth.theory.posterior.folds import FoldsLeftOut, first_order, ridge_residuals
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import BayesProblem, Designs
-from infwidth.theory.solution import BayesSolution, FactoredKernel, attempt
+from infwidth.theory.solution import FactoredKernel, attempt
 
 # Largest certificate of a point that counts as converged.
 ACCURACY = 1e-8

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.status import Status
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.windows import Windows
-from infwidth.theory.solution import BayesSolution
 
 GAP, GAP_OVER_NOISE = 3e-3, 4.0
 """A duality gap, a free energy per neuron, counts as closed below the larger of these."""

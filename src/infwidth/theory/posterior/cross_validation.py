@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.theory.folds import FoldsLeftOut, first_order, ridge_residuals
+from infwidth.theory.posterior.folds import FoldsLeftOut, first_order, ridge_residuals
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import (
     LEAST_EFFECTIVE,

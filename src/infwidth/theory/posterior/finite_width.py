@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.seeds import derive_seed
-from infwidth.theory.finite_width import PARTS, FiniteWidth
 from infwidth.theory.posterior.anchor import SourceChain
 from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.solution import PARTS, FiniteWidth
 from infwidth.theory.posterior.windows import BLOCKS
 
 REPLICAS = 8

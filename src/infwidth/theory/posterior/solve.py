@@ -15,11 +15,12 @@ from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, worst
 from infwidth.theory.posterior.coordinates import Coordinates
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.target import Data, Target
 from infwidth.theory.posterior.windows import BLOCKS, SWEEPS
 from infwidth.theory.problem import BayesProblem
-from infwidth.theory.solution import NUMERICAL, BayesSolution, attempt
+from infwidth.theory.solution import NUMERICAL, attempt
 
 DEFAULT_PARTICLES = 8000
 SHOWN = 4

@@ -15,21 +15,20 @@ from torch import Tensor
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 from infwidth.theory import elastic
-from infwidth.theory.finite_width import FiniteWidth
-from infwidth.theory.folds import FoldsLeftOut
-from infwidth.theory.neurons import Neurons
 from infwidth.theory.posterior.anchor import control_variate
 from infwidth.theory.posterior.answer import Certificate, answer
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.cross_validation import leave_folds_out
 from infwidth.theory.posterior.evidence import log_evidence_density
 from infwidth.theory.posterior.finite_width import Posterior, TrialPoints, expand_target
+from infwidth.theory.posterior.folds import FoldsLeftOut
+from infwidth.theory.posterior.neurons import Neurons
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
+from infwidth.theory.posterior.solution import BayesSolution, FiniteWidth
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
 from infwidth.theory.problem import BayesProblem
-from infwidth.theory.solution import BayesSolution
 
 STIFF = 1.0
 """From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
