@@ -108,9 +108,9 @@ def solve(
         strengths=check_strengths(source_strength, target_strength),
         couplings=couplings,
         inverse_temperatures=(source_beta, beta),
-        precision=check_number("prior_precision", prior_precision, **POSITIVE),
+        prior_precision=check_number("prior_precision", prior_precision, **POSITIVE),
         max_iterations=check_count("max_iterations", max_iterations),
-        weights=check_weights(source_weights, check_task(task)),
+        source_weights=check_weights(source_weights, check_task(task)),
         folds=None if folds is None else check_folds(folds, folds_solved, len(check_task(task).y_target)),
     )
     if particles is not None:

@@ -43,7 +43,7 @@ class Solution:
         prediction: f on the test points, (Pt,), of a flow (T, Pt).
         train_loss: mean of (f − y)² over the target training points.
         test_loss: mean of (f − y)² over the test points.
-        features: Φ = E φφᵀ on the target training points, (P2, P2), as found; ``kernel`` multiplies it out.
+        kernel_form: Φ = E φφᵀ on the target training points, (P2, P2), as found; ``kernel`` multiplies it out.
         status: how the solver ended; a tuple for a sequence of couplings. No number where it is NaN.
         residual: the certificate, ≥ 0.
         iterations: what it took.
@@ -54,7 +54,7 @@ class Solution:
     prediction: np.ndarray
     train_loss: float | np.ndarray
     test_loss: float | np.ndarray
-    features: np.ndarray | FactoredKernel
+    kernel_form: np.ndarray | FactoredKernel
     status: Status | tuple[Status, ...]
     residual: float | np.ndarray
     iterations: int | np.ndarray
@@ -69,7 +69,7 @@ class Solution:
     @cached_property
     def kernel(self) -> np.ndarray:
         """Φ = E φφᵀ on the target training points, (P2, P2), made when first asked for."""
-        return self.features.dense() if isinstance(self.features, FactoredKernel) else self.features
+        return self.kernel_form.dense() if isinstance(self.kernel_form, FactoredKernel) else self.kernel_form
 
     @classmethod
     def exact(cls) -> dict[str, float]:
@@ -87,12 +87,12 @@ class Solution:
         fields = {"prediction": np.full((*times, len(task.y_test)), np.nan), "train_loss": loss, "test_loss": loss}
         kernel = np.broadcast_to(np.nan, (size, size))
         stderr = dict.fromkeys(cls.OBSERVABLES, np.nan) | fields | {"kernel": kernel}
-        return {**fields, "features": kernel, "residual": np.nan, "iterations": 0, "stderr": stderr}
+        return {**fields, "kernel_form": kernel, "residual": np.nan, "iterations": 0, "stderr": stderr}
 
     def judged(self) -> Self:
         """Return the point, diverged if it claims to have converged on numbers that are not finite."""
         numbers = [getattr(self, name) for name in self.FINITE]
-        numbers.append(self.features.moment if isinstance(self.features, FactoredKernel) else self.features)
+        numbers.append(self.kernel_form.moment if isinstance(self.kernel_form, FactoredKernel) else self.kernel_form)
         sound = self.status is not Status.CONVERGED or all(np.isfinite(number).all() for number in numbers)
         return self if sound else dataclasses.replace(self, status=Status.DIVERGED)
 
@@ -107,7 +107,7 @@ class FlowSolution(Solution):
         train_loss: mean of (f − y)² over the target training points, (T,). With particles an estimate from which
             their number's bias is removed, see ``dynamics.solve.average_loss``; so is test_loss.
         test_loss: mean of (f − y)² over the test points, (T,).
-        features: Φ = E φφᵀ on the target training points at the last time, (P2, P2), as found; ``kernel`` multiplies
+        kernel_form: Φ = E φφᵀ on the target training points at the last time, (P2, P2), as found; ``kernel`` multiplies
             it out.
         weights: v with f(x) = x·v/√D, (T, D), of a linear network; else None.
         status: how the solver ended; a tuple for a sequence of couplings. Times that were not reached hold NaN.

@@ -206,13 +206,13 @@ def expand_posteriors(
     """The coefficient c of a target's loss on the task's test points.
 
     Args:
-        problem: the data, strengths, inverse temperatures and precision.
+        problem: the data, strengths, inverse temperatures and prior precision.
         designs: the data's inputs.
         source: the source's saddle point; None without a tie.
         target: the target's.
         elastic_coupling: δ.
     """
-    task, precision = problem.task, problem.precision
+    task, precision = problem.task, problem.prior_precision
     (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
     nothing = np.zeros_like(target.hidden)
     scatter = None

@@ -105,7 +105,7 @@ def answer(
         prediction=prediction.cpu().numpy(),
         train_loss=train_loss,
         test_loss=test_loss,
-        features=kernel.cpu().numpy(),
+        kernel_form=kernel.cpu().numpy(),
         dual=solved.cpu().numpy(),
         weights=None,
         log_evidence_density=math.nan,

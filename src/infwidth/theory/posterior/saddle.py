@@ -67,7 +67,7 @@ def measure(
     population: Population, features: Tensor, dual: Tensor, *, readout_precision: float, strength: float
 ) -> Moments:
     """Φ and H from features (S, P) of the particles; covariances are taken within groups."""
-    weights, r, dual = population.weights(), population.replicas, dual.to(features.dtype)
+    weights, r, dual = population.weights(), population.siblings, dual.to(features.dtype)
     kernel = (weights[:, None] * features).T @ features
     scored = features * (features @ dual)[:, None]
     second = (weights[:, None] * scored).T @ scored
