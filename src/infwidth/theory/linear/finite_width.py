@@ -1,4 +1,4 @@
-"""What a linear posterior's loss gains at finite width, to order 1/N (docs/finite_width.md, eqs. (14) to (18))."""
+"""What a linear posterior's loss gains at finite width, to order 1/N (docs/finite_width.md, eqs. (F1) to (F5))."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class SourceScatter:
 
     @classmethod
     def of(cls, source: Layer) -> SourceScatter:
-        """Eq. (17) with the source's Λ̄(k, J) = −½ log det(λ_W − J) − ½ log(1 − kᵀ(λ_W − J)⁻¹k/λ_w) at J = 0."""
+        """Eq. (F4) with the source's Λ̄(k, J) = −½ log det(λ_W − J) − ½ log(1 − kᵀ(λ_W − J)⁻¹k/λ_w) at J = 0."""
         k, response, potential = source.drive, source.response, source.potential
         tilt = _rate(potential) / potential.margin(k)
         pulled, pull = response @ k, response @ bend(potential, k, -0.5 * response)
@@ -164,7 +164,7 @@ def bend(potential: Potential, k: np.ndarray, weights: np.ndarray) -> np.ndarray
 
 
 def expand(target: Layer, scatter: SourceScatter | None, trial: Trial) -> FiniteWidth:
-    """The coefficient c of one coupling, eq. (18).
+    """The coefficient c of one coupling, eq. (F5).
 
     Args:
         target: the target's saddle point.

@@ -184,7 +184,7 @@ class Neurons:
 
 
 def measure(neurons: Neurons, tests: TrialPoints, *, rounds: int = 2, sweeps: int = 12) -> FiniteWidth:
-    """Measure c of eq. (18) for any activation by eqs. (15) to (17).
+    """Measure c of eq. (F5) for any activation by eqs. (F2) to (F4).
 
     Args:
         neurons: where samples come from.
