@@ -52,7 +52,7 @@ class Layer:
         """φ(h) of particles (S, d) on the training points, (S, P)."""
         return self.activation.value(hidden @ self.inputs.T)
 
-    def pull(self, fields: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
+    def tilt(self, fields: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
         """½(γ²/λ_w)s², (S,), at preactivations (S, P), and its gradient in W, (S, d)."""
         dual = dual.to(fields.dtype)
         score = self.activation.value(fields) @ dual
@@ -127,6 +127,11 @@ class Population:
         grouped = torch.softmax(self.log_weight.view(-1, self.siblings), 1)
         return float((1 / grouped.square().sum(1)).mean()) / self.siblings
 
+    def reweight(self, layer: Layer, features: Tensor, dual: Tensor, moved: Tensor) -> None:
+        """Weigh particles of features φ(h), (S, P), as the tilt changes with g from ``dual`` to ``moved``, (P,)."""
+        old, new = (features @ torch.stack([dual, moved], 1).to(features.dtype)).unbind(1)
+        self.log_weight = self.log_weight + 0.5 * layer.rate * (new**2 - old**2)
+
     def resample(self) -> None:
         """Systematic resampling within groups; the weights become equal."""
         r = self.siblings
@@ -159,15 +164,15 @@ class Population:
         angle = self.angle * (0.7 + 0.6 * self._uniform(1))
         cos, sin = torch.cos(angle), torch.sin(angle)
         fields = self.fields
-        pull, force = layer.pull(fields, dual)
-        energy = 0.5 * (z.square().sum(1) + p.square().sum(1)) - pull
+        tilt, force = layer.tilt(fields, dual)
+        energy = 0.5 * (z.square().sum(1) + p.square().sum(1)) - tilt
         p = p + (0.5 * angle / root) * force
         for leap in range(LEAPS):
             z, p = cos * z + sin * p, cos * p - sin * z
             fields = (self.centre + z / root) @ layer.inputs.T
-            pull, force = layer.pull(fields, dual)
+            tilt, force = layer.tilt(fields, dual)
             p = p + ((0.5 if leap == LEAPS - 1 else 1.0) * angle / root) * force
-        change = energy - 0.5 * (z.square().sum(1) + p.square().sum(1)) + pull
+        change = energy - 0.5 * (z.square().sum(1) + p.square().sum(1)) + tilt
         taken = self._uniform(len(z)).log() < change
         self.hidden = torch.where(taken[:, None], self.centre + z / root, self.hidden)
         self.fields = torch.where(taken[:, None], fields, self.fields)
