@@ -16,16 +16,13 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
+from report import write
 from torch import nn
 
 from infwidth.adam_ntk.adam_star import AdamStar
@@ -141,16 +138,8 @@ def main() -> None:
         "dual_step": [dual_step(64, seen, repeats) for seen in SEEN],
         "examples": EXAMPLES,
         "dtype": "float32",
-        "environment": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "cpu_count": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-        },
     }
-    path = Path(__file__).parent / "results" / "adam_star.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    path = write("adam_star", report)
     print(path.read_text(encoding="utf-8"))
 
 

@@ -15,9 +15,9 @@ import argparse
 import json
 import math
 import time
-from pathlib import Path
 
 import numpy as np
+from report import write
 
 from infwidth.applied.advice import advise, default_strength
 from infwidth.numerics.seeds import generator
@@ -135,8 +135,7 @@ def main() -> None:
             break
         rows.append(judge(seed, settings.activation))
     answer = {"summary": summarise(rows), "tasks": rows}
-    path = Path(__file__).parent / f"results/advice_calibration_{settings.activation}.json"
-    path.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    write(f"advice_calibration_{settings.activation}", answer)
     print(json.dumps(answer["summary"], indent=1))
 
 

@@ -9,13 +9,12 @@ definite verdict is wrong; inside the share of "reproduced" is the power.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from report import write
 
 from infwidth.analysis.estimates import Largest, RootMeanSquare, Smooth
 
@@ -86,8 +85,7 @@ def main() -> None:
                 rows.append({"statistic": name, "together": together, "truth": label, "data_sets": seeds, **found})
                 print(rows[-1], flush=True)
     answer = {"draws": draws, "seconds": round(time.perf_counter() - started), "cases": rows}
-    path = Path(__file__).parent / "results/claim_intervals.json"
-    path.write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write("claim_intervals", answer)
 
 
 if __name__ == "__main__":

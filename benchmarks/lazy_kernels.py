@@ -9,12 +9,8 @@ in turn), their ratio, the share of a bare matrix product of the inputs in ours,
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import jax
 
@@ -24,6 +20,7 @@ import neural_tangents as nt  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from neural_tangents import stax  # noqa: E402
+from report import write  # noqa: E402
 
 from infwidth.theory import kernels  # noqa: E402
 
@@ -78,13 +75,7 @@ def measure(samples: int, dimension: int, activation: str, layers: int) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     rows = [measure(*size, *network) for size in SIZES for network in NETWORKS]
-    versions = {"numpy": np.__version__, "torch": torch.__version__, "jax": jax.__version__, "nt": nt.__version__}
-    report = {
-        "rows": rows,
-        "environment": {"python": platform.python_version(), **versions, "cpu_count": os.cpu_count(), "threads": 1},
-    }
-    path = Path(__file__).parent / "results" / "lazy_kernels.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write("lazy_kernels", {"rows": rows}, jax, nt)
     for row in rows:
         print(row)
 

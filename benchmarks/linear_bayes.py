@@ -8,16 +8,12 @@ four test losses with their standard error, and the ratio of the two in this one
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
 import time
-from pathlib import Path
 
-import numpy as np
 import scipy
 import torch
+from report import write
 
 from infwidth.networks import langevin
 from infwidth.tasks.linear_tasks import linear
@@ -65,17 +61,8 @@ def main() -> None:
             "stderr": networks.stderr["test_loss"].tolist(),
         },
         "ratio_langevin_to_theory": round(sampling / sequence),
-        "environment": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "torch": torch.__version__,
-            "cpu_count": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-        },
     }
-    path = Path(__file__).parent / "results" / "linear_bayes.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    path = write("linear_bayes", report, scipy)
     print(path.read_text(encoding="utf-8"))
 
 

@@ -13,9 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
-import json
-import os
-import platform
 import subprocess
 import sys
 import tarfile
@@ -27,6 +24,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from report import write
 
 ROOT = Path(__file__).parents[1]
 MODULES = {
@@ -196,15 +194,7 @@ def main() -> None:
         report["matmul_ratio"].append(what | matmul_ratio(2000, dtype, repeats))
         print("matmul", report["matmul_ratio"][-1], flush=True)
     report["samples"], report["dimension"] = SAMPLES, DIMENSION
-    report["environment"] = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "cpu_count": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-    path = Path(__file__).parent / "results" / "networks.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write("networks", report)
 
 
 if __name__ == "__main__":

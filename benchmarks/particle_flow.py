@@ -15,13 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from report import environment
 
 from infwidth.networks import gradient_flow
 from infwidth.numerics.activations import get_activation
@@ -273,16 +272,6 @@ def cost(couplings=(1.0, 10.0, 100.0), width: int = 256, replicas: int = 8) -> l
             }
         )
     return rows
-
-
-def environment() -> dict[str, str | int | None]:
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "cpu_count": os.cpu_count(),
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-    }
 
 
 def main() -> None:

@@ -11,14 +11,11 @@ a busy machine does not spoil them.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
+from report import write
 
 from infwidth.networks import langevin
 from infwidth.tasks.linear_tasks import linear
@@ -83,16 +80,8 @@ def main() -> None:
     }
     report |= {
         "networks": {activation: measure_networks(activation, report[activation]) for activation in ("erf", "relu")},
-        "environment": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "cpu_count": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-        },
     }
-    path = Path(__file__).parent / "results" / "population_bayes.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    path = write("population_bayes", report)
     print(path.read_text(encoding="utf-8"))
 
 

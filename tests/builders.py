@@ -1,6 +1,10 @@
 """Tasks that tests of several modules start from."""
 
+import subprocess
+import sys
+
 import numpy as np
+from scipy.integrate import solve_ivp
 
 from infwidth.tasks.transfer_task import TransferTask
 
@@ -41,3 +45,35 @@ def shuffled(task, seed=6):
         task.y_test,
     )
     return mixed, order
+
+
+def turned_and_mixed(solve, dimension):
+    """Answers on teachers, with inputs rotated, and with samples in another order; the rotation and the order."""
+    task = linear_teachers(dimension=dimension)
+    rotation = np.linalg.qr(np.random.default_rng(5).standard_normal((dimension, dimension)))[0]
+    mixed, order = shuffled(task)
+    return solve(task), solve(changed(task, inputs=lambda x: x @ rotation)), solve(mixed), rotation, order
+
+
+def train_neurons(readout, hidden, design, labels, times, *, strength, decays, coupling=0.0, rtol, atol):
+    """A finite linear network, every neuron by docs/theory.md §2 eq. (7); ``decays``: λ_w, λ_W. (w, W) at each time."""
+    width, anchor = len(readout), hidden
+
+    def derivative(_, state):
+        w, h = state[:width], state[width:].reshape(anchor.shape)
+        fields = h @ design.T
+        error = labels - w @ fields / (strength * width)
+        dw = strength * fields @ error - decays[0] * w
+        dh = strength * np.outer(w, error @ design) - decays[1] * h - coupling * (h - anchor)
+        return np.concatenate([dw, dh.ravel()])
+
+    start = np.concatenate([readout, hidden.ravel()])
+    run = solve_ivp(derivative, (0, times[-1]), start, "DOP853", times, rtol=rtol, atol=atol)
+    return [(state[:width], state[width:].reshape(anchor.shape)) for state in run.y.T]
+
+
+def imported(module, *candidates):
+    """Which of the candidates a fresh process has imported along with a module."""
+    code = f"import sys, {module}; print(*[name for name in {candidates!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split()

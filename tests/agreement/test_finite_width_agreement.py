@@ -44,7 +44,7 @@ def draw_sources(law, count, width, hidden_precision, rng):
 
     ``law`` is the posterior's :class:`NormLaw`, whose basis must be square (P1 ≥ D).
     """
-    node = rng.choice(len(law.weights), size=count, p=law.weights)
+    node = rng.choice(len(law.probabilities), size=count, p=law.probabilities)
     dimension = len(law.basis)
     spread = np.sqrt(law.variances[node])
     along = law.means[node] + spread * rng.standard_normal((count, dimension))  # v = ru/(γN)

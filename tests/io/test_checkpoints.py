@@ -1,12 +1,11 @@
 """Checkpoints: whole, keyed, and ignored where they don't belong."""
 
 import os
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from builders import imported
 
 from infwidth.io.checkpoints import Checkpoint, digest_files
 from infwidth.numerics.checks import InputError
@@ -30,8 +29,7 @@ def checkpoint(tmp_path):
 
 
 def test_module_level_imports_are_light():
-    code = "import sys, infwidth.io.checkpoints; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+    assert imported("infwidth.io.checkpoints", "torch") == []
 
 
 def test_state_comes_back_whatever_the_order_of_the_key(checkpoint, recwarn):

@@ -23,13 +23,12 @@ TWO_LAYER = (
     "numerics.observed numerics.activations numerics.progress stages.parts.batch stages.parts.device"
 )
 READOUTS = (
-    "adam_ntk.adam_star adam_ntk.dual_readout adam_ntk.feature_kernels adam_ntk.frozen_readout "
-    "adam_ntk.random_features adam_ntk.support_kernels adam_ntk.variants "
+    "adam_ntk.adam_star adam_ntk.dual_readout adam_ntk.feature_kernels adam_ntk.random_features "
     "numerics.kept_settings numerics.activations numerics.progress numerics.seeds"
 )
 TABLES = "io.arrays io.rows"
 CLAIMS = (
-    "analysis.agreement analysis.claim_table analysis.estimates "
+    "analysis.agreement analysis.estimates "
     "analysis.claims analysis.claim_statistics analysis.claim_arguments analysis.claim_file analysis.coupling_choice "
     "analysis.extrapolation analysis.seeds io.rows io.yaml"
 )
@@ -40,11 +39,19 @@ ENGINE = {
     },
     "flow": {"theory": "theory.flow theory.dynamics theory.linear", "networks": "networks.gradient_flow"},
 }
-THEORY = (
-    "theory.problem theory.solution theory.elastic theory.neurons theory.finite_width theory.folds theory.frozen "
-    "theory.patience"
-)
-STUDY = "studies.readout_training studies.teacher_training studies.classifiers studies.images"
+THEORY = "theory.problem theory.solution theory.elastic theory.frozen theory.patience numerics.lazy numerics.observed"
+ON_IMAGES = f"{IMAGES} studies.images studies.readout_training"
+STUDY = {
+    "limit": ON_IMAGES,
+    "expectation": ON_IMAGES,
+    "selection": "studies.readout_training studies.teacher_training adam_ntk.variants",
+    "support": "studies.readout_training studies.teacher_training adam_ntk.support_kernels",
+    "architecture": f"{ON_IMAGES} studies.classifiers adam_ntk.frozen_readout",
+}
+PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied"
+"""What names, describes, plans or asks for jobs, and so is under none."""
+REPORTS = ("collect", "judge", "claims", "verdicts", "figure")
+"""Kinds that read what others trained or solved; an edit of theirs costs seconds."""
 
 
 def jobs():
@@ -53,8 +60,8 @@ def jobs():
     yield (
         "language",
         ["stages.language"],
-        f"{TABLE} {READOUTS} adam_ntk.variants networks.transformer io.checkpoints io.closure stages.parts.device "
-        "studies.language tasks.text tasks.text_sources",
+        f"{TABLE} {READOUTS} adam_ntk.frozen_readout adam_ntk.variants networks.transformer "
+        "io.checkpoints io.closure stages.parts.device studies.language tasks.text tasks.text_sources",
     )
     yield "pool", ["stages.pool"], f"{DRAWN} {IMAGES} tasks.image_tasks"
     for name, family in FAMILIES.items():
@@ -65,12 +72,12 @@ def jobs():
         networks = f"{DRAWN} {TWO_LAYER} {own['networks']} numerics.lazy"
         yield f"source/{name}", ["stages.source", engine.networks], networks
         yield f"target/{name}", ["stages.target", engine.networks], f"{networks} {TABLE} {LINES}"
-        theory = f"{DRAWN} {TABLE} {LINES} {own['theory']} {THEORY} numerics"
+        theory = f"{DRAWN} {TABLE} {LINES} {own['theory']} {THEORY}"
         yield f"theory/{name}", ["stages.theory", engine.theory], theory
     yield "collect", ["stages.collect"], f"{TABLE} {TABLES}"
     yield "judge", ["stages.judge"], f"{TABLE} {CLAIMS}"
-    yield "claims", ["stages.claims"], f"{TABLE} {CLAIMS}"
-    yield "verdicts", ["stages.verdicts"], f"{TABLE} {CLAIMS} figures.verdicts figures.parts.style"
+    yield "claims", ["stages.claims"], f"{TABLE} {CLAIMS} analysis.claim_table"
+    yield "verdicts", ["stages.verdicts"], f"{TABLE} {CLAIMS} analysis.claim_table figures.verdicts figures.parts.style"
     for name in FIGURES:
         allowed = f"{TABLE} {TABLES} figures.draw figures.parts figures.{name} analysis.extrapolation analysis.seeds "
         yield (
@@ -80,8 +87,11 @@ def jobs():
         )
     for name in KINDS:
         if name != "language":
-            allowed = f"{TABLE} {READOUTS} {STUDY} {IMAGES} studies.{name}"
-            yield f"study/{name}", ["stages.study", f"studies.{name}"], allowed
+            yield (
+                f"study/{name}",
+                ["stages.study", f"studies.{name}"],
+                f"{TABLE} {READOUTS} {STUDY[name]} studies.{name}",
+            )
 
 
 JOBS = {kind: (modules, allowed) for kind, modules, allowed in jobs()}
@@ -93,14 +103,57 @@ def modules_of(paths):
     return [name for name in names if not name.endswith("__init__")]
 
 
+def covers(one, name):
+    return name == one or name.startswith(f"{one}.")
+
+
+@pytest.fixture(scope="module")
+def closures(root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        return {kind: modules_of(import_closure(*modules)) for kind, (modules, _) in JOBS.items()}
+
+
 @pytest.mark.parametrize("kind", JOBS)
-def test_a_job_depends_on_what_makes_its_numbers_alone(kind, root, monkeypatch):
-    monkeypatch.chdir(root)
+def test_a_job_depends_on_what_makes_its_numbers_alone(kind, closures):
     modules, allowed = JOBS[kind]
     allowed = {*JOB.split(), *allowed.split(), modules[0]}
-    found = modules_of(import_closure(*modules))
-    beyond = [name for name in found if not any(name == one or name.startswith(f"{one}.") for one in allowed)]
+    beyond = [name for name in closures[kind] if not any(covers(one, name) for one in allowed)]
     assert beyond == []
+
+
+@pytest.mark.parametrize("group", sorted({kind.split("/")[0] for kind in JOBS}))
+def test_no_job_is_allowed_what_none_of_its_kind_depends_on(group, closures):
+    kinds = [kind for kind in JOBS if kind.split("/")[0] == group]
+    allowed = {one for kind in kinds for one in JOBS[kind][1].split()}
+    found = {name for kind in kinds for name in closures[kind]}
+    assert [one for one in sorted(allowed) if not any(covers(one, name) for name in found)] == []
+
+
+@pytest.mark.parametrize("kind", JOBS)
+def test_an_edit_of_names_prose_or_plans_runs_no_job_again(kind, closures):
+    asked = [*PROSE.split(), *([] if kind.split("/")[0] in REPORTS else ["figures", "analysis.claims", "io.yaml"])]
+    assert [name for name in closures[kind] if any(covers(one, name) for one in asked)] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "far"),
+    [
+        (
+            "theory/flow",
+            "networks adam_ntk theory.bayes theory.posterior theory.linear.posterior theory.linear.finite_width",
+        ),
+        ("theory/bayes", "networks adam_ntk theory.flow theory.dynamics theory.linear.course theory.linear.moments"),
+        ("source/bayes", "theory adam_ntk io.tables networks.gradient_flow networks.transformer"),
+        ("source/flow", "theory adam_ntk io.tables networks.langevin networks.sampling networks.transformer"),
+        ("target/bayes", "theory adam_ntk networks.gradient_flow networks.transformer"),
+        ("target/flow", "theory adam_ntk networks.langevin networks.sampling networks.transformer"),
+        ("language", "theory networks.two_layer networks.transfer studies.readout_training tasks.image_sources"),
+        ("study/architecture", "theory networks tasks.text studies.limit studies.selection studies.support"),
+    ],
+)
+def test_an_edit_of_one_engine_leaves_the_others_alone(kind, far, closures):
+    assert [name for name in closures[kind] if any(covers(one, name) for one in far.split())] == []
 
 
 def test_every_rule_has_its_kinds_here(root):

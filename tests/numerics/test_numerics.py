@@ -13,7 +13,7 @@ from infwidth.numerics.activations import ACTIVATIONS, get_activation
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
 from infwidth.numerics.losses import classification_error
 from infwidth.numerics.seeds import derive_seed, generator
-from infwidth.numerics.status import Status, UnconvergedError, worst
+from infwidth.numerics.status import Status, UnconvergedError, best, tied, worst
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=lambda activation: activation.name)
@@ -64,6 +64,15 @@ def test_number_ranges():
 def test_the_worst_status_names_a_mean():
     assert worst([Status.CONVERGED, Status.UNMIXED, Status.STALLED]) is Status.UNMIXED
     assert worst([Status.UNMIXED, Status.DIVERGED]) is Status.DIVERGED
+    assert best([Status.UNMIXED, Status.DIVERGED]) is Status.UNMIXED
+
+
+@pytest.mark.parametrize("source", [None, *Status])
+@pytest.mark.parametrize("target", Status)
+def test_a_target_is_no_better_than_the_source_it_is_tied_to(source, target):
+    found = tied(source, target)
+    assert found is (target if source is None else worst([source, target]))
+    assert found is not Status.CONVERGED or {source, target} <= {None, Status.CONVERGED}
 
 
 def test_every_status_has_a_remedy_and_errors_end_with_it():
@@ -111,9 +120,9 @@ def test_an_output_below_rounding_is_no_class(precision):
     eps = np.finfo(precision).eps
     labels = np.array([1.0, 1.0, -1.0, -1.0])
     for noise in (0.0, 0.3 * eps, -20 * eps):
-        assert classification_error(np.full(4, noise), labels, precision=precision) == {"test_error": 0.5}
+        assert classification_error(np.full(4, noise), labels, dtype=precision) == {"test_error": 0.5}
     f = np.array([2000 * eps, -1.0, -2000 * eps, 0.1 * eps])
-    assert classification_error(f, labels, precision=precision)["test_error"] == (0 + 1 + 0 + 0.5) / 4
+    assert classification_error(f, labels, dtype=precision)["test_error"] == (0 + 1 + 0 + 0.5) / 4
     assert classification_error(f.astype(precision), labels)["test_error"] == (0 + 1 + 0 + 0.5) / 4
     assert classification_error(f, 2 * labels) == {}
 

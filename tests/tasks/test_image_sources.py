@@ -1,5 +1,4 @@
 import pickle
-import subprocess
 import sys
 import types
 import urllib.error
@@ -8,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from builders import imported
 
 from infwidth.numerics.checks import InputError
 from infwidth.tasks import image_sources
@@ -74,12 +74,7 @@ def no_torchvision(monkeypatch):
 
 
 def test_module_level_imports_are_light():
-    code = (
-        "import sys, infwidth.tasks.image_tasks, infwidth.tasks.linear_tasks; "
-        "print([name for name in ('torch', 'torchvision', 'sklearn', 'scipy') if name in sys.modules])"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "[]"
+    assert imported("infwidth.tasks.image_tasks", "torch", "torchvision", "sklearn", "scipy") == []
 
 
 class TestArchive:

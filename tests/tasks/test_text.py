@@ -4,12 +4,12 @@ import gzip
 import itertools
 import json
 import os
-import subprocess
 import sys
 import types
 
 import numpy as np
 import pytest
+from builders import imported
 
 from infwidth.numerics.checks import InputError
 from infwidth.tasks.text import FRACTIONS, PARTS, TextTask, split, text_task, tokenize
@@ -68,10 +68,7 @@ def no_datasets(monkeypatch):
 
 
 def test_module_level_imports_are_light():
-    code = (
-        "import sys, infwidth.tasks.text; print([n for n in ('torch', 'datasets', 'tokenizers') if n in sys.modules])"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    assert imported("infwidth.tasks.text", "torch", "datasets", "tokenizers") == []
 
 
 class TestFiles:

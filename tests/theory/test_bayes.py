@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from builders import changed, linear_teachers, shuffled
+from builders import changed, linear_teachers, turned_and_mixed
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
@@ -104,14 +104,9 @@ def test_lazy_limit_is_kernel_ridge_with_the_prior_kernel(dimension):
 
 @pytest.mark.parametrize("dimension", [12, 60])
 def test_invariances(dimension):
-    task = linear_teachers(dimension=dimension)
-    base = solve(task)
-    rotation = np.linalg.qr(np.random.default_rng(5).standard_normal((dimension, dimension)))[0]
-    turned = solve(changed(task, inputs=lambda x: x @ rotation))
+    base, turned, permuted, rotation, order = turned_and_mixed(solve, dimension)
     np.testing.assert_allclose(turned.prediction, base.prediction, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(turned.weights, base.weights @ rotation, atol=1e-8)
-    mixed, order = shuffled(task)
-    permuted = solve(mixed)
     np.testing.assert_allclose(permuted.prediction, base.prediction, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(permuted.dual, base.dual[order], rtol=1e-8, atol=1e-10)
 

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from builders import changed, linear_teachers, shuffled
+from builders import changed, linear_teachers, turned_and_mixed
 from scipy.linalg import expm
 
 from infwidth.numerics.checks import InputError
@@ -156,14 +156,9 @@ def test_padding_inputs_with_silent_coordinates(anchor):
 
 @pytest.mark.parametrize("dimension", [12, 60])
 def test_invariances(dimension):
-    task = linear_teachers(dimension=dimension)
-    base = solve(task)
-    rotation = np.linalg.qr(np.random.default_rng(5).standard_normal((dimension, dimension)))[0]
-    turned = solve(changed(task, inputs=lambda x: x @ rotation))
+    base, turned, permuted, rotation, order = turned_and_mixed(solve, dimension)
     np.testing.assert_allclose(turned.prediction, base.prediction, atol=1e-7)
     np.testing.assert_allclose(turned.weights, base.weights @ rotation, atol=1e-7)
-    mixed, order = shuffled(task)
-    permuted = solve(mixed)
     np.testing.assert_allclose(permuted.prediction, base.prediction, atol=1e-7)
     np.testing.assert_allclose(permuted.kernel, base.kernel[np.ix_(order, order)], atol=1e-7)
 

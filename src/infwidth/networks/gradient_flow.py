@@ -117,7 +117,7 @@ def _source_batch(
         labels=y,
         strength=x.new_full((len(x),), strength),
         readout_decay=rate,
-        hidden_decay=rate,
+        stiffness=rate,
         pull=torch.zeros_like(rate),
     )
     return batch, weights
@@ -185,7 +185,7 @@ def train_target(
             (b, g), moved = pairs[k], points[pairs[k][1]]
             offset = starts.passive(b, moved.origin)
             if offset is not None:
-                left = float(decay_factor(batch.hidden_decay[k], batch.strength.new_tensor(times[t])))
+                left = float(decay_factor(batch.stiffness[k], batch.strength.new_tensor(times[t])))
                 offset = ((left + (1 - left) * float(batch.pull[k])) * offset).mT.repeat(1, 2)
             f = predict(w, coordinates, starts.tests[b], moved.target_strength, phi, offset)
             found.keep(chunk[k], t, f, output)

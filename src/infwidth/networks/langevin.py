@@ -16,6 +16,7 @@ from infwidth.networks.sampling.run import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCE
 from infwidth.networks.sampling.span import OutsideSpan, coordinates
 from infwidth.networks.solution import NetworkSolution, TargetNetworks
 from infwidth.networks.transfer import check_safety, run_transfer
+from infwidth.networks.two_layer.elastic import tie
 from infwidth.networks.two_layer.ensemble import (
     SourceNetworks,
     TargetPoint,
@@ -104,7 +105,7 @@ def sample_source(
             strength=constant * source_strength,
             inverse_temperature=constant * inverse_temperature,
             readout_precision=constant * prior_precision,
-            hidden_precision=constant * prior_precision,
+            stiffness=constant * prior_precision,
         )
         outcome = sample(
             posterior,
@@ -233,8 +234,7 @@ def _target_posteriors(
 ) -> tuple[PosteriorBatch, list[Tensor], list[OutsideSpan]]:
     """Posteriors of networks ``bodies`` at ``points``, their test inputs, and what draws the rest of the weights."""
     coupling = x.new_tensor([point.coupling for point in points])
-    precision = coupling + prior_precision
-    pull = torch.where(torch.isfinite(precision), coupling / precision, 1.0)
+    stiffness, pull = tie(coupling, prior_precision)
     anchors = [origin_weights(source, b, seeds[b], point.origin) for b, point in zip(bodies, points, strict=True)]
     spans = [training_span(x[b]) for b in bodies]
     means = torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)])
@@ -245,13 +245,13 @@ def _target_posteriors(
         inputs=coordinates(spans, x[list(bodies)] / root),
         labels=y[list(bodies)],
         strength=x.new_tensor([point.target_strength for point in points]),
-        inverse_temperature=torch.full_like(precision, inverse_temperature),
-        readout_precision=torch.full_like(precision, prior_precision),
-        hidden_precision=precision,
+        inverse_temperature=torch.full_like(stiffness, inverse_temperature),
+        readout_precision=torch.full_like(stiffness, prior_precision),
+        stiffness=stiffness,
     )
     outside = [
         OutsideSpan(span, mean, test, float(one), seeds[b])
-        for span, mean, test, one, b in zip(spans, means, tests, precision, bodies, strict=True)
+        for span, mean, test, one, b in zip(spans, means, tests, stiffness, bodies, strict=True)
     ]
     return posterior, list(coordinates(spans, tests)), outside
 

@@ -11,7 +11,7 @@ from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, ch
 from infwidth.numerics.checks import InputError, check_number
 from infwidth.numerics.losses import expected_squared_error, mean_squared_error
 from infwidth.numerics.progress import Progress, part_of, shown
-from infwidth.numerics.status import Status, worst
+from infwidth.numerics.status import Status, tied
 from infwidth.tasks.transfer_task import TransferTask
 
 
@@ -88,7 +88,7 @@ def run_transfer(
     finite = finite.reshape(*finite.shape[:2], -1).all(-1)
     status = [
         [
-            _joint(source, end if sound else Status.DIVERGED, point)
+            tied(None if point.start == "scratch" else source, end if sound else Status.DIVERGED)
             for end, sound, point in zip(*row, points, strict=True)
         ]
         for source, *row in zip(sources.status, target.status, finite, strict=True)
@@ -110,8 +110,3 @@ def _observables(task: TransferTask, target: TargetNetworks) -> dict[str, np.nda
             moments = target.prediction, target.extras["prediction_second_moment"]
             found["sampled_test_loss"] = expected_squared_error(*moments, task.y_test)
     return found
-
-
-def _joint(source: Status, target: Status, point: TargetPoint) -> Status:
-    """A target is no better than the source it is tied to."""
-    return target if point.start == "scratch" else worst((source, target))

@@ -19,7 +19,7 @@ def expected_squared_error(mean: np.ndarray, second_moment: np.ndarray, labels: 
 
 
 def classification_error(
-    prediction: np.ndarray, labels: np.ndarray, *, precision: str | None = None
+    prediction: np.ndarray, labels: np.ndarray, *, dtype: str | None = None
 ) -> dict[str, np.ndarray]:
     """Fraction of samples whose prediction has the wrong sign, as ``{"test_error": (…)}``; empty unless labels are ±1.
 
@@ -29,14 +29,14 @@ def classification_error(
     Args:
         prediction: f, (…, P).
         labels: y, (…, P).
-        precision: the floating-point type f was computed in, "float32" or "float64"; its own if None.
+        dtype: the floating-point type f was computed in, "float32" or "float64"; its own if None.
 
     Returns:
         The error, (…); NaN where a prediction is NaN.
     """
     if not np.all(np.abs(labels) == 1):
         return {}
-    kind = np.result_type(prediction, np.float32) if precision is None else precision
+    kind = np.result_type(prediction, np.float32) if dtype is None else dtype
     agreement = prediction * labels
     decided = np.abs(agreement) > ROUNDING * np.finfo(kind).eps
     wrong = np.where(decided, agreement < 0, 0.5)

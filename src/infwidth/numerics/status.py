@@ -32,11 +32,21 @@ _REMEDIES = {
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """Return the worst of several statuses: what a mean over them is called, and a target tied to its source.
+    """Return the worst of several statuses: what a mean over them is called."""
+    return max(statuses, key=list(Status).index)
+
+
+def best(statuses: Iterable[Status]) -> Status:
+    """Return the best of several statuses: the most that can be said of what all of them rest on."""
+    return min(statuses, key=list(Status).index)
+
+
+def tied(source: Status | None, target: Status) -> Status:
+    """Return how a target ended that is tied to a source: no better than the source; None where it is tied to none.
 
     A target that was not attempted because its source failed has the source's status.
     """
-    return max(statuses, key=list(Status).index)
+    return target if source is None else worst((source, target))
 
 
 class UnconvergedError(RuntimeError):

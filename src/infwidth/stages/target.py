@@ -13,7 +13,7 @@ from infwidth.io.atomic import read_arrays
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
 from infwidth.numerics.lazy import registered
 from infwidth.numerics.losses import classification_error, expected_squared_error, mean_squared_error
-from infwidth.numerics.status import Status, worst
+from infwidth.numerics.status import Status, tied, worst
 from infwidth.stages.parts.batch import batch_options, load_source, over_replicas, repeated, replicas, trainer
 from infwidth.stages.parts.job import Job, stage
 from infwidth.stages.parts.lines import Assembly, Line, lines_of
@@ -96,7 +96,7 @@ def _measure(p: Mapping[str, Any], found, y: np.ndarray, y_test: np.ndarray) -> 
     measured = {
         "train_loss": mean_squared_error(train, y[:, None, None]),
         "test_loss": mean_squared_error(test, y_test[:, None, None]),
-        **classification_error(test, y_test[:, None, None], precision=p["precision"]),
+        **classification_error(test, y_test[:, None, None], dtype=p["precision"]),
     }
     if not flow:
         second = found.prediction_second_moment[:, :, None]
@@ -107,12 +107,9 @@ def _measure(p: Mapping[str, Any], found, y: np.ndarray, y_test: np.ndarray) -> 
 def _statuses(
     p: Mapping[str, Any], source: SourceNetworks, ends: Sequence[Sequence[Status]], lines: Sequence[Line]
 ) -> list[list[Status]]:
-    """Of the networks of each data set, the worst status at a point, (data sets, points).
-
-    A target is no better than the source it is tied to.
-    """
+    """Of the networks of each data set, the worst status at a point, (data sets, points)."""
     statuses = [
-        [end if line.condition == "scratch" else worst((begin, end)) for end, line in zip(row, lines, strict=True)]
+        [tied(None if line.condition == "scratch" else begin, end) for end, line in zip(row, lines, strict=True)]
         for begin, row in zip(source.status, ends, strict=True)
     ]
     groups = [statuses[_networks(p, index)] for index in range(len(statuses) // replicas(p))]

@@ -13,7 +13,7 @@ from infwidth.io.atomic import read_arrays
 from infwidth.numerics.lazy import registered
 from infwidth.numerics.losses import classification_error
 from infwidth.numerics.observed import Observed
-from infwidth.numerics.status import Status, worst
+from infwidth.numerics.status import Status, best, worst
 from infwidth.stages.parts.job import Job, stage
 from infwidth.stages.parts.lines import Assembly, Line, lines_of
 from infwidth.tasks.transfer_task import TransferTask
@@ -108,8 +108,8 @@ def _source_status(solution, line: Line, sources: Mapping) -> Status:
     """
     if sources:
         return worst(status for source in sources.values() for status in source.status)
-    tied = [status for status, coupling in zip(solution.status, line.elastic_couplings, strict=True) if coupling > 0]
-    return min(tied or solution.status, key=list(Status).index)
+    bound = [status for status, coupling in zip(solution.status, line.elastic_couplings, strict=True) if coupling > 0]
+    return best(bound or solution.status)
 
 
 def _record(recorder, index: int, number: int, task: TransferTask, seen: Observed) -> None:

@@ -10,8 +10,9 @@ from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import check_count, check_number
 from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.folds import check_folds
 from infwidth.theory.linear.posterior import solve_linear
+from infwidth.theory.posterior.folds import check_folds
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import (
     POSITIVE,
     BayesProblem,
@@ -23,7 +24,7 @@ from infwidth.theory.problem import (
     check_task,
     check_weights,
 )
-from infwidth.theory.solution import BayesSolution, assemble
+from infwidth.theory.solution import assemble
 
 ACTIVATIONS = tuple(name for name, activation in REGISTERED.items() if activation.growth <= 1)
 LEAST_PARTICLES = 128
@@ -107,9 +108,9 @@ def solve(
         strengths=check_strengths(source_strength, target_strength),
         couplings=couplings,
         inverse_temperatures=(source_beta, beta),
-        precision=check_number("prior_precision", prior_precision, **POSITIVE),
+        prior_precision=check_number("prior_precision", prior_precision, **POSITIVE),
         max_iterations=check_count("max_iterations", max_iterations),
-        weights=check_weights(source_weights, check_task(task)),
+        source_weights=check_weights(source_weights, check_task(task)),
         folds=None if folds is None else check_folds(folds, folds_solved, len(check_task(task).y_target)),
     )
     if particles is not None:

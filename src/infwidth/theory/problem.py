@@ -93,9 +93,9 @@ class BayesProblem:
         strengths: γ̄ and γ.
         couplings: δ ≥ 0, inf allowed, n of them.
         inverse_temperatures: β of source and target.
-        precision: λ of all weights.
+        prior_precision: λ of all weights.
         max_iterations: Newton steps allowed a saddle point.
-        weights: W̄ of a given source, (N, D), in place of the posterior of the source's data; or None.
+        source_weights: W̄ of a given source, (N, D), in place of the posterior of the source's data; or None.
         folds: the fold of each target sample, (P2,), and how many folds to solve again; None for no cross-validation.
     """
 
@@ -104,15 +104,15 @@ class BayesProblem:
     strengths: tuple[float, float]
     couplings: Sequence[float]
     inverse_temperatures: tuple[float, float]
-    precision: float
+    prior_precision: float
     max_iterations: int
     folds: tuple[np.ndarray, int] | None = None
-    weights: np.ndarray | None = None
+    source_weights: np.ndarray | None = None
 
     @property
     def shared(self) -> dict[str, float]:
         """What source and target have in common, as keywords of the linear saddle point."""
-        precisions = dict.fromkeys(("readout_precision", "hidden_precision"), self.precision)
+        precisions = dict.fromkeys(("readout_precision", "hidden_precision"), self.prior_precision)
         return {**precisions, "max_iterations": self.max_iterations}
 
 

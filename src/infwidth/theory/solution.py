@@ -12,24 +12,9 @@ import numpy as np
 
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.finite_width import FiniteWidth, stack, unknown
-from infwidth.theory.folds import FoldsLeftOut
-from infwidth.theory.neurons import Neurons
 
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
 """Exceptions that say a scale is out of the range of floating-point numbers."""
-
-
-Expansion = Callable[[], FiniteWidth] | None
-
-
-def _expanded(expand: Expansion) -> FiniteWidth:
-    """What an expansion finds; nothing where a point has none or numbers leave their range."""
-    try:
-        with np.errstate(all="ignore"):
-            return unknown() if expand is None else expand()
-    except NUMERICAL:
-        return unknown()
 
 
 @dataclass(frozen=True)
@@ -58,7 +43,7 @@ class Solution:
         prediction: f on the test points, (Pt,), of a flow (T, Pt).
         train_loss: mean of (f − y)² over the target training points.
         test_loss: mean of (f − y)² over the test points.
-        features: Φ = E φφᵀ on the target training points, (P2, P2), as found; ``kernel`` multiplies it out.
+        kernel_form: Φ = E φφᵀ on the target training points, (P2, P2), as found; ``kernel`` multiplies it out.
         status: how the solver ended; a tuple for a sequence of couplings. No number where it is NaN.
         residual: the certificate, ≥ 0.
         iterations: what it took.
@@ -69,7 +54,7 @@ class Solution:
     prediction: np.ndarray
     train_loss: float | np.ndarray
     test_loss: float | np.ndarray
-    features: np.ndarray | FactoredKernel
+    kernel_form: np.ndarray | FactoredKernel
     status: Status | tuple[Status, ...]
     residual: float | np.ndarray
     iterations: int | np.ndarray
@@ -84,7 +69,7 @@ class Solution:
     @cached_property
     def kernel(self) -> np.ndarray:
         """Φ = E φφᵀ on the target training points, (P2, P2), made when first asked for."""
-        return self.features.dense() if isinstance(self.features, FactoredKernel) else self.features
+        return self.kernel_form.dense() if isinstance(self.kernel_form, FactoredKernel) else self.kernel_form
 
     @classmethod
     def exact(cls) -> dict[str, float]:
@@ -102,80 +87,14 @@ class Solution:
         fields = {"prediction": np.full((*times, len(task.y_test)), np.nan), "train_loss": loss, "test_loss": loss}
         kernel = np.broadcast_to(np.nan, (size, size))
         stderr = dict.fromkeys(cls.OBSERVABLES, np.nan) | fields | {"kernel": kernel}
-        return {**fields, "features": kernel, "residual": np.nan, "iterations": 0, "stderr": stderr}
+        return {**fields, "kernel_form": kernel, "residual": np.nan, "iterations": 0, "stderr": stderr}
 
     def judged(self) -> Self:
         """Return the point, diverged if it claims to have converged on numbers that are not finite."""
         numbers = [getattr(self, name) for name in self.FINITE]
-        numbers.append(self.features.moment if isinstance(self.features, FactoredKernel) else self.features)
+        numbers.append(self.kernel_form.moment if isinstance(self.kernel_form, FactoredKernel) else self.kernel_form)
         sound = self.status is not Status.CONVERGED or all(np.isfinite(number).all() for number in numbers)
         return self if sound else dataclasses.replace(self, status=Status.DIVERGED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BayesSolution(Solution):
-    """The target posterior's mean predictor at infinite width.
-
-    Attributes:
-        prediction: f on the test points, (Pt,).
-        train_loss: mean of (f − y)² over the target training points.
-        test_loss: mean of (f − y)² over the test points.
-        dual: g = β(y − f) on the target training points, (P2,).
-        weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
-        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
-        domain_margin: q, the smaller of source and target (at δ = 0 the target's alone): 1 for a lazy network, 0 at the
-            border of the domain.
-        leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
-            to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
-        left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
-        folds: residuals of the target samples, each without its fold, where folds were given; a tuple for a sequence of
-            couplings, with None for a point that was not reached.
-        neurons: neurons of the target where they were asked for; likewise.
-        status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
-        residual: linear: the largest of |y − g/β − Φg/λ_w|/|y| at what is returned, for source and target, of the
-            relative distance of g from what one more Newton step would make of it, and of the relative distance on the
-            training points of the predictors Φg/λ_w and Φ(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
-            of the target at the g of the last averages, before the answer is corrected for it; its Monte-Carlo
-            error is in ``stderr`` and as a free energy, with its noise floor, it decides the status.
-        iterations: Newton steps of the target (the source is solved once).
-        stderr: observable → standard error, of the observable's shape, from independent blocks of source and target
-            particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
-        extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
-            the status is decided by.
-        expand: finds ``finite_width`` when first asked for; a tuple for a sequence of couplings.
-    """
-
-    dual: np.ndarray
-    weights: np.ndarray | None
-    log_evidence_density: float | np.ndarray
-    domain_margin: float | np.ndarray
-    leave_one_out: float | np.ndarray
-    left_out_residual: np.ndarray
-    expand: Expansion | tuple[Expansion, ...] = dataclasses.field(default=None, repr=False, compare=False)
-    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
-    neurons: Neurons | tuple[Neurons | None, ...] | None = None
-
-    OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")
-    FINITE: ClassVar[tuple[str, ...]] = (*Solution.FINITE, "dual", "leave_one_out")
-
-    @cached_property
-    def finite_width(self) -> FiniteWidth:
-        """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), measured when first asked for."""
-        if isinstance(self.expand, tuple):
-            return stack([_expanded(expand) for expand in self.expand])
-        return _expanded(self.expand)
-
-    @classmethod
-    def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:
-        """A point that was not reached: no number is to be trusted, so there is none but those ``found``."""
-        numbers = dict.fromkeys(("log_evidence_density", "leave_one_out", "domain_margin"), np.nan)
-        vectors = {name: np.full(len(task.y_target), np.nan) for name in ("dual", "left_out_residual")}
-        return cls(status=status, **cls._blank(task) | numbers | vectors | {"weights": None} | found)
-
-    def effort(self) -> str:
-        """What it took and where it ended, in words, for one coupling."""
-        margin = f", domain margin {self.domain_margin:.2g}" if self.domain_margin < 1 else ""
-        return f"residual {self.residual:.1e} after {self.iterations} Newton steps{margin}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +107,7 @@ class FlowSolution(Solution):
         train_loss: mean of (f − y)² over the target training points, (T,). With particles an estimate from which
             their number's bias is removed, see ``dynamics.solve.average_loss``; so is test_loss.
         test_loss: mean of (f − y)² over the test points, (T,).
-        features: Φ = E φφᵀ on the target training points at the last time, (P2, P2), as found; ``kernel`` multiplies
+        kernel_form: Φ = E φφᵀ on the target training points at the last time, (P2, P2), as found; ``kernel`` multiplies
             it out.
         weights: v with f(x) = x·v/√D, (T, D), of a linear network; else None.
         status: how the solver ended; a tuple for a sequence of couplings. Times that were not reached hold NaN.
@@ -266,15 +185,15 @@ def assemble(points: Sequence[S], couplings: Sequence[float], *, theory: str, st
 
 
 def _column(values: Sequence[Any]) -> Any:
-    """One field of all points with δ in front."""
+    """One field of all points with δ in front: numbers and arrays stack, anything else becomes a tuple."""
     first = values[0]
-    if any(isinstance(value, Status | FoldsLeftOut | Neurons) or callable(value) for value in values):
-        return tuple(values)
     if isinstance(first, Mapping):
         return _mapping(values)
     if isinstance(first, FactoredKernel):
         return FactoredKernel(first.inputs, np.array([value.moment for value in values]))
-    return None if first is None else np.array(values)
+    if all(isinstance(value, np.ndarray | np.generic | int | float) for value in values):
+        return np.array(values)
+    return None if all(value is None for value in values) else tuple(values)
 
 
 def _mapping(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ CHAINS, WIDTH, SAMPLES, DIMENSION = 20_000, 3, 2, 2
 BETA, STRENGTH, PRECISION = 4.0, 0.7, 1.4
 
 
-def exact_state(hidden_precision=math.inf, seed=0):
+def exact_state(stiffness=math.inf, seed=0):
     """Many chains at draws of one posterior: of the readout on frozen features, a Gaussian; momenta fresh."""
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((SAMPLES, DIMENSION)), rng.standard_normal(SAMPLES)
@@ -28,7 +28,7 @@ def exact_state(hidden_precision=math.inf, seed=0):
     posterior = PosteriorBatch(
         mean=each(anchor), inputs=each(x), labels=each(y), strength=STRENGTH * constant,
         inverse_temperature=BETA * constant, readout_precision=PRECISION * constant,
-        hidden_precision=hidden_precision * constant,
+        stiffness=stiffness * constant,
     )  # fmt: skip
     features = np.maximum(anchor.T @ x.T, 0)  # (WIDTH, SAMPLES)
     # in whitened coordinates v = √λ w: prior 1, likelihood β/(λN) φφᵀ

@@ -30,7 +30,7 @@ def long_run(activation, coupling, *, rtol=2e-3, time=80.0, **options):
         activation=phi,
         draws=draws,
         limits=Limits(rtol=rtol),
-        observe=lambda r, g, t, shot: shots.append(shot),
+        observe=lambda seen: shots.append(seen.snapshot),
     )
     rates = {"elastic_coupling": coupling, "readout_decay": DECAY, "hidden_decay": DECAY}
     late = LateParticles.of(shots[0], anchor[0], x, y[:8], strength=STRENGTH, activation=phi, **rates, **options)

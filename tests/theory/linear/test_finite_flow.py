@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.integrate import solve_ivp
+from builders import train_neurons
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
@@ -17,20 +17,8 @@ RATES |= {"source_time": 3.0, "target_times": [0.5, 4.0]}
 
 
 def train(readout, hidden, x, y, times, strength, decay, coupling=0.0):
-    """Every neuron by docs/theory.md §2 eq. (7)."""
-    width, anchor, design = len(readout), hidden, x / np.sqrt(D)
-
-    def derivative(_, state):
-        w, h = state[:width], state[width:].reshape(width, D)
-        fields = h @ design.T
-        error = y - w @ fields / (strength * width)
-        dw = strength * fields @ error - decay * w
-        dh = strength * np.outer(w, error @ design) - decay * h - coupling * (h - anchor)
-        return np.concatenate([dw, dh.ravel()])
-
-    start = np.concatenate([readout, hidden.ravel()])
-    run = solve_ivp(derivative, (0, times[-1]), start, "DOP853", times, rtol=1e-5, atol=1e-7)
-    return [(state[:width], state[width:].reshape(width, D)) for state in run.y.T]
+    settings = {"strength": strength, "decays": (decay, decay), "coupling": coupling, "rtol": 1e-5, "atol": 1e-7}
+    return train_neurons(readout, hidden, x / np.sqrt(D), y, times, **settings)
 
 
 def network_losses(width, coupling, rng):

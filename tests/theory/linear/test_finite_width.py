@@ -6,12 +6,12 @@ import pytest
 from infwidth.tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import bayes
-from infwidth.theory.finite_width import PARTS
 from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.exact_width import norm_law
 from infwidth.theory.linear.finite_width import Layer, SourceScatter, bend, expand_posteriors
 from infwidth.theory.linear.posterior import solve_posterior
+from infwidth.theory.posterior.solution import PARTS
 from infwidth.theory.problem import BayesProblem, Designs
 
 BETA, STRENGTHS = 20.0, (1.0, 0.5)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.integrate import solve_ivp
+from builders import train_neurons
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
@@ -9,29 +9,12 @@ from infwidth.theory.linear.moments import Moments, _AnchoredFlow, integrate_mom
 
 D = 6
 RATES = {"strength": 0.9, "readout_decay": 0.11, "hidden_decay": 0.07}
+NETWORK = {"strength": 0.9, "decays": (0.11, 0.07), "rtol": 1e-12, "atol": 1e-13}
 
 
 def data(seed, samples):
     rng = np.random.default_rng(seed)
     return rng.standard_normal((samples, D)) / np.sqrt(D), rng.standard_normal(samples)
-
-
-def train_network(w, hidden, design, labels, times, coupling=0.0, strength=0.9, readout_decay=0.11, hidden_decay=0.07):
-    """Finite network, every neuron by docs/theory.md §2 eq. (7); returns (w, W) at each time."""
-    width = len(w)
-
-    def derivative(_, state):
-        w, h = state[:width], state[width:].reshape(width, D)
-        fields = h @ design.T
-        error = labels - w @ fields / (strength * width)
-        dw = strength * fields @ error - readout_decay * w
-        dh = strength * np.outer(w, error @ design) - hidden_decay * h - coupling * (h - hidden)
-        return np.concatenate([dw, dh.ravel()])
-
-    run = solve_ivp(
-        derivative, (0, times[-1]), np.concatenate([w, hidden.ravel()]), "DOP853", times, rtol=1e-12, atol=1e-13
-    )
-    return [(state[:width], state[width:].reshape(width, D)) for state in run.y.T]
 
 
 def empirical(w, hidden, anchor):
@@ -56,7 +39,7 @@ def test_exact_for_finite_networks_from_their_own_moments(width, coupling, metho
     tight = {**RATES, "rtol": 1e-11, "method": method}
 
     w, hidden = rng.standard_normal(width), rng.standard_normal((width, D))
-    source = train_network(w, hidden, x1, y1, times)
+    source = train_neurons(w, hidden, x1, y1, times, **NETWORK)
     moments = integrate_moments(empirical(w, hidden, hidden), x1, y1, times, **tight).moments
     for (w_t, h_t), m in zip(source, moments, strict=True):
         np.testing.assert_allclose(m.predictor, w_t @ h_t / width, atol=1e-8)
@@ -68,7 +51,7 @@ def test_exact_for_finite_networks_from_their_own_moments(width, coupling, metho
     start = Moments(
         start.readout, start.predictor, *(moments[-1].hidden,) * 2, start.anchor_readout, moments[-1].hidden
     )
-    target = train_network(fresh, anchor, x2, y2, times, coupling)
+    target = train_neurons(fresh, anchor, x2, y2, times, coupling=coupling, **NETWORK)
     path = integrate_moments(start, x2, y2, times, elastic_coupling=coupling, **tight)
     for (w_t, h_t), m in zip(target, path.moments, strict=True):
         exact = empirical(w_t, h_t, anchor)

@@ -12,7 +12,7 @@ from infwidth.tasks import linear
 from infwidth.theory import bayes
 from infwidth.theory.posterior.anchor import SourceChain
 from infwidth.theory.posterior.coordinates import Coordinates
-from infwidth.theory.posterior.finite_width import BLOCKS, REPLICAS, Neurons, Posterior, TrialPoints, measure
+from infwidth.theory.posterior.finite_width import BLOCKS, SIBLINGS, Neurons, Posterior, TrialPoints, measure
 from infwidth.theory.posterior.particles import Layer, Population
 
 SETTINGS = {"source_strength": 1.0, "target_strength": 0.7, "inverse_temperature": 10.0, "prior_precision": 1.3}
@@ -61,7 +61,7 @@ def linear_twin(x, y):
 def test_a_linear_network_s_closed_form(coupling, n_source):
     """With 6 + 4 training points in 12 dimensions the test points lie off their span."""
     task = linear(dimension=12, overlap=0.6, n_source=n_source, n_target=4, n_test=30, seed=1)
-    found, expected = sampled(task, coupling, 32 * BLOCKS * REPLICAS, 2, 16)
+    found, expected = sampled(task, coupling, 32 * BLOCKS * SIBLINGS, 2, 16)
     for part in PARTS:
         error, goal = found.stderr[part], getattr(expected, part)
         assert abs(getattr(found, part) - goal) <= 4 * error + 0.02 * abs(goal), part

@@ -22,7 +22,7 @@ class PosteriorBatch(Batch):
         strength: γ, (K,).
         inverse_temperature: β, (K,).
         readout_precision: λ_w, (K,).
-        hidden_precision: L = λ_W + δ, (K,); inf freezes W at m.
+        stiffness: L = λ_W + δ, (K,); inf freezes W at m.
     """
 
     mean: Tensor | None
@@ -31,11 +31,11 @@ class PosteriorBatch(Batch):
     strength: Tensor
     inverse_temperature: Tensor
     readout_precision: Tensor
-    hidden_precision: Tensor
+    stiffness: Tensor
 
     def weights(self, v: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return w (K, N) and W (K, r, N) from whitened coordinates."""
-        scale = self.hidden_precision.rsqrt()[:, None, None]
+        scale = self.stiffness.rsqrt()[:, None, None]
         hidden = z * scale if self.mean is None else torch.addcmul(self.mean, z, scale)
         return v * self.readout_precision.rsqrt()[:, None], hidden
 
@@ -45,5 +45,5 @@ class PosteriorBatch(Batch):
 
     def probe(self, v: Tensor, evaluator: Evaluator, vector: Tensor) -> Tensor:
         """Return the likelihood's whitened Gauss–Newton matrix times a vector (K, P), where evaluated last."""
-        scales = (self.inverse_temperature / self.readout_precision, self.inverse_temperature / self.hidden_precision)
+        scales = (self.inverse_temperature / self.readout_precision, self.inverse_temperature / self.stiffness)
         return evaluator.probe(vector, scales, v * self.readout_precision.rsqrt()[:, None], self.inputs)

@@ -27,18 +27,18 @@ class OutsideSpan:
         span: of the training inputs.
         mean: m, prior mean of the weights, (N, D).
         tests: test inputs x/√D, (Pt, D).
-        precision: L, of the prior; inf for weights held at m.
+        stiffness: L, of the prior; inf for weights held at m.
         seed: what the draws derive from; chains of one seed share them.
     """
 
-    def __init__(self, span: TrainingSpan, mean: Tensor, tests: Tensor, precision: float, seed: int):
+    def __init__(self, span: TrainingSpan, mean: Tensor, tests: Tensor, stiffness: float, seed: int):
         self.width = len(mean)
         self.mean = span.passive_products(mean, tests)  # None where the inputs span everything
         self.root = None
         if self.mean is not None:
             outside = tests - span.coordinates(tests) @ span.basis.T
             # its Gram matrix is that of the test inputs, in as few coordinates as there are of these
-            self.root = torch.linalg.qr(outside.T, mode="r").R / precision**0.5
+            self.root = torch.linalg.qr(outside.T, mode="r").R / stiffness**0.5
         self.generator = torch.Generator(mean.device).manual_seed(derive_seed(seed, "outside the training span"))
 
     def sample(self) -> Tensor | None:

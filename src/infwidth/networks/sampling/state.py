@@ -103,7 +103,7 @@ class Chains:
         posterior = self.posterior
         push = step * posterior.inverse_temperature * posterior.strength
         self.pv.addcmul_((push * posterior.readout_precision.rsqrt())[:, None], self.forces.readout_force)
-        scale = push * posterior.hidden_precision.rsqrt() * posterior.readout_precision.rsqrt()
+        scale = push * posterior.stiffness.rsqrt() * posterior.readout_precision.rsqrt()
         self.pz.addcmul_((scale[:, None] * self.v)[:, None], self.forces.slopes)  # the force is w times the slopes
 
     def turn(self, step: Tensor) -> None:

@@ -50,7 +50,7 @@ class FlowBatch(Batch):
         labels: y, (K, P).
         strength: γ, (K,).
         readout_decay: λ_w, (K,).
-        hidden_decay: L = λ_W + δ, (K,); inf freezes W at the anchor.
+        stiffness: L = λ_W + δ, (K,); inf freezes W at the anchor.
         pull: δ/L, (K,); 1 at δ = inf.
     """
 
@@ -61,7 +61,7 @@ class FlowBatch(Batch):
     labels: Tensor
     strength: Tensor
     readout_decay: Tensor
-    hidden_decay: Tensor
+    stiffness: Tensor
     pull: Tensor
 
 
@@ -125,11 +125,11 @@ class _Flow:
 
     def growth(self, batch: FlowBatch, response: Response) -> Tensor:
         """The rate at which neurons grow, (K,): 0 where the hidden layer is frozen (L = inf)."""
-        return response.steepest * batch.strength * torch.isfinite(batch.hidden_decay)
+        return response.steepest * batch.strength * torch.isfinite(batch.stiffness)
 
     def probe(self, batch: FlowBatch, vector: Tensor) -> Tensor:
         """The curvature of what moves, times a vector, at the batch evaluated last."""
-        moving = torch.isfinite(batch.hidden_decay).to(batch.strength)
+        moving = torch.isfinite(batch.stiffness).to(batch.strength)
         return self.evaluator.probe(vector, (torch.ones_like(moving), moving), batch.readout, batch.inputs)
 
     def objective(self, batch: FlowBatch, response: Response) -> Tensor:
@@ -138,14 +138,14 @@ class _Flow:
         rest = batch.hidden
         if batch.anchor is not None:
             rest = torch.addcmul(rest, batch.anchor, _per_matrix(batch.pull), value=-1)
-        stiffness = torch.where(torch.isfinite(batch.hidden_decay), batch.hidden_decay, 0.0)
+        finite = torch.where(torch.isfinite(batch.stiffness), batch.stiffness, 0.0)
         size = torch.linalg.vector_norm(rest.flatten(1), dim=1).square()
-        weights = batch.readout_decay * batch.readout.square().sum(1) + stiffness * size
+        weights = batch.readout_decay * batch.readout.square().sum(1) + finite * size
         return fit + weights / (2 * batch.strength**2 * batch.readout.shape[1])
 
     def step(self, batch: FlowBatch, first: Response, h: Tensor) -> tuple[FlowBatch, Tensor]:
         """Return the batch after time h (K,), and the first-order output there (K, P)."""
-        rates = torch.stack([batch.readout_decay, batch.hidden_decay])
+        rates = torch.stack([batch.readout_decay, batch.stiffness])
         (decay, hidden_decay), (once, hidden_once), (twice, hidden_twice) = exponential_weights(rates, h)
         readout = _per_row(decay) * batch.readout + _per_row(once * batch.strength) * first.readout_force
         hidden = _per_matrix(hidden_decay) * batch.hidden

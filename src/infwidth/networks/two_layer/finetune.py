@@ -59,7 +59,7 @@ def trained_weights(
     anchors, inputs, labels, _ = target_data(anchors, x, y, x[:1], [point], (seed,), torch.float64, "cpu")
     starts = Starts(anchors, inputs, inputs[:, :1], (seed,))
     batch = target_batch(starts, [(0, 0)], [point], labels, weight_decay)
-    left = float(decay_factor(batch.hidden_decay[0], labels.new_tensor(time)))
+    left = float(decay_factor(batch.stiffness[0], labels.new_tensor(time)))
     passive = left + (1 - left) * float(batch.pull[0])
     kept = []
 

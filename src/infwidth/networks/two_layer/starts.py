@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from infwidth.networks.two_layer.elastic import tie
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, draw, origin_weights
 from infwidth.networks.two_layer.exponential_flow import FlowBatch
 from infwidth.networks.two_layer.span import TrainingSpan, training_span
@@ -54,8 +55,7 @@ def target_batch(
     hidden = torch.stack([starts.hidden(b, points[g].origin).mT.repeat(1, 2) for b, g in pairs])
     halves = {b: draw((hidden.shape[2] // 2,), starts.seeds[b], "target readout", y) for b, _ in pairs}
     coupling = y.new_tensor([points[g].coupling for _, g in pairs])
-    decay = coupling + weight_decay
-    pull = torch.where(coupling > 0, torch.where(torch.isfinite(decay), coupling / decay, 1.0), 0.0)
+    stiffness, pull = tie(coupling, weight_decay)
     return FlowBatch(
         readout=torch.stack([torch.cat([halves[b], -halves[b]]) for b, _ in pairs]),
         hidden=hidden,
@@ -63,7 +63,7 @@ def target_batch(
         inputs=torch.stack([starts.inputs[b] for b, _ in pairs]),
         labels=torch.stack([y[b] for b, _ in pairs]),
         strength=y.new_tensor([points[g].target_strength for _, g in pairs]),
-        readout_decay=torch.full_like(decay, weight_decay),
-        hidden_decay=decay,
+        readout_decay=torch.full_like(stiffness, weight_decay),
+        stiffness=stiffness,
         pull=pull,
     )

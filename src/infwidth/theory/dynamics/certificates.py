@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
+from infwidth.theory import elastic
 from infwidth.theory.dynamics.step import Snapshot
 
 
@@ -27,11 +28,13 @@ def readout_fixed_point(kernel: np.ndarray, labels: np.ndarray, *, readout_decay
     return kernel @ np.linalg.solve(kernel[:count] + readout_decay * np.eye(count), labels)
 
 
-def tangent_fixed_point(kernel: np.ndarray, drift: np.ndarray, labels: np.ndarray, *, total_decay: float) -> np.ndarray:
+def tangent_fixed_point(
+    tangent_kernel: np.ndarray, drift: np.ndarray, labels: np.ndarray, *, total_decay: float
+) -> np.ndarray:
     """f(x) = [K(x, X)(κI + K)⁻¹(κy − r_X) + r(x)]/κ for 1-homogeneous φ (docs/theory.md §2 eq. (9)).
 
     Args:
-        kernel: adapted tangent kernel K = Φ + E[w²φ'φ'ᵀ]∘C of n inputs with the P training inputs, which come
+        tangent_kernel: adapted tangent kernel K = Φ + E[w²φ'φ'ᵀ]∘C of n inputs with the P training inputs, which come
             first, (n, P).
         drift: r(x) = (δ/γ) E[w φ'(h) h̄], (n,).
         labels: y, (P,).
@@ -42,7 +45,9 @@ def tangent_fixed_point(kernel: np.ndarray, drift: np.ndarray, labels: np.ndarra
     """
     count = len(labels)
     pulled = total_decay * labels - drift[:count]
-    return (kernel @ np.linalg.solve(kernel[:count] + total_decay * np.eye(count), pulled) + drift) / total_decay
+    return (
+        tangent_kernel @ np.linalg.solve(tangent_kernel[:count] + total_decay * np.eye(count), pulled) + drift
+    ) / total_decay
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,8 @@ class LateParticles:
         x = torch.from_numpy(np.array(inputs)).to(anchor)
         count = len(labels)
         force = strength * (torch.from_numpy(np.array(labels)).to(anchor) - shot.output)
-        total = hidden_decay + elastic_coupling
-        step = fraction / (total + readout_decay)
+        stiffness = elastic.stiffness(hidden_decay, elastic_coupling)
+        step = fraction / (stiffness + readout_decay)
         start = anchor.repeat(len(shot.readout) // len(anchor), 1)
         readout, weights = shot.readout, shot.weights(anchor)
         sums = [torch.zeros_like(readout), *(torch.zeros_like(start @ x.T) for _ in range(2))]
@@ -116,7 +121,7 @@ class LateParticles:
                     part += value / steps
             pulled = (readout[:, None] * gates[:, :count] * force) @ x[:count]
             readout = readout + step * (features[:, :count] @ force - readout_decay * readout)
-            weights = weights + step * (pulled - total * weights + elastic_coupling * start)
+            weights = weights + step * (pulled - stiffness * weights + elastic_coupling * start)
         return cls(*sums, start=start @ x.T, covariance=x @ x.T)
 
     def feature_kernel(self, n_train: int) -> np.ndarray:

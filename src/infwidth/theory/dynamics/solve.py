@@ -17,6 +17,7 @@ from infwidth.theory.dynamics.draws import coordinates
 from infwidth.theory.dynamics.transfer import (
     Draws,
     Limits,
+    Shown,
     SourceParticles,
     TargetCourses,
     anchor_weights,
@@ -98,10 +99,15 @@ def _solve(
         activation=phi,
         draws=draws,
         limits=limits,
-        observe=observe and (lambda r, g, t, shot: observe(Observed(r, g, t, shot.preactivation))),
+        observe=observe and partial(_show, observe),
         starts=source and source.status,
     )
     return [_observe(task, times, courses, source, g) for g in range(len(problem.couplings))]
+
+
+def _show(observe: Observer, seen: Shown) -> None:
+    """Show an observer particles that are being trained."""
+    observe(Observed(seen.replica, seen.coupling, seen.time, seen.snapshot.preactivation))
 
 
 def _observe_frozen(observe, source, anchor, inputs, couplings, times: int) -> None:
@@ -133,7 +139,7 @@ def _observe(
     values = {name: value for name, (value, _) in found.items()}
     return FlowSolution(
         times=times,
-        features=values.pop("kernel"),
+        kernel_form=values.pop("kernel"),
         **values,
         weights=None,
         status=worst(statuses),

@@ -112,7 +112,21 @@ class TargetCourses:
     evaluations: np.ndarray
 
 
-Show = Callable[[int, int, int, Snapshot], None] | None
+@dataclass(frozen=True)
+class Shown:
+    """Particles of one target population at a record time.
+
+    Attributes:
+        replica: index of the population's replica.
+        coupling: index of its δ, a finite one.
+        time: index of the time.
+        snapshot: the particles; i and S + i share W̄ i.
+    """
+
+    replica: int
+    coupling: int
+    time: int
+    snapshot: Snapshot
 
 
 def train_source(
@@ -212,7 +226,7 @@ def train_target(
     activation: Activation,
     draws: Draws,
     limits: Limits,
-    observe: Show = None,
+    observe: Callable[[Shown], None] | None = None,
     starts: Sequence[Status] | None = None,
 ) -> TargetCourses:
     """Train target populations along (7) from, and tied by δ to, weights W̄: fresh ±w on each, so f(0) = 0.
@@ -229,8 +243,7 @@ def train_target(
         activation: φ.
         draws: the particles.
         limits: of the integration.
-        observe: called as observe(replica, coupling index, time index, snapshot) at every record of a finite δ;
-            particles i and S + i of a snapshot share W̄ i.
+        observe: shown the particles at every record of a finite δ.
         starts: how the training of each replica's W̄ ended: from one that was not reached, NaN, no target starts.
 
     Returns:
@@ -281,7 +294,7 @@ def train_target(
                 features = activation.value(shot.preactivation)
                 kernel[r, g] = (features.T @ features / len(features)).cpu().numpy()
             if observe is not None:
-                observe(r, g, t, shot)
+                observe(Shown(r, g, t, shot))
 
         end = _integrate(batch, geometry, y, times, keep, strength, decay, activation, limits)
         for k, pair in enumerate(members):

@@ -19,14 +19,14 @@ class Learnt:
     """What the data layer answers at one feature gain c1, in powers of the spike's weight ω, eqs. (A6) to (A8).
 
     Attributes:
-        stiffness: s = 1 − χ⟨ŝ²g⟩, in (0, 1].
+        shrinkage: s = 1 − χ⟨ŝ²g⟩, in (0, 1].
         signal: a0 = ⟨ŝwgΣ⟩, the predictor's part along the spike at ω = 1.
         drive: (j0, j1, j2) of c1²κ²/Γ² = j0 + j1 ω + j2 ω².
         error: (e0, e1, e2) of the test error E = e0 + e1 ω + e2 ω².
         slack: ζ/ν: the train error is E (ζ/ν)².
     """
 
-    stiffness: np.ndarray
+    shrinkage: np.ndarray
     signal: np.ndarray
     drive: tuple[np.ndarray, np.ndarray, np.ndarray]
     error: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -74,7 +74,7 @@ class IsotropicData:
         missed_spike = _quotient(lost * lost * self.aligned, gap)
         square, zero = kept * kept, 0.0 * nu
         return Learnt(
-            stiffness=kept,
+            shrinkage=kept,
             signal=np.sqrt(self.aligned) * kept,
             drive=(square * (rest + missed), zero, square * (self.aligned + missed_spike)),
             error=(nu * missed, zero, nu * missed_spike),
@@ -163,9 +163,9 @@ class ShiftedData:
 
         g2 = g * g
         overlap = mean(self.direction * g)
-        stiffness = 1 - chi * overlap
+        shrinkage = 1 - chi * overlap
         signal = mean(self.cross * sigma * g)
-        lever = chi * signal / stiffness
+        lever = chi * signal / shrinkage
         crossed, weight = mean(sigma * g2 * self.cross), mean(sigma * g2)
         gap = np.maximum(nu - mean(sigma * sigma * g2), 0.0)
         # in powers of o = 1 − ω
@@ -176,10 +176,10 @@ class ShiftedData:
         )
         drive = (
             mean(sigma * sigma * g2 * self.teacher) + weight * error[0] / nu,
-            2 * lever * crossed - 2 * signal * signal / stiffness + weight * error[1] / nu,
+            2 * lever * crossed - 2 * signal * signal / shrinkage + weight * error[1] / nu,
             signal * signal + lever * lever * (mean(g2 * self.direction) - overlap**2) + weight * error[2] / nu,
         )
-        return Learnt(stiffness, signal, _complement(drive), _complement(error), zeta / nu)
+        return Learnt(shrinkage, signal, _complement(drive), _complement(error), zeta / nu)
 
     def seen_from(self, source: ShiftedData, gain: np.ndarray, overlap: np.ndarray) -> ShiftedData:
         """The data with the spike along what ``source`` learnt at its gain c̄1, eq. (A15)."""

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 from scipy.optimize.elementwise import find_root
 
 from infwidth.numerics.status import Status
+from infwidth.theory import elastic
 from infwidth.theory.linear.averaged_data import TINY, IsotropicData, Learnt, ShiftedData
 
 ACCURACY = 1e-8
@@ -41,11 +42,10 @@ class Features:
     @classmethod
     def elastic(cls, richness, elastic_coupling, hidden_precision, readout_precision, spike) -> Features:
         """The layer at elastic coupling δ; δ = ∞ is exact."""
-        with np.errstate(divide="ignore"):
-            pull = 1 / (1 + hidden_precision / elastic_coupling)
+        pull = elastic.pull(hidden_precision, elastic_coupling)
         return cls(
             richness=richness,
-            compliance=1 / ((hidden_precision + elastic_coupling) * readout_precision),
+            compliance=1 / (elastic.stiffness(hidden_precision, elastic_coupling) * readout_precision),
             carried=pull * pull / (hidden_precision * readout_precision),
             spike=spike,
         )
@@ -169,7 +169,7 @@ def _held(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:
 
 def _brake(gain, features: Features, learnt: Learnt) -> np.ndarray:
     """η of eq. (A9)."""
-    return features.carried * features.spike * learnt.stiffness / gain
+    return features.carried * features.spike * learnt.shrinkage / gain
 
 
 def _margin(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:

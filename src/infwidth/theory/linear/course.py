@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from infwidth.numerics.losses import mean_squared_error
-from infwidth.numerics.status import Status, worst
+from infwidth.numerics.status import Status, tied, worst
 from infwidth.theory.frozen import frozen_course
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.fixed_points import anchored_fixed_point, free_fixed_point
@@ -107,7 +107,7 @@ class Course:
             self,
             residual=max(self.residual, source.residual),
             evaluations=self.evaluations + source.evaluations,
-            status=worst((source.status, self.status)),
+            status=tied(source.status, self.status),
         )
 
 
@@ -236,7 +236,11 @@ def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
 
     def missing(status: Status) -> FlowSolution:
         features = FactoredKernel(designs.target, nothing["hidden"])
-        fields = {"weights": designs.expand(nothing["weights"]), "stderr": FlowSolution.exact(), "features": features}
+        fields = {
+            "weights": designs.expand(nothing["weights"]),
+            "stderr": FlowSolution.exact(),
+            "kernel_form": features,
+        }
         return FlowSolution.missing(task, status, problem.times, **fields)
 
     return [attempt(functools.partial(point, coupling), missing)[0] for coupling in problem.couplings]
@@ -258,7 +262,7 @@ def _observe(problem: FlowProblem, designs: Designs, course: Course, check: Cour
         prediction=prediction,
         train_loss=mean_squared_error(fit, task.y_target),
         test_loss=mean_squared_error(prediction, task.y_test),
-        features=FactoredKernel(designs.target, course.hidden),
+        kernel_form=FactoredKernel(designs.target, course.hidden),
         weights=designs.expand(course.weights),
         status=status,
         residual=residual,

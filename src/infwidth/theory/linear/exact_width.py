@@ -24,7 +24,7 @@ class NormLaw:
 
     Attributes:
         norms: nodes r, (n,).
-        weights: their probabilities, (n,).
+        probabilities: their probabilities, (n,).
         means: E[v | r] in the singular basis of X, (n, k).
         variances: of v given r along that basis, (n, k).
         free: variance of v given r along any direction off it, (n,).
@@ -32,7 +32,7 @@ class NormLaw:
     """
 
     norms: np.ndarray
-    weights: np.ndarray
+    probabilities: np.ndarray
     means: np.ndarray
     variances: np.ndarray
     free: np.ndarray
@@ -41,7 +41,7 @@ class NormLaw:
     @property
     def mean(self) -> np.ndarray:
         """⟨v⟩, (r,)."""
-        return self.basis @ (self.weights @ self.means)
+        return self.basis @ (self.probabilities @ self.means)
 
     def loss(self, inputs: np.ndarray, square_norms: np.ndarray, labels: np.ndarray) -> float:
         """Expected test loss of one network, mean over points of E(x·v/√D − y)².
@@ -55,7 +55,7 @@ class NormLaw:
         residuals = self.means @ seen.T - labels
         power = np.mean(seen**2, 0)
         outside = max(float(np.mean(square_norms)) - float(power.sum()), 0.0)
-        return float(self.weights @ (np.mean(residuals**2, -1) + self.variances @ power + outside * self.free))
+        return float(self.probabilities @ (np.mean(residuals**2, -1) + self.variances @ power + outside * self.free))
 
 
 def norm_law(
@@ -90,8 +90,8 @@ def norm_law(
 
     def log_density(log_norm):
         square = np.exp(2 * log_norm)[:, None]
-        stiffness = hidden_precision + inverse_temperature * square * power / width
-        likelihood = 0.5 * np.sum(square * force**2 / stiffness - np.log(stiffness), -1)
+        precisions = hidden_precision + inverse_temperature * square * power / width
+        likelihood = 0.5 * np.sum(square * force**2 / precisions - np.log(precisions), -1)
         return width * log_norm - 0.5 * readout_precision * square[:, 0] + likelihood
 
     middle = 0.5 * math.log(width / readout_precision)
@@ -105,13 +105,13 @@ def norm_law(
     weights = np.exp(height - height.max())
     weights /= weights.sum()
     norms = np.exp(log_norm)
-    stiffness = hidden_precision + inverse_temperature * np.square(norms)[:, None] * power / width
+    precisions = hidden_precision + inverse_temperature * np.square(norms)[:, None] * power / width
     scale = norms / (strength * width)
     return NormLaw(
         norms=norms,
-        weights=weights,
-        means=(scale * norms)[:, None] * force / stiffness,
-        variances=np.square(scale)[:, None] / stiffness,
+        probabilities=weights,
+        means=(scale * norms)[:, None] * force / precisions,
+        variances=np.square(scale)[:, None] / precisions,
         free=np.square(scale) / hidden_precision,
         basis=design.right,
     )

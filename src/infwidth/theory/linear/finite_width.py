@@ -1,4 +1,4 @@
-"""What a linear posterior's loss gains at finite width, to order 1/N (docs/finite_width.md, eqs. (14) to (18))."""
+"""What a linear posterior's loss gains at finite width, to order 1/N (docs/finite_width.md, eqs. (F1) to (F5))."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infwidth.theory.finite_width import FiniteWidth
 from infwidth.theory.linear.concave_dual import Potential
+from infwidth.theory.posterior.solution import FiniteWidth
 from infwidth.theory.problem import BayesProblem, Designs
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class SourceScatter:
 
     @classmethod
     def of(cls, source: Layer) -> SourceScatter:
-        """Eq. (17) with the source's Λ̄(k, J) = −½ log det(λ_W − J) − ½ log(1 − kᵀ(λ_W − J)⁻¹k/λ_w) at J = 0."""
+        """Eq. (F4) with the source's Λ̄(k, J) = −½ log det(λ_W − J) − ½ log(1 − kᵀ(λ_W − J)⁻¹k/λ_w) at J = 0."""
         k, response, potential = source.drive, source.response, source.potential
         tilt = _rate(potential) / potential.margin(k)
         pulled, pull = response @ k, response @ bend(potential, k, -0.5 * response)
@@ -164,7 +164,7 @@ def bend(potential: Potential, k: np.ndarray, weights: np.ndarray) -> np.ndarray
 
 
 def expand(target: Layer, scatter: SourceScatter | None, trial: Trial) -> FiniteWidth:
-    """The coefficient c of one coupling, eq. (18).
+    """The coefficient c of one coupling, eq. (F5).
 
     Args:
         target: the target's saddle point.
@@ -206,13 +206,13 @@ def expand_posteriors(
     """The coefficient c of a target's loss on the task's test points.
 
     Args:
-        problem: the data, strengths, inverse temperatures and precision.
+        problem: the data, strengths, inverse temperatures and prior precision.
         designs: the data's inputs.
         source: the source's saddle point; None without a tie.
         target: the target's.
         elastic_coupling: δ.
     """
-    task, precision = problem.task, problem.precision
+    task, precision = problem.task, problem.prior_precision
     (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
     nothing = np.zeros_like(target.hidden)
     scatter = None

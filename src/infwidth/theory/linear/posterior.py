@@ -10,12 +10,13 @@ import numpy as np
 
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status
-from infwidth.theory.folds import FoldsLeftOut, first_order, ridge_residuals
 from infwidth.theory.linear.concave_dual import DualSolution, Potential, maximise
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
+from infwidth.theory.posterior.folds import FoldsLeftOut, first_order, ridge_residuals
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import BayesProblem, Designs
-from infwidth.theory.solution import BayesSolution, FactoredKernel, attempt
+from infwidth.theory.solution import FactoredKernel, attempt
 
 # Largest certificate of a point that counts as converged.
 ACCURACY = 1e-8
@@ -28,13 +29,13 @@ class LinearPosterior:
     Attributes:
         saddle: the dual solution: dual vector g, weights v, domain margin, certificate.
         hidden: E WWᵀ, (D, D); the kernel is Φ(x, x') = x E WWᵀ x'/D.
-        kernel: UᵀΦU/λ_w in the singular basis of the training inputs, (r, r).
+        scaled_kernel: UᵀΦU/λ_w in the singular basis of the training inputs, (r, r).
         residual: |y − g/β − Φg/λ_w| at this g and this kernel over |y| + |Φ||g|/λ_w, or |slope of S|/|y| if larger.
     """
 
     saddle: DualSolution
     hidden: np.ndarray
-    kernel: np.ndarray
+    scaled_kernel: np.ndarray
     residual: float
 
 
@@ -105,7 +106,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
     Returns:
         One point a coupling.
     """
-    task, designs = problem.task, Designs.of(problem.task, whole=problem.weights is not None)
+    task, designs = problem.task, Designs.of(problem.task, whole=problem.source_weights is not None)
     root = np.sqrt(task.dimension)
     design = Design.of(designs.target, task.x_target, root)
 
@@ -121,10 +122,10 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
 
     def target(coupling: float) -> list[BayesSolution]:
         # At δ = 0 the source does not enter, and what became of it does not matter.
-        tied = source() if coupling and problem.weights is None else None
+        tied = source() if coupling and problem.source_weights is None else None
         anchor = tied and tied.hidden
-        if coupling and problem.weights is not None:
-            anchor = problem.weights.T @ problem.weights / len(problem.weights)
+        if coupling and problem.source_weights is not None:
+            anchor = problem.source_weights.T @ problem.source_weights / len(problem.source_weights)
         for accurate in (False, True):
             found = solve_posterior(
                 design,
@@ -148,7 +149,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
 
     def missing(status: Status) -> BayesSolution:
         nothing = np.full((designs.target.shape[1],) * 2, np.nan)
-        fields = {"features": FactoredKernel(designs.target, nothing), "stderr": BayesSolution.exact()}
+        fields = {"kernel_form": FactoredKernel(designs.target, nothing), "stderr": BayesSolution.exact()}
         return BayesSolution.missing(task, status, weights=np.full(task.dimension, np.nan), **fields)
 
     return [attempt(functools.partial(target, coupling), missing)[0] for coupling in problem.couplings]
@@ -160,9 +161,11 @@ def _observe(
     """What one coupling's saddle point implies."""
     task, saddle, ridge = problem.task, target.saddle, 1 / problem.inverse_temperatures[1]
     prediction = designs.test @ saddle.weights
-    noisy = target.kernel + ridge * np.eye(len(target.kernel))
+    noisy = target.scaled_kernel + ridge * np.eye(len(target.scaled_kernel))
     other = (
-        np.linalg.solve(noisy, design.left.T @ task.y_target) @ (design.right * design.singular).T / problem.precision
+        np.linalg.solve(noisy, design.left.T @ task.y_target)
+        @ (design.right * design.singular).T
+        / problem.prior_precision
     )
     other = designs.test @ (target.hidden @ other)
     errors = [float(np.linalg.norm(other - prediction) / (np.linalg.norm(prediction) or 1.0))]
@@ -179,7 +182,7 @@ def _observe(
         prediction=prediction,
         train_loss=float(mean_squared_error(designs.target @ saddle.weights, task.y_target)),
         test_loss=float(mean_squared_error(prediction, task.y_test)),
-        features=FactoredKernel(designs.target, target.hidden),
+        kernel_form=FactoredKernel(designs.target, target.hidden),
         dual=saddle.dual,
         weights=designs.expand(saddle.weights),
         log_evidence_density=-saddle.objective,
@@ -218,9 +221,9 @@ def _leave_folds_out(
             **problem.shared,
         )
         residual[out] = labels[out] - design[out] @ found.saddle.weights
-        kernel = design @ found.hidden @ design.T / problem.precision
+        kernel = design @ found.hidden @ design.T / problem.prior_precision
         fixed[:, out] = ridge_residuals(kernel, labels, beta, out)
-    potential = Potential.elastic(anchor, coupling, problem.precision, problem.precision, spread=True)
+    potential = Potential.elastic(anchor, coupling, problem.prior_precision, problem.prior_precision, spread=True)
     hessian = design @ potential.hessian(target.saddle.drive) @ design.T
     error = np.where(np.isfinite(residual), 0.0, np.nan)
     return FoldsLeftOut(residual, error, first_order(target.saddle.dual, hessian, beta, folds), *fixed)

@@ -24,12 +24,12 @@ class SourceChain:
         layer: Layer,
         dual: Tensor,
         where: Coordinates,
-        precision: float,
+        prior_precision: float,
         generator: torch.Generator,
     ):
         """Start from copies of the particles, so that every coupling's chain is its own."""
-        self.layer, self.dual, self.where, self.precision = layer, dual, where, precision
-        self.population = Population(population.hidden.clone(), population.centre, population.replicas, generator)
+        self.layer, self.dual, self.where, self.prior_precision = layer, dual, where, prior_precision
+        self.population = Population(population.hidden.clone(), population.centre, population.siblings, generator)
         self.population.angle = population.angle
 
     def advance(self) -> Tensor:
@@ -40,7 +40,7 @@ class SourceChain:
 
     def draw(self) -> Tensor:
         """Move on; W̄ in the target's basis, (S, d)."""
-        return self.where.lift(self.advance(), self.precision, self.population.generator)
+        return self.where.lift(self.advance(), self.prior_precision, self.population.generator)
 
 
 def frozen_fits(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.status import Status
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.windows import Windows
-from infwidth.theory.solution import BayesSolution
 
 GAP, GAP_OVER_NOISE = 3e-3, 4.0
 """A duality gap, a free energy per neuron, counts as closed below the larger of these."""
@@ -105,7 +105,7 @@ def answer(
         prediction=prediction.cpu().numpy(),
         train_loss=train_loss,
         test_loss=test_loss,
-        features=kernel.cpu().numpy(),
+        kernel_form=kernel.cpu().numpy(),
         dual=solved.cpu().numpy(),
         weights=None,
         log_evidence_density=math.nan,

@@ -57,13 +57,13 @@ class Coordinates:
         tensors = (torch.tensor(array).to(like) for array in arrays)
         return cls(*tensors, rest=torch.tensor(rest).to(like) if (values > INSIDE).any() else None)
 
-    def lift(self, hidden: Tensor, precision: float, generator: torch.Generator) -> Tensor:
+    def lift(self, hidden: Tensor, prior_precision: float, generator: torch.Generator) -> Tensor:
         """Source weights (S, r1) in the target's basis, (S, r2), with fresh draws of what their own leaves open."""
         lifted = hidden @ self.overlap
         if self.rest is None:
             return lifted
         noise = torch.randn(lifted.shape, generator=generator, dtype=lifted.dtype, device=lifted.device)
-        return lifted + noise @ self.rest.T / precision**0.5
+        return lifted + noise @ self.rest.T / prior_precision**0.5
 
     def expand(self, hidden: Tensor, spread: float, generator: torch.Generator) -> Tensor:
         """Target weights (S, r2) in all of input space, (S, D), Gaussian of standard deviation ``spread`` outside."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.theory.folds import FoldsLeftOut, first_order, ridge_residuals
+from infwidth.theory.posterior.folds import FoldsLeftOut, first_order, ridge_residuals
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import (
     LEAST_EFFECTIVE,
@@ -165,8 +165,7 @@ def _solve_without(
         if steps > MOST:
             return None
         if not averaging:
-            old, new = (features @ torch.stack([dual, moved], 1).to(features.dtype)).unbind(1)
-            population.log_weight = population.log_weight + 0.5 * layer.rate * (new**2 - old**2)
+            population.reweight(layer, features, dual, moved)
         dual = moved
         if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):
             population.resample()

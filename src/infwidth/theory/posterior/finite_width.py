@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.seeds import derive_seed
-from infwidth.theory.finite_width import PARTS, FiniteWidth
+from infwidth.theory import elastic
 from infwidth.theory.posterior.anchor import SourceChain
 from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.solution import PARTS, FiniteWidth
 from infwidth.theory.posterior.windows import BLOCKS
 
-REPLICAS = 8
+SIBLINGS = 8
 """Target neurons of one source neuron: cumulants of third order are taken among them."""
 SETTLING = 40
 """Moves from the prior before anything is measured."""
@@ -35,21 +36,21 @@ class Posterior:
         dual: g, (P,).
         strength: γ.
         inverse_temperature: β.
-        precision: λ of all weights.
+        prior_precision: λ of all weights.
     """
 
     layer: Layer
     dual: Tensor
     strength: float
     inverse_temperature: float
-    precision: float
+    prior_precision: float
 
     def outputs(self, hidden: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A readout w ~ N(γs/λ_w, 1/λ_w) of each neuron, (S,), and a = wφ on the training points, (S, P)."""
         features = self.layer.features(hidden)
         score = features @ self.dual.to(features.dtype)
         noise = torch.randn(score.shape, generator=generator, dtype=score.dtype, device=score.device)
-        readout = self.strength * score / self.precision + noise / math.sqrt(self.precision)
+        readout = self.strength * score / self.prior_precision + noise / math.sqrt(self.prior_precision)
         return readout, (readout[:, None] * features).double()
 
     def regularised(self, covariance: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ def expand_target(
         particles: the source's particles; None without a tie.
         tests: the points on which the loss is taken.
         coupling: δ.
-        count: target neurons, a multiple of ``BLOCKS`` × ``REPLICAS``.
+        count: target neurons, a multiple of ``BLOCKS`` × ``SIBLINGS``.
         seed: of the neurons.
     """
     generator = torch.Generator(target.dual.device).manual_seed(derive_seed(seed, "finite width"))
@@ -133,15 +134,15 @@ class Neurons:
         count: int,
         generator: torch.Generator,
     ):
-        """Prepare ``count`` neurons, a multiple of ``BLOCKS`` × ``REPLICAS``."""
+        """Prepare ``count`` neurons, a multiple of ``BLOCKS`` × ``SIBLINGS``."""
         self.target, self.source, self.chain, self.generator = target, source, chain, generator
         self.frozen, self.count = math.isinf(coupling), count
-        self.pull = 0.0 if chain is None else 1.0 if self.frozen else coupling / (coupling + target.precision)
-        self.replicas = count // BLOCKS if chain is None else REPLICAS
+        self.pull = 0.0 if chain is None else elastic.pull(target.prior_precision, coupling)
+        self.siblings = count // BLOCKS if chain is None else SIBLINGS
 
     def rounds(self, rounds: int, sweeps: int) -> Iterator[Sample]:
         """Yield ``sweeps`` samples from each of ``rounds`` draws of the source neurons."""
-        layer, groups = self.target.layer, self.count // self.replicas
+        layer, groups = self.target.layer, self.count // self.siblings
         if self.frozen:  # there is nothing to settle: every sample has source neurons of its own
             rounds, sweeps = rounds * sweeps, 1
         for _ in range(rounds):
@@ -149,12 +150,12 @@ class Neurons:
                 anchors, own = layer.inputs.new_zeros(1, layer.inputs.shape[1]), None
             else:
                 own = self.chain.advance()[:: len(self.chain.population.hidden) // groups][:groups].clone()
-                anchors = self.pull * self.chain.where.lift(own, self.target.precision, self.generator)
-                anchors = anchors.repeat_interleave(self.replicas, 0)
+                anchors = self.pull * self.chain.where.lift(own, self.target.prior_precision, self.generator)
+                anchors = anchors.repeat_interleave(self.siblings, 0)
             if self.frozen:
-                population = Population(anchors, anchors, self.replicas, self.generator)
+                population = Population(anchors, anchors, self.siblings, self.generator)
             else:
-                population = Population.prior(anchors, self.count, self.replicas, layer.stiffness, self.generator)
+                population = Population.prior(anchors, self.count, self.siblings, layer.stiffness, self.generator)
                 for _ in range(SETTLING):
                     population.move(layer, self.target.dual)
             for _ in range(sweeps):
@@ -162,17 +163,19 @@ class Neurons:
                     population.move(layer, self.target.dual)
                 readout, outputs = self.target.outputs(population.hidden, self.generator)
                 drawn = None if own is None else self.source.outputs(own, self.generator)[1]
-                shape = (groups, self.replicas)
+                shape = (groups, self.siblings)
                 yield Sample(readout.view(shape), population.hidden.view(*shape, -1), outputs.view(*shape, -1), drawn)
 
     def test_outputs(self, sample: Sample, tests: TrialPoints, part: slice) -> Tensor:
         """Outputs wφ(x) on some test points, (G, R, n); what x has outside the basis meets Gaussian weights."""
-        groups, replicas = sample.readout.shape
+        groups, siblings = sample.readout.shape
         field, outside = sample.hidden @ tests.inputs[part].T, tests.outside[part]
         if bool((outside > 0).any()):
             own = 0.0 if self.frozen else self.target.layer.stiffness**-0.5
-            field = field + outside * own * self._normal(groups, replicas, len(outside))
-            field = field + outside * self.pull * self.target.precision**-0.5 * self._normal(groups, 1, len(outside))
+            field = field + outside * own * self._normal(groups, siblings, len(outside))
+            field = field + outside * self.pull * self.target.prior_precision**-0.5 * self._normal(
+                groups, 1, len(outside)
+            )
         return (sample.readout[..., None] * self.target.layer.activation.value(field)).double()
 
     def _normal(self, *shape: int) -> Tensor:
@@ -181,7 +184,7 @@ class Neurons:
 
 
 def measure(neurons: Neurons, tests: TrialPoints, *, rounds: int = 2, sweeps: int = 12) -> FiniteWidth:
-    """Measure c of eq. (18) for any activation by eqs. (15) to (17).
+    """Measure c of eq. (F5) for any activation by eqs. (F2) to (F4).
 
     Args:
         neurons: where samples come from.
@@ -245,10 +248,10 @@ def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int)
     square, middle = torch.zeros_like(within), torch.zeros_like(target.dual)
     drawn_square = drawn_mean = mixed = mixed_test = test_mean = 0.0
     for sample in neurons.rounds(rounds, sweeps):
-        groups, replicas = sample.readout.shape
+        groups, siblings = sample.readout.shape
         means = sample.outputs.mean(1)
         centred = sample.outputs - means[:, None]
-        share = 1 / (groups * (replicas - 1) * total)
+        share = 1 / (groups * (siblings - 1) * total)
         within += share * torch.einsum("grp,grq->pq", centred, centred)
         square += means.T @ means / (groups * total)
         middle += means.mean(0) / total
@@ -277,7 +280,7 @@ def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int)
     mixed = mixed - torch.outer(middle, drawn_mean)
     mixed_test = mixed_test - torch.outer(test_mean, drawn_mean) - gain @ mixed
     source_gain, mean_gain = mixed_test @ source_inverse, mixed @ source_inverse
-    scatter = square - torch.outer(middle, middle) - within / neurons.replicas - mean_gain @ mixed.T
+    scatter = square - torch.outer(middle, middle) - within / neurons.siblings - mean_gain @ mixed.T
     offset = float(source_gain.square().sum()) / (neurons.source.inverse_temperature * scale)
     return Covariances(
         inverse, gain, scatter, source_inverse, source_gain, mean_gain, drawn_mean, thermal_offset, offset
@@ -286,10 +289,10 @@ def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int)
 
 def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covariances) -> Tensor:
     """Mean, thermal and source part of one sample, block by block, (3, B), without the offsets."""
-    groups, replicas = sample.readout.shape
+    groups, siblings = sample.readout.shape
     points, strength = len(tests.inputs), neurons.target.strength
     parts = torch.zeros(3, BLOCKS, dtype=torch.float64, device=sample.outputs.device)
-    probe = torch.zeros(groups, replicas).to(sample.outputs)  # Σ_x t_x O⊥(x), t = 2(f − y)/Pt
+    probe = torch.zeros(groups, siblings).to(sample.outputs)  # Σ_x t_x O⊥(x), t = 2(f − y)/Pt
     probe_gain = 0.0
 
     def blocks(values: Tensor) -> Tensor:
@@ -299,7 +302,7 @@ def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covarian
         part = slice(start, start + CHUNK)
         rest = (neurons.test_outputs(sample, tests, part) - sample.outputs @ first.gain[part].T) / strength
         means = rest.mean(1)
-        spread = (rest - means[:, None]).square().sum(1) / (replicas - 1)
+        spread = (rest - means[:, None]).square().sum(1) / (siblings - 1)
         parts[1] += blocks(spread.sum(1)) / points
         weights = 2 * tests.residuals[part] / points
         probe += rest @ weights
@@ -308,11 +311,11 @@ def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covarian
             probe_gain = probe_gain + weights @ gain
             left = means - sample.drawn @ gain.T
             left = left - left.mean(0)
-            parts[2] += blocks((left.square() - spread / replicas).sum(1)) / points
+            parts[2] += blocks((left.square() - spread / siblings).sum(1)) / points
     middle = sample.outputs.mean(1)
     own, moved = probe - probe.mean(1, keepdim=True), sample.outputs - middle[:, None]
     weight = 0.5 * (first.inverse @ first.scatter @ first.inverse - first.inverse)
-    third = replicas / ((replicas - 1) * (replicas - 2))
+    third = siblings / ((siblings - 1) * (siblings - 2))
     parts[0] += blocks(third * (own * torch.einsum("grp,pq,grq->gr", moved, weight, moved)).sum(1))
     if sample.drawn is not None:
         drawn = sample.drawn - first.source_mean
@@ -320,9 +323,9 @@ def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covarian
         quadratic = torch.einsum("gp,pq,gq->g", drawn, first.source_inverse, drawn)
         # centring both factors changes no sum and takes from the blocks what they do not share
         parts[0] -= 0.5 * blocks((left - left.mean()) * (quadratic - quadratic.mean()))
-        response = (own[..., None] * moved).sum(1) / (replicas - 1)
+        response = (own[..., None] * moved).sum(1) / (siblings - 1)
         around = middle - middle.mean(0) - drawn @ first.mean_gain.T
         common = torch.einsum("gp,pq,gq->g", response - response.mean(0), first.inverse, around)
         skew = (own * torch.einsum("grp,pq,grq->gr", moved, first.inverse, moved)).sum(1)
-        parts[0] -= blocks(common - third * skew / replicas)
+        parts[0] -= blocks(common - third * skew / siblings)
     return parts

@@ -52,7 +52,7 @@ class Layer:
         """φ(h) of particles (S, d) on the training points, (S, P)."""
         return self.activation.value(hidden @ self.inputs.T)
 
-    def pull(self, fields: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
+    def tilt(self, fields: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
         """½(γ²/λ_w)s², (S,), at preactivations (S, P), and its gradient in W, (S, d)."""
         dual = dual.to(fields.dtype)
         score = self.activation.value(fields) @ dual
@@ -85,7 +85,7 @@ class Population:
     Attributes:
         hidden: W, (S, d); a group's particles are neighbours.
         centre: m = δW̄/L, (S, d), or (1, d) zeros.
-        replicas: particles a group, R.
+        siblings: particles a group, R, which share a source particle.
         generator: the random stream.
         log_weight: logarithm of the particles' weights, (S,), normalised within groups when used.
         angle: the adapted angle between kicks.
@@ -95,7 +95,7 @@ class Population:
 
     hidden: Tensor
     centre: Tensor
-    replicas: int
+    siblings: int
     generator: torch.Generator
     log_weight: Tensor = field(init=False)
     angle: float = 0.5
@@ -106,30 +106,35 @@ class Population:
         self.log_weight = self.hidden.new_zeros(len(self.hidden))
 
     @classmethod
-    def prior(cls, centre: Tensor, count: int, replicas: int, stiffness: float, generator: torch.Generator):
+    def prior(cls, centre: Tensor, count: int, siblings: int, stiffness: float, generator: torch.Generator):
         """Particles W ~ N(m, I/L): ``centre`` is (S, d), or (1, d) for S = ``count`` of one centre."""
         noise = _normal((count, centre.shape[1]), centre, generator)
-        return cls(centre + noise / math.sqrt(stiffness), centre, replicas, generator)
+        return cls(centre + noise / math.sqrt(stiffness), centre, siblings, generator)
 
     def copy(self, generator: torch.Generator) -> Population:
         """The same particles on a random stream of their own."""
-        copy = Population(self.hidden, self.centre, self.replicas, generator)
+        copy = Population(self.hidden, self.centre, self.siblings, generator)
         copy.log_weight, copy.angle, copy.fields = self.log_weight, self.angle, self.fields
         return copy
 
     def weights(self) -> Tensor:
         """Weights (S,) that sum to R/S within each group."""
-        grouped = torch.softmax(self.log_weight.view(-1, self.replicas), 1)
+        grouped = torch.softmax(self.log_weight.view(-1, self.siblings), 1)
         return (grouped / len(grouped)).reshape(-1)
 
     def effective(self) -> float:
         """Mean over groups of the effective sample size over R."""
-        grouped = torch.softmax(self.log_weight.view(-1, self.replicas), 1)
-        return float((1 / grouped.square().sum(1)).mean()) / self.replicas
+        grouped = torch.softmax(self.log_weight.view(-1, self.siblings), 1)
+        return float((1 / grouped.square().sum(1)).mean()) / self.siblings
+
+    def reweight(self, layer: Layer, features: Tensor, dual: Tensor, moved: Tensor) -> None:
+        """Weigh particles of features φ(h), (S, P), as the tilt changes with g from ``dual`` to ``moved``, (P,)."""
+        old, new = (features @ torch.stack([dual, moved], 1).to(features.dtype)).unbind(1)
+        self.log_weight = self.log_weight + 0.5 * layer.rate * (new**2 - old**2)
 
     def resample(self) -> None:
         """Systematic resampling within groups; the weights become equal."""
-        r = self.replicas
+        r = self.siblings
         total = torch.softmax(self.log_weight.view(-1, r), 1).cumsum(1)
         shift = torch.rand(len(total), 1, generator=self.generator, dtype=total.dtype, device=total.device)
         points = (shift + torch.arange(r, device=total.device)) / r
@@ -159,15 +164,15 @@ class Population:
         angle = self.angle * (0.7 + 0.6 * self._uniform(1))
         cos, sin = torch.cos(angle), torch.sin(angle)
         fields = self.fields
-        pull, force = layer.pull(fields, dual)
-        energy = 0.5 * (z.square().sum(1) + p.square().sum(1)) - pull
+        tilt, force = layer.tilt(fields, dual)
+        energy = 0.5 * (z.square().sum(1) + p.square().sum(1)) - tilt
         p = p + (0.5 * angle / root) * force
         for leap in range(LEAPS):
             z, p = cos * z + sin * p, cos * p - sin * z
             fields = (self.centre + z / root) @ layer.inputs.T
-            pull, force = layer.pull(fields, dual)
+            tilt, force = layer.tilt(fields, dual)
             p = p + ((0.5 if leap == LEAPS - 1 else 1.0) * angle / root) * force
-        change = energy - 0.5 * (z.square().sum(1) + p.square().sum(1)) + pull
+        change = energy - 0.5 * (z.square().sum(1) + p.square().sum(1)) + tilt
         taken = self._uniform(len(z)).log() < change
         self.hidden = torch.where(taken[:, None], self.centre + z / root, self.hidden)
         self.fields = torch.where(taken[:, None], fields, self.fields)

@@ -67,7 +67,7 @@ def measure(
     population: Population, features: Tensor, dual: Tensor, *, readout_precision: float, strength: float
 ) -> Moments:
     """Φ and H from features (S, P) of the particles; covariances are taken within groups."""
-    weights, r, dual = population.weights(), population.replicas, dual.to(features.dtype)
+    weights, r, dual = population.weights(), population.siblings, dual.to(features.dtype)
     kernel = (weights[:, None] * features).T @ features
     scored = features * (features @ dual)[:, None]
     second = (weights[:, None] * scored).T @ scored
@@ -158,8 +158,7 @@ def descend(
             break
         moved = dual + length * step
         if not averaging:
-            old, new = (features @ torch.stack([dual, moved], 1).to(features.dtype)).unbind(1)
-            population.log_weight = population.log_weight + 0.5 * layer.rate * (new**2 - old**2)
+            population.reweight(layer, features, dual, moved)
         dual = moved
         if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):
             population.resample()

@@ -13,13 +13,14 @@ from torch import Tensor
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.seeds import derive_seed
-from infwidth.numerics.status import Status, worst
+from infwidth.numerics.status import Status, tied
 from infwidth.theory.posterior.coordinates import Coordinates
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.target import Data, Target
 from infwidth.theory.posterior.windows import BLOCKS, SWEEPS
 from infwidth.theory.problem import BayesProblem
-from infwidth.theory.solution import NUMERICAL, BayesSolution, attempt
+from infwidth.theory.solution import NUMERICAL, attempt
 
 DEFAULT_PARTICLES = 8000
 SHOWN = 4
@@ -62,14 +63,14 @@ def solve_population(
 
     @functools.cache
     def data() -> Data:
-        where = Coordinates.of(task, like.float(), whole=problem.weights is not None)
+        where = Coordinates.of(task, like.float(), whole=problem.source_weights is not None)
         return Data(where, *(torch.tensor(y).to(like) for y in (task.y_target, task.y_test)), phi, count)
 
     @functools.cache
     def source() -> Source | GivenSource:
         where = data().where
-        if problem.weights is not None:
-            return GivenSource(torch.from_numpy(problem.weights).to(where.target), count)
+        if problem.source_weights is not None:
+            return GivenSource(torch.from_numpy(problem.source_weights).to(where.target), count)
         found = Source(where, torch.tensor(task.y_source).to(like), phi, problem, count)
         found.solve(stream("source"), stream("source certificate"))
         if observe is not None and found.saddle.status is Status.CONVERGED:
@@ -79,17 +80,19 @@ def solve_population(
 
     def point(index: int) -> list[BayesSolution]:
         coupling = problem.couplings[index]
-        tied = source() if coupling > 0 else None
-        if tied is not None and tied.saddle.status is not Status.CONVERGED:
-            return [missing(tied.saddle.status, domain_margin=tied.saddle.margin, iterations=tied.saddle.iterations)]
-        target = Target(problem, data(), tied, coupling, stream("target", coupling))
+        anchor = source() if coupling > 0 else None
+        if anchor is not None and anchor.saddle.status is not Status.CONVERGED:
+            return [
+                missing(anchor.saddle.status, domain_margin=anchor.saddle.margin, iterations=anchor.saddle.iterations)
+            ]
+        target = Target(problem, data(), anchor, coupling, stream("target", coupling))
         stray = stream("folds", coupling), stream("neurons", coupling) if neurons else None
         found = target.solve(evidence=evidence, shown=SHOWN if observe else None, streams=stray)
         if found is None:
             return [missing(target.saddle.status, domain_margin=target.saddle.margin, iterations=target.iterations)]
         if observe is not None:
             _show(observe, index, 0, target.shots)
-        status = found.status if tied is None else worst((tied.status, found.status))
+        status = tied(anchor and anchor.status, found.status)
         return [dataclasses.replace(found, status=status)]
 
     def missing(status: Status, **found: float) -> BayesSolution:

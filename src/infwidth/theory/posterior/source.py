@@ -21,23 +21,23 @@ class Source:
 
     def __init__(self, where: Coordinates, labels: Tensor, phi: Activation, problem: BayesProblem, count: int):
         """Take the inputs, ȳ (P1,), φ, the problem's scales and the number of particles."""
-        self.where, self.labels, self.count, self.precision = where, labels, count, problem.precision
+        self.where, self.labels, self.count, self.prior_precision = where, labels, count, problem.prior_precision
         self.strength, self.beta = problem.strengths[0], problem.inverse_temperatures[0]
         self.max_iterations = problem.max_iterations
-        self.layer = Layer(where.source, phi, self.strength**2 / self.precision, self.precision)
+        self.layer = Layer(where.source, phi, self.strength**2 / self.prior_precision, self.prior_precision)
 
     def solve(self, generator: torch.Generator, checking: torch.Generator) -> None:
         """Solve, and once more with care where the certificate does not hold; ``status`` says how it ended."""
         origin = self.layer.inputs.new_zeros(1, self.layer.inputs.shape[1])
         for schedule in ({}, CAREFUL):
-            self.population = Population.prior(origin, self.count, self.count, self.precision, generator)
+            self.population = Population.prior(origin, self.count, self.count, self.prior_precision, generator)
             self.saddle = descend(
                 self.layer,
                 self.population,
                 self.labels,
                 strength=self.strength,
                 inverse_temperature=self.beta,
-                readout_precision=self.precision,
+                readout_precision=self.prior_precision,
                 max_iterations=self.max_iterations,
                 **schedule,
             )
@@ -62,14 +62,14 @@ class Source:
             nowhere,
             lambda _: copy.move(self.layer, self.saddle.dual),
             sweeps=SWEEPS,
-            readout_precision=self.precision,
+            readout_precision=self.prior_precision,
             **scales,
         )
         return Certificate.of(windows, self.saddle.dual, self.labels, **scales).closed
 
     def chain(self, generator: torch.Generator) -> SourceChain:
         """A copy of the particles to draw W̄ from."""
-        return SourceChain(self.population, self.layer, self.saddle.dual, self.where, self.precision, generator)
+        return SourceChain(self.population, self.layer, self.saddle.dual, self.where, self.prior_precision, generator)
 
 
 class GivenSource:

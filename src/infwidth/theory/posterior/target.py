@@ -15,21 +15,20 @@ from torch import Tensor
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 from infwidth.theory import elastic
-from infwidth.theory.finite_width import FiniteWidth
-from infwidth.theory.folds import FoldsLeftOut
-from infwidth.theory.neurons import Neurons
 from infwidth.theory.posterior.anchor import control_variate
 from infwidth.theory.posterior.answer import Certificate, answer
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.cross_validation import leave_folds_out
 from infwidth.theory.posterior.evidence import log_evidence_density
 from infwidth.theory.posterior.finite_width import Posterior, TrialPoints, expand_target
+from infwidth.theory.posterior.folds import FoldsLeftOut
+from infwidth.theory.posterior.neurons import Neurons
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
+from infwidth.theory.posterior.solution import BayesSolution, FiniteWidth
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
 from infwidth.theory.problem import BayesProblem
-from infwidth.theory.solution import BayesSolution
 
 STIFF = 1.0
 """From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
@@ -72,11 +71,11 @@ class Target:
     ):
         """Take the source to be tied to, which has to have a solution; None at δ = 0."""
         self.data, self.source, self.coupling, self.generator = data, source, coupling, generator
-        self.precision, self.max_iterations = problem.precision, problem.max_iterations
+        self.prior_precision, self.max_iterations = problem.prior_precision, problem.max_iterations
         self.strength, self.beta = problem.strengths[1], problem.inverse_temperatures[1]
-        self.pull, stiffness = (f(self.precision, coupling) for f in (elastic.pull, elastic.stiffness))
-        self.layer = Layer(data.where.target, data.activation, self.strength**2 / self.precision, stiffness)
-        self.spread = math.sqrt(1 / stiffness + self.pull**2 / self.precision)
+        self.pull, stiffness = (f(self.prior_precision, coupling) for f in (elastic.pull, elastic.stiffness))
+        self.layer = Layer(data.where.target, data.activation, self.strength**2 / self.prior_precision, stiffness)
+        self.spread = math.sqrt(1 / stiffness + self.pull**2 / self.prior_precision)
         self.tests = data.where.test, data.where.outside * self.spread
         self.folds = problem.folds
         self.chain = None if source is None else source.chain(generator)
@@ -90,7 +89,7 @@ class Target:
     @property
     def scales(self) -> dict[str, float]:
         """γ, β and λ_w as keywords."""
-        return {"strength": self.strength, "inverse_temperature": self.beta, "readout_precision": self.precision}
+        return {"strength": self.strength, "inverse_temperature": self.beta, "readout_precision": self.prior_precision}
 
     def solve(
         self, *, evidence: bool, shown: int | None, streams: tuple[torch.Generator, torch.Generator | None]
@@ -147,9 +146,9 @@ class Target:
         tied = (
             None
             if source is None
-            else Posterior(source.layer, source.saddle.dual, source.strength, source.beta, source.precision)
+            else Posterior(source.layer, source.saddle.dual, source.strength, source.beta, source.prior_precision)
         )
-        target = Posterior(self.layer, self.saddle.dual, self.strength, self.beta, self.precision)
+        target = Posterior(self.layer, self.saddle.dual, self.strength, self.beta, self.prior_precision)
         seed = self.generator.initial_seed()
         return functools.partial(expand_target, target, tied, source, tests, self.coupling, self.data.count, seed)
 
@@ -179,12 +178,12 @@ class Target:
 
     def _correct(self, windows: Windows, anchors: Tensor) -> None:
         """Free averages of the noise of the draw of W̄ they were taken at."""
-        fits = self.precision * windows.fits.mean(0)
+        fits = self.prior_precision * windows.fits.mean(0)
         shifts = control_variate(
             self.chain, anchors, self.pull, self.layer, self.saddle.dual, fits, self.tests, self.generator
         )
-        windows.correction += shifts[0] / self.precision
-        windows.tests += shifts[1] / self.precision
+        windows.correction += shifts[0] / self.prior_precision
+        windows.tests += shifts[1] / self.prior_precision
 
     def _leave_folds_out(self, windows: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
         """Cross-validation, where there are folds; the particles stay."""
@@ -205,9 +204,9 @@ class Target:
             parts.append(population.hidden)
         hidden = torch.cat(parts)
         features = self.layer.features(hidden).double()
-        kernel = features.T @ features / (len(features) * self.precision)
+        kernel = features.T @ features / (len(features) * self.prior_precision)
         kernel += torch.eye(len(kernel)).to(kernel) / self.beta
-        readout = features @ torch.linalg.solve(kernel, self.data.labels) / (len(features) * self.precision)
+        readout = features @ torch.linalg.solve(kernel, self.data.labels) / (len(features) * self.prior_precision)
         hidden = self.data.where.expand(hidden, self.spread, generator).double()
         return Neurons(self.data.activation.name, hidden.cpu().numpy(), readout.cpu().numpy())
 
@@ -232,9 +231,9 @@ class Target:
         for _ in range(SWEEPS):
             features = self.layer.features(self.chain.draw())
             kernel = kernel + (features.T @ features).double() / (SWEEPS * count)
-        noisy = kernel / self.precision + torch.eye(len(labels)).to(labels) / self.beta
+        noisy = kernel / self.prior_precision + torch.eye(len(labels)).to(labels) / self.beta
         dual = torch.linalg.solve(noisy, labels)
-        return population, None, Saddle(dual, kernel / self.precision, 1.0, 1, Status.CONVERGED)
+        return population, None, Saddle(dual, kernel / self.prior_precision, 1.0, 1, Status.CONVERGED)
 
     def _prior(self) -> tuple[Population, Tensor | None]:
         """Particles before they see the target, around draws W̄ of the source where there is one; and these draws."""
@@ -242,8 +241,8 @@ class Target:
         if self.chain is None:
             origin = inputs.new_zeros(1, inputs.shape[1])
             return Population.prior(origin, count, count, stiffness, self.generator), None
-        replicas, total = 8 if self.coupling < STIFF * self.precision else 2, 2 * count
+        siblings, total = 8 if self.coupling < STIFF * self.prior_precision else 2, 2 * count
         # Every k-th particle, so that blocks of groups come from blocks of the source.
-        anchors = self.chain.draw()[:: count * replicas // total].clone()
-        centre = self.pull * anchors.repeat_interleave(replicas, 0)
-        return Population.prior(centre, total, replicas, stiffness, self.generator), anchors
+        anchors = self.chain.draw()[:: count * siblings // total].clone()
+        centre = self.pull * anchors.repeat_interleave(siblings, 0)
+        return Population.prior(centre, total, siblings, stiffness, self.generator), anchors

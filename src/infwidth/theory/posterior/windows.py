@@ -85,7 +85,7 @@ def observe_windows(
         The averages.
     """
     size, points, count = len(labels), len(tests[0]), len(population.hidden)
-    blocks, r = BLOCKS, population.replicas
+    blocks, r = BLOCKS, population.siblings
     zeros = labels.new_zeros
     fits, kernels = zeros(2, blocks, size), zeros(blocks, size, size)
     found, cross, bent = zeros(blocks, points), zeros(points, size), zeros(points, size)
@@ -134,10 +134,10 @@ def observe_windows(
     return Windows(fits, found, kernels, hessians, cross, bent, shift.double(), zeros(blocks, size))
 
 
-def _covariance(scored: Tensor, replicas: int) -> Tensor:
-    """Covariance of s φ, (B, n, P), within groups of ``replicas`` neighbours, or within a block that is one group's."""
+def _covariance(scored: Tensor, siblings: int) -> Tensor:
+    """Covariance of s φ, (B, n, P), within groups of ``siblings`` neighbours, or within a block that is one group's."""
     blocks, count, size = scored.shape
-    inside = min(replicas, count)
+    inside = min(siblings, count)
     groups = scored.view(blocks, -1, inside, size).mean(2)
     between = groups.mT @ groups / groups.shape[1]
     return (scored.mT @ scored / count - between) * (inside / (inside - 1))

@@ -71,15 +71,15 @@ def first_order(dual: np.ndarray, hessian: np.ndarray, beta: float, folds: np.nd
     return left
 
 
-def ridge_residuals(kernel: np.ndarray, labels: np.ndarray, beta: float, out: np.ndarray) -> np.ndarray:
+def ridge_residuals(scaled_kernel: np.ndarray, labels: np.ndarray, beta: float, out: np.ndarray) -> np.ndarray:
     """Residuals of ridge regression on some samples, without them, and without each of them alone, (2, n).
 
     Args:
-        kernel: Φ/λ_w, (P, P).
+        scaled_kernel: Φ/λ_w, (P, P).
         labels: y, (P,).
         beta: β.
         out: indices of the samples, (n,).
     """
-    inverse = np.linalg.inv(kernel + np.eye(len(labels)) / beta)
+    inverse = np.linalg.inv(scaled_kernel + np.eye(len(labels)) / beta)
     dual, block = (inverse @ labels)[out], inverse[np.ix_(out, out)]
     return np.stack([np.linalg.solve(block, dual), dual / np.diagonal(block)])

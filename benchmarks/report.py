@@ -1,0 +1,31 @@
+"""Where benchmarks write what they found, and on what."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def environment(*modules: ModuleType) -> dict[str, str | int | None]:
+    """What numbers and times depend on: versions, of ``modules`` too, cores and threads."""
+    versions = {module.__name__: module.__version__ for module in (np, torch, *modules)}
+    threads = {"cpu_count": os.cpu_count(), "threads": torch.get_num_threads()}
+    return {"python": platform.python_version(), **versions, **threads}
+
+
+def write(name: str, report: Mapping[str, Any], *modules: ModuleType) -> Path:
+    """Write a report and its environment to results/``name``.json; returns the path."""
+    path = RESULTS / f"{name}.json"
+    text = json.dumps({**report, "environment": environment(*modules)}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path

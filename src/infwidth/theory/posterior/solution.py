@@ -1,0 +1,128 @@
+"""What the Bayesian theory answers: a posterior's mean predictor, and what else the posterior says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from infwidth.numerics.status import Status
+from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.posterior.folds import FoldsLeftOut
+from infwidth.theory.posterior.neurons import Neurons
+from infwidth.theory.solution import NUMERICAL, Solution
+
+PARTS = ("mean", "thermal", "source", "total", "one_percent")
+
+
+@dataclass(frozen=True)
+class FiniteWidth:
+    """The coefficient c of E_N = E_∞ + c/N + O(1/N²), E_N the expected test loss of one network from the posterior.
+
+    Attributes:
+        mean: from the shift of the posterior's mean predictor.
+        thermal: from the scatter of networks of one posterior.
+        source: from the scatter of the source network that the posterior is tied to; 0 at δ = 0.
+        total: c, the sum of the three.
+        one_percent: N_1% = 100|c|/E_∞, width at which the loss is 1 % off the limit's.
+        stderr: name → standard error; 0 for linear networks, where nothing is sampled.
+    """
+
+    mean: float | np.ndarray
+    thermal: float | np.ndarray
+    source: float | np.ndarray
+    total: float | np.ndarray
+    one_percent: float | np.ndarray
+    stderr: Mapping[str, float | np.ndarray] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+
+
+def _unknown() -> FiniteWidth:
+    """The coefficients of a point that has no answer."""
+    return FiniteWidth(**dict.fromkeys(PARTS, np.nan), stderr=dict.fromkeys(PARTS, np.nan))
+
+
+def _stack(widths: Sequence[FiniteWidth]) -> FiniteWidth:
+    """The coefficients of several couplings in one, (n,) each."""
+    parts = {name: np.array([getattr(one, name) for one in widths]) for name in PARTS}
+    return FiniteWidth(**parts, stderr={name: np.array([one.stderr[name] for one in widths]) for name in PARTS})
+
+
+Expansion = Callable[[], FiniteWidth] | None
+
+
+def _expanded(expand: Expansion) -> FiniteWidth:
+    """What an expansion finds; nothing where a point has none or numbers leave their range."""
+    try:
+        with np.errstate(all="ignore"):
+            return _unknown() if expand is None else expand()
+    except NUMERICAL:
+        return _unknown()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BayesSolution(Solution):
+    """The target posterior's mean predictor at infinite width.
+
+    Attributes:
+        prediction: f on the test points, (Pt,).
+        train_loss: mean of (f − y)² over the target training points.
+        test_loss: mean of (f − y)² over the test points.
+        dual: g = β(y − f) on the target training points, (P2,).
+        weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
+        log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
+        domain_margin: q, the smaller of source and target (at δ = 0 the target's alone): 1 for a lazy network, 0 at the
+            border of the domain.
+        leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
+            to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
+        left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
+        folds: residuals of the target samples, each without its fold, where folds were given; a tuple for a sequence of
+            couplings, with None for a point that was not reached.
+        neurons: neurons of the target where they were asked for; likewise.
+        status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
+        residual: linear: the largest of |y − g/β − Φg/λ_w|/|y| at what is returned, for source and target, of the
+            relative distance of g from what one more Newton step would make of it, and of the relative distance on the
+            training points of the predictors Φg/λ_w and Φ(Φ/λ_w + I/β)⁻¹y/λ_w. Particles: |y − g/β − f̂|/|y|
+            of the target at the g of the last averages, before the answer is corrected for it; its Monte-Carlo
+            error is in ``stderr`` and as a free energy, with its noise floor, it decides the status.
+        iterations: Newton steps of the target (the source is solved once).
+        stderr: observable → standard error, of the observable's shape, from independent blocks of source and target
+            particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
+        extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
+            the status is decided by.
+        expand: finds ``finite_width`` when first asked for; a tuple for a sequence of couplings.
+    """
+
+    dual: np.ndarray
+    weights: np.ndarray | None
+    log_evidence_density: float | np.ndarray
+    domain_margin: float | np.ndarray
+    leave_one_out: float | np.ndarray
+    left_out_residual: np.ndarray
+    expand: Expansion | tuple[Expansion, ...] = field(default=None, repr=False, compare=False)
+    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
+    neurons: Neurons | tuple[Neurons | None, ...] | None = None
+
+    OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")
+    FINITE: ClassVar[tuple[str, ...]] = (*Solution.FINITE, "dual", "leave_one_out")
+
+    @cached_property
+    def finite_width(self) -> FiniteWidth:
+        """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), measured when first asked for."""
+        if isinstance(self.expand, tuple):
+            return _stack([_expanded(expand) for expand in self.expand])
+        return _expanded(self.expand)
+
+    @classmethod
+    def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:
+        """A point that was not reached: no number is to be trusted, so there is none but those ``found``."""
+        numbers = dict.fromkeys(("log_evidence_density", "leave_one_out", "domain_margin"), np.nan)
+        vectors = {name: np.full(len(task.y_target), np.nan) for name in ("dual", "left_out_residual")}
+        return cls(status=status, **cls._blank(task) | numbers | vectors | {"weights": None} | found)
+
+    def effort(self) -> str:
+        """What it took and where it ended, in words, for one coupling."""
+        margin = f", domain margin {self.domain_margin:.2g}" if self.domain_margin < 1 else ""
+        return f"residual {self.residual:.1e} after {self.iterations} Newton steps{margin}"

@@ -1,0 +1,92 @@
+"""Single moves of the posterior's particles leave the law that they are said to leave, and no other."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from infwidth.numerics.activations import get_activation
+from infwidth.theory.posterior.particles import Layer, Population
+
+COUNT, STIFFNESS, RATE = 100_000, 1.5, 0.7
+INPUTS = torch.tensor([[0.8, 0.3], [-0.2, 0.9], [0.5, -0.6]])
+CENTRE = torch.tensor([[0.7, -0.4]])
+DUAL = torch.tensor([0.6, -0.5, 0.4], dtype=torch.float64)
+MOVES = {
+    "reflection": Population._reflect,
+    "norm": Population._redraw_norm,
+    "trajectory": Population._trajectory,
+    "sweep": Population.move,
+}
+
+
+def layer(activation):
+    return Layer(INPUTS, get_activation(activation), RATE, STIFFNESS)
+
+
+def exact(activation, seed=0):
+    """Particles of density exp(−½L|W − m|² + ½(γ²/λ_w)s²), by rejection from a wider Gaussian."""
+    rng, tilt, found = np.random.default_rng(seed), layer(activation), []
+    wide = 0.3 * STIFFNESS  # the tilt adds at most what |g|², |X|² and the rate allow, less than the rest
+    grid = torch.cartesian_prod(*[torch.linspace(-8, 8, 801)] * 2)
+
+    def surplus(hidden):
+        offset = (hidden - CENTRE).square().sum(1)
+        return tilt.tilt(hidden @ INPUTS.T, DUAL)[0] - 0.5 * (STIFFNESS - wide) * offset
+
+    highest = float(surplus(grid).max()) + 0.01
+    while sum(map(len, found)) < COUNT:
+        hidden = CENTRE + torch.tensor(rng.standard_normal((COUNT, 2)) / math.sqrt(wide)).float()
+        height = surplus(hidden)
+        assert float(height.max()) < highest
+        found.append(hidden[torch.tensor(rng.random(COUNT)).log() < height - highest])
+    return torch.cat(found)[:COUNT]
+
+
+def statistics(hidden, activation):
+    score = get_activation(activation).value(hidden @ INPUTS.T) @ DUAL.float()
+    size = hidden.norm(dim=1)
+    return torch.stack([*hidden.T, hidden[:, 0] * hidden[:, 1], size, size.square(), score, score.square()], 1).double()
+
+
+def change(move, activation, dual, angle=0.6):
+    """Mean change of each statistic by one move, in standard errors, and the share of particles that moved."""
+    before = exact(activation)
+    population = Population(before, CENTRE, COUNT, torch.Generator().manual_seed(1), angle=angle)
+    population.fields = before @ INPUTS.T
+    move(population, layer(activation), dual)
+    rise = statistics(population.hidden, activation) - statistics(before, activation)
+    error = rise.std(0) / math.sqrt(COUNT)
+    moved = (population.hidden != before).any(1).double().mean()
+    torch.testing.assert_close(population.fields, population.hidden @ INPUTS.T, atol=1e-5, rtol=1e-5)
+    return (rise.mean(0) / error.clamp(min=1e-12)).abs().max(), float(moved)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "erf"])
+@pytest.mark.parametrize("name", MOVES)
+def test_a_move_leaves_the_posterior(name, activation):
+    if name == "norm" and activation == "erf":
+        pytest.skip("of homogeneous activations alone")
+    far, moved = change(MOVES[name], activation, DUAL)
+    assert far < 5
+    assert moved > 0.1
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_and_would_not_leave_another(name):
+    assert change(MOVES[name], "linear" if name == "norm" else "relu", 2 * DUAL)[0] > 8
+
+
+def test_weights_turn_one_posterior_into_another():
+    hidden, phi = exact("relu"), get_activation("relu")
+    population = Population(hidden, CENTRE, COUNT, torch.Generator().manual_seed(2))
+    population.reweight(layer("relu"), phi.value(hidden @ INPUTS.T), DUAL, 0 * DUAL)
+    prior = CENTRE + torch.randn(COUNT, 2, generator=torch.Generator().manual_seed(3)) / math.sqrt(STIFFNESS)
+    expected = statistics(prior, "relu")
+    found = population.weights().double() @ statistics(hidden, "relu")
+    error = expected.std(0) / math.sqrt(COUNT * min(1.0, population.effective()))
+    assert ((found - expected.mean(0)).abs() < 5 * math.sqrt(2) * error).all()
+    population.resample()
+    resampled = statistics(population.hidden, "relu").mean(0)
+    assert ((resampled - found).abs() < 5 * error).all()
