@@ -94,7 +94,7 @@ def integrate(
     # Everything below is per active population; `label` maps them to rows of the outcome.
     label = torch.arange(total, device=like.device)
     goal, now = torch.zeros_like(label), torch.zeros_like(residual)
-    point = flow.at(batch, now, batch.readout, batch.moved, torch.zeros_like(batch.anchor))
+    point = flow.at(batch, now, batch.readout, batch.moved)
     proposal = _first_step(flow, batch, point, scale, rtol, times[-1]) if step is None else torch.full_like(now, step)
     shortest = SHORTEST * proposal
     hopeless = _below_rounding(flow, point, rtol * scale) if step is None else torch.zeros_like(now, dtype=torch.bool)
@@ -106,7 +106,7 @@ def integrate(
         arrived = (now >= times[goal]) & ~broken
         for k in arrived.nonzero()[:, 0].tolist():
             left = float(anchoring(batch.stiffness[k], batch.pull[k], now[k]))
-            shot = Snapshot(point.readout[k], point.moved[k], left, point.preactivation[k], point.output[k], geometry)
+            shot = Snapshot(point.readout[k], point.moved[k], left, point.preactivation[k].T, point.output[k], geometry)
             record(int(label[k]), int(goal[k]), shot)
         goal = goal + arrived.long()
         done = goal >= len(times)
@@ -150,7 +150,7 @@ def _too_slow(patience: Sequence[Patience], label: Tensor, time: Tensor, evaluat
 
 def _below_rounding(flow: ParticleFlow, point: Point, allowed: Tensor) -> Tensor:
     """Whether rounding makes more of f, a sum over neurons, than a step may be wrong by, (K,)."""
-    terms = (point.features * point.readout[:, :, None]).abs().mean(1).amax(1) / flow.strength
+    terms = (point.features * point.readout[:, None]).abs().mean(2).amax(1) / flow.strength
     return terms * torch.finfo(terms.dtype).eps > allowed
 
 
@@ -161,8 +161,8 @@ def _first_step(
     if float(end) == 0:
         return torch.ones(len(point.readout), dtype=end.dtype, device=end.device)
     # However long the course is, f must not have moved far: its rate is at most the trace of the kernels.
-    kernels = point.features.square().sum(2).mean(1)
-    kernels = kernels + (point.slopes.square().mean(1) * flow.geometry.inputs.square().sum(1)).sum(1)
+    kernels = point.features.square().sum(1).mean(1)
+    kernels = kernels + (point.slopes.square().mean(2) * flow.geometry.inputs.square().sum(1)).sum(1)
     tiny = (1 / kernels).clamp(max=1e-6 * float(end))
     moved = flow.step(batch, point, torch.zeros_like(tiny), tiny)[0]
     speed = (moved.output - point.output).square().mean(1).sqrt() / tiny

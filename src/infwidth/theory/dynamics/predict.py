@@ -16,12 +16,12 @@ class Predictor:
         self.anchor, self.x_test, self.geometry = anchor, x_test, geometry
         self.strength, self.activation = strength, activation
         self.block = max(1, working_set(x_test) // (2 * anchor.shape[1]))
-        self.fields = anchor @ x_test.T if geometry.field else None
-        self.product = geometry.inputs @ x_test.T if geometry.field else x_test.T
+        self.fields = x_test @ anchor.mT if geometry.field else None
+        self.product = x_test @ geometry.inputs.T if geometry.field else x_test
 
     def starting(self, replica: int) -> Tensor:
         """h̄ on the test points, (S, Pt)."""
-        return self.anchor[replica] @ self.x_test.T if self.fields is None else self.fields[replica]
+        return self.anchor[replica] @ self.x_test.T if self.fields is None else self.fields[replica].T
 
     def __call__(self, replica: int, shot: Snapshot) -> Tensor:
         """f, (Pt,), of a population of 2S particles."""
@@ -31,11 +31,11 @@ class Predictor:
         for low in range(0, len(self.x_test), self.block):
             part = slice(low, low + self.block)
             if weights is None:
-                field = shot.moved @ self.product[:, part]
-                field.view(2, count, -1).add_(self.fields[replica][:, part], alpha=shot.anchoring)
+                field = self.product[part] @ shot.moved
+                field.view(len(field), 2, count).add_(self.fields[replica][part, None], alpha=shot.anchoring)
             else:
-                field = weights @ self.product[:, part]
-            pieces.append(shot.readout @ self.activation.value(field))
+                field = self.product[part] @ weights.T
+            pieces.append(self.activation.value(field) @ shot.readout)
         return torch.cat(pieces) / (self.strength * 2 * count)
 
 

@@ -12,15 +12,17 @@ from infwidth.numerics.activations import Activation
 
 IMPLICITNESS = 1 - 1 / math.sqrt(2)
 """The coefficient g of ROS2 that makes it L-stable."""
+GRAM_PARTS, ALIGNED = 3, 8
+"""A symmetric product is made of so many bands of rows, right of the diagonal only, of a multiple of this height."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Training inputs as the integrator sees them: h = a(t) h̄ + U B.
+    """Training inputs as the integrator sees them: h = a(t) h̄ + B U, particles last in memory.
 
     Attributes:
         inputs: X/√D, (P, d), in any orthonormal basis that holds them.
-        product: B, (r, P): Xᵀ/√D in weight space, C = XXᵀ/D in field space.
+        product: B, (P, r): X/√D in weight space, C = XXᵀ/D in field space.
         field: whether U holds coefficients of the inputs (r = P) rather than weights (r = d).
     """
 
@@ -32,15 +34,28 @@ class Geometry:
     def of(cls, inputs: Tensor, space: str = "auto") -> Geometry:
         """Take "weight" or "field" space, or whichever is smaller ("auto")."""
         field = space == "field" or (space == "auto" and len(inputs) < inputs.shape[1])
-        return cls(inputs, inputs @ inputs.T if field else inputs.T.contiguous(), field)
+        return cls(inputs, inputs @ inputs.T if field else inputs, field)
 
-    def lift(self, coefficients: Tensor) -> Tensor:
-        """What coefficients of the inputs, (…, P), are as a change of U, (…, r)."""
-        return coefficients if self.field else coefficients @ self.inputs
+    def lift(self, values: Tensor, factors: Tensor, onto: Tensor | None = None) -> Tensor:
+        """What Σ_μ c_μ v_μ x_μ/√D is as a change of U.
+
+        Args:
+            values: v, (K, P, S).
+            factors: c, (K, P).
+            onto: (K, r, S) that the change is added to in place; None returns the change alone.
+
+        Returns:
+            The change, (K, r, S), or ``onto``.
+        """
+        if self.field:
+            scaled = factors[:, :, None]
+            return values * scaled if onto is None else onto.addcmul_(values, scaled)
+        scaled = self.inputs.T * factors[:, None]
+        return scaled @ values if onto is None else onto.baddbmm_(scaled, values)
 
     def weights(self, moved: Tensor) -> Tensor:
-        """What U, (…, r), is as weights, (…, d)."""
-        return moved @ self.inputs if self.field else moved
+        """What U, (r, S), is as weights, (S, d)."""
+        return moved.T @ self.inputs if self.field else moved.T
 
 
 @dataclass(frozen=True)
@@ -49,8 +64,8 @@ class Populations:
 
     Attributes:
         readout: w, (K, S).
-        moved: U, (K, S, r), zero at time 0.
-        anchor: h̄ on the training inputs: preactivations of the starting weights, (K, S, P).
+        moved: U, (K, r, S), zero at time 0.
+        anchor: h̄ on the training inputs: preactivations of the starting weights, (K, P, S).
         stiffness: L = λ_W + δ, (K,), finite.
         pull: δ/L, (K,); 0 where L = 0.
     """
@@ -72,7 +87,7 @@ class Snapshot:
 
     Attributes:
         readout: w, (S,).
-        moved: U, (S, r).
+        moved: U, (r, S).
         anchoring: a(t), what is left of the starting weights: W = a W̄ + U.
         preactivation: h on the training inputs, (S, P).
         output: f on the training inputs, (P,).
@@ -99,7 +114,7 @@ def anchoring(stiffness: Tensor, pull: Tensor, time: Tensor) -> Tensor:
 
 @dataclass
 class Point:
-    """States and what they give: w, U, U B, h, features φ, slopes wφ' and outputs f, each with K in front."""
+    """States and what they give: w (K, S), U (K, r, S), B U, h, φ, wφ' (K, P, S) and f (K, P)."""
 
     readout: Tensor
     moved: Tensor
@@ -130,13 +145,14 @@ class ParticleFlow:
         self.covariance = geometry.inputs @ geometry.inputs.T
         self.strength, self.readout_decay = strength, readout_decay
 
-    def at(self, batch: Populations, time: Tensor, readout: Tensor, moved: Tensor, field: Tensor) -> Point:
-        """Evaluate states w (K, S), U (K, S, r), U B (K, S, P) at times (K,)."""
+    def at(self, batch: Populations, time: Tensor, readout: Tensor, moved: Tensor) -> Point:
+        """Evaluate states w (K, S), U (K, r, S) at times (K,)."""
         left = anchoring(batch.stiffness, batch.pull, time)[:, None, None]
+        field = self.geometry.product @ moved
         preactivation = torch.addcmul(field, left, batch.anchor)
         features = self.activation.value(preactivation)
-        slopes = self.activation.derivative(preactivation) * readout[:, :, None]
-        output = torch.bmm(readout[:, None], features)[:, 0] / (self.strength * readout.shape[1])
+        slopes = self.activation.gated(preactivation, readout[:, None])
+        output = _over(features, readout) / (self.strength * readout.shape[1])
         return Point(readout, moved, field, preactivation, features, slopes, output)
 
     def step(self, batch: Populations, point: Point, time: Tensor, h: Tensor) -> tuple[Point, Tensor]:
@@ -147,59 +163,66 @@ class ParticleFlow:
         (Verwer et al. 1999). J acts on neurons through δf alone, so each solve is one of P equations.
         """
         lift, product, count = self.geometry.lift, self.geometry.product, point.readout.shape[1]
-        gain, decay_w = self.strength, self.readout_decay
-        decay_u = batch.stiffness[:, None, None]
+        gain, decay_w, decay_u = self.strength, self.readout_decay, batch.stiffness[:, None]
         small = IMPLICITNESS * h[:, None]
-        shrink_w, shrink_u = 1 / (1 + small * decay_w), 1 / (1 + small[:, :, None] * decay_u)
+        shrink_w, shrink_u = 1 / (1 + small * decay_w), 1 / (1 + small * decay_u)
 
         kernel = _gram(point.features)
         tangent = _gram(point.slopes).mul_(self.covariance)
-        matrix = small[:, :, None] * (shrink_w[:, :, None] * kernel + shrink_u * tangent)
+        matrix = small[:, :, None] * (shrink_w[:, :, None] * kernel + shrink_u[:, :, None] * tangent)
         matrix.diagonal(dim1=1, dim2=2).add_(1)
         factor, bad = torch.linalg.cholesky_ex(matrix)
         if bad.any():  # overflown features; the solution is then not finite, and the step rejected
             factor = torch.where((bad != 0)[:, None, None], torch.nan, factor)
 
-        def implicit(force_w: Tensor, projected_u: Tensor) -> tuple[Tensor, Tensor]:
-            """k_w and δf for right-hand sides R_w (K, S) and E[wφ' (R_U B)] (K, P)."""
-            right = shrink_w * (force_w[:, None] @ point.features)[:, 0] / count + shrink_u[:, 0] * projected_u
-            change = torch.cholesky_solve((right / gain)[:, :, None], factor)
-            k_w = shrink_w * (force_w - small * gain * (point.features @ change)[:, :, 0])
-            return k_w, change[:, :, 0]
+        def implicit(force_w: Tensor, projected_w: Tensor, projected_u: Tensor) -> tuple[Tensor, Tensor]:
+            """k_w and ghγδf for right-hand sides R_w (K, S), E[φ R_w] (K, P) and E[wφ' (B R_U)] (K, P)."""
+            right = shrink_w * projected_w + shrink_u * projected_u
+            change = small * torch.cholesky_solve(right[:, :, None], factor)[:, :, 0]
+            return shrink_w * (force_w - _under(change, point.features)), change
 
-        def project(field: Tensor) -> Tensor:
-            return (point.slopes * field).sum(1) / count
+        # What the forces at the start do to f is known by the kernels.
+        error = gain * (self.labels - point.output)
+        force_w = _under(error, point.features) - decay_w * point.readout
+        projected_w = (kernel @ error[:, :, None])[:, :, 0] - decay_w * gain * point.output
+        projected_u = (tangent @ error[:, :, None])[:, :, 0] - decay_u * (point.slopes * point.field).mean(2)
+        k_w, change = implicit(force_w, projected_w, projected_u)
+        k_u = point.moved * (-shrink_u * decay_u)[:, :, None]
+        k_u = lift(point.slopes, shrink_u * (error - change), onto=k_u)
 
-        error = self.labels - point.output
-        force_w = gain * (point.features @ error[:, :, None])[:, :, 0] - decay_w * point.readout
-        pulled = (tangent @ error[:, :, None])[:, :, 0]
-        k_w, change = implicit(force_w, gain * pulled - decay_u[:, 0] * project(point.field))
-        k_u = lift(point.slopes * (error - small * change).mul_(gain)[:, None])
-        k_u = k_u.sub_(decay_u * point.moved).mul_(shrink_u)
-        k_field = k_u @ product
-
-        h_w, h_u = h[:, None], h[:, None, None]
+        step_u = h[:, None, None]
         middle = self.at(
-            batch,
-            time + h,
-            point.readout + h_w * k_w,
-            torch.addcmul(point.moved, h_u, k_u),
-            torch.addcmul(point.field, h_u, k_field),
+            batch, time + h, point.readout + h[:, None] * k_w, torch.addcmul(point.moved, step_u, k_u)
         )
-        error = self.labels - middle.output
-        force_w = gain * (middle.features @ error[:, :, None])[:, :, 0] - decay_w * middle.readout - 2 * k_w
-        force_u = lift(middle.slopes * (gain * error)[:, None]).sub_(decay_u * middle.moved).sub_(k_u, alpha=2)
-        force_field = force_u @ product
-        l_w, change = implicit(force_w, project(force_field))
-        l_u = force_u.sub_(lift(point.slopes * (small * gain * change)[:, None])).mul_(shrink_u)
+        error = gain * (self.labels - middle.output)
+        force_w = _under(error, middle.features) - decay_w * middle.readout - 2 * k_w
+        force_u = torch.addcmul(-2 * k_u, middle.moved, -decay_u[:, :, None])
+        force_u = lift(middle.slopes, error, onto=force_u)
+        projected_u = (force_u @ point.slopes.mT * product.T).sum(1) / count
+        l_w, change = implicit(force_w, _over(point.features, force_w) / count, projected_u)
+        l_u = lift(point.slopes, -change, onto=force_u).mul_(shrink_u[:, :, None]).add_(k_u, alpha=3)
 
-        readout = point.readout + h_w * (1.5 * k_w + 0.5 * l_w)
-        l_u.add_(k_u, alpha=3)
-        moved = torch.addcmul(point.moved, h_u / 2, l_u)
-        field = torch.addcmul(point.field, h_u / 2, l_u @ product)
-        return self.at(batch, time + h, readout, moved, field), middle.output
+        readout = point.readout + h[:, None] * (1.5 * k_w + 0.5 * l_w)
+        moved = torch.addcmul(point.moved, step_u / 2, l_u)
+        return self.at(batch, time + h, readout, moved), middle.output
+
+
+def _over(values: Tensor, weights: Tensor) -> Tensor:
+    """Σ_s v_μs c_s, (K, P), of v (K, P, S) and c (K, S)."""
+    return (values @ weights[:, :, None])[:, :, 0]
+
+
+def _under(factors: Tensor, values: Tensor) -> Tensor:
+    """Σ_μ c_μ v_μs, (K, S), of c (K, P) and v (K, P, S)."""
+    return (factors[:, None] @ values)[:, 0]
 
 
 def _gram(values: Tensor) -> Tensor:
-    """E[v vᵀ] over the particles, (K, P, P)."""
-    return (values.mT @ values).div_(values.shape[1])
+    """E[v vᵀ] over the particles, (K, P, P), of v (K, P, S)."""
+    size = values.shape[1]
+    gram, height = values.new_empty(len(values), size, size), -(-size // (GRAM_PARTS * ALIGNED)) * ALIGNED
+    for low in range(0, size, height):
+        band = values[:, low : low + height] @ values[:, low:].mT
+        gram[:, low : low + height, low:] = band
+        gram[:, low:, low : low + height] = band.mT
+    return gram.div_(values.shape[2])

@@ -169,8 +169,8 @@ def train_source(
         part = hidden[chunk.start : chunk.stop]
         batch = Populations(
             readout=readout[chunk.start : chunk.stop],
-            moved=x.new_zeros(len(chunk), draws.particles, geometry.product.shape[0]),
-            anchor=part @ x.T,
+            moved=x.new_zeros(len(chunk), geometry.product.shape[1], draws.particles),
+            anchor=x @ part.mT,
             stiffness=rate,
             pull=torch.zeros_like(rate),
         )
@@ -260,7 +260,7 @@ def train_target(
     sound = torch.isfinite(anchor).all(2).all(1).tolist()
 
     geometry = Geometry.of(x, limits.space)
-    fields = anchor @ x.T
+    fields = x @ anchor.mT
     readout = torch.stack([torch.from_numpy(draw_readout(count, draws.rng(r, "target"))) for r in range(replicas)]).to(
         x
     )
@@ -271,7 +271,7 @@ def train_target(
                 status[r, g] = Status.DIVERGED if starts is None else starts[r]
             elif math.isinf(couplings[g]):
                 kernel[r, g], fit[r, g], prediction[r, g] = _frozen(
-                    fields[r], predictor, r, y, times, decay, activation
+                    fields[r].T, predictor, r, y, times, decay, activation
                 )
     pairs = [(r, g) for r in range(replicas) for g in range(len(couplings)) if sound[r] and math.isfinite(couplings[g])]
     for chunk in _chunks(len(pairs), 2 * count * len(y), x):
@@ -280,8 +280,8 @@ def train_target(
         own = fields[rows]
         batch = Populations(
             readout=readout[rows],
-            moved=x.new_zeros(len(members), 2 * count, geometry.product.shape[0]),
-            anchor=torch.cat([own, own], 1),
+            moved=x.new_zeros(len(members), geometry.product.shape[1], 2 * count),
+            anchor=torch.cat([own, own], 2),
             stiffness=x.new_tensor([elastic.stiffness(decay, couplings[g]) for _, g in members]),
             pull=x.new_tensor([elastic.pull(decay, couplings[g]) for _, g in members]),
         )
