@@ -31,11 +31,12 @@ def disagreement(table: pd.DataFrame, metric: Metrics, where: Rows, relative_to:
     largest width are held against E_∞ + c/N; else, of three widths and more, their extrapolation against E_∞. Of fewer
     the widest is, and what is found may be its width's: it can show agreement, but nothing against the theory.
     ``relative_to="point"`` divides by the theory's value at the point, ``"start"`` by its largest of the metric, for
-    losses that tend to 0.
+    losses that tend to 0. A ``width`` that ``where`` names is the networks'.
     """
-    rows = select(table, metric=metric, **where)
-    networks = select(rows, kind="network")
-    theory, predicted = _theory(table, rows, where)
+    point = {column: wanted for column, wanted in where.items() if column != "width"}
+    rows = select(table, metric=metric, **point)
+    networks = select(rows, **{**where, "kind": "network"})
+    theory, predicted = _theory(table, rows, point)
     for kind, found in (("network", networks), ("theory", theory)):
         if found.empty:
             spelt = ", ".join(f"{name} = {value}" for name, value in {"metric": metric, **where}.items())

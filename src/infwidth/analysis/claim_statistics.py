@@ -122,7 +122,9 @@ def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriter
         raise InputError("no task with an answer at every δ: expected some; give the theory more particles")
     excess = found.groupby(["criterion", "seed"])["excess"].mean().unstack("criterion")
     levels = [
-        pd.DataFrame({"value": excess[name], "error": 0.0, "kind": "theory"}) for name in (criterion, versus) if name
+        pd.DataFrame({"value": excess[name], "error": 0.0, "kind": "theory", "exact": False})
+        for name in (criterion, versus)
+        if name
     ]
     return _smooth(levels, lambda means: means[0] - means[1] if versus else means[0])
 
@@ -151,7 +153,7 @@ def _smooth(levels: list[pd.DataFrame], function: Callable[[np.ndarray], float])
         for name in ("value", "error")
     }
     kinds = [level["kind"].iloc[0] for level in levels]
-    return Smooth(parts["value"], function, parts["error"], kinds)
+    return Smooth(parts["value"], function, parts["error"], kinds, all(level["exact"].all() for level in levels))
 
 
 def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.DataFrame:
@@ -170,7 +172,8 @@ def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     whole = found["good"] & (found["rows"] == found["rows"].max())
     kinds = "theory" if (rows["kind"] == "theory").all() else "network"
     error = np.sqrt(found["squares"]) / found["rows"]
-    return pd.DataFrame({"value": found["value"].where(whole), "error": error, "kind": kinds})
+    exact = (rows["dimension"] == np.inf).all()  # where data sets are averaged over
+    return pd.DataFrame({"value": found["value"].where(whole), "error": error, "kind": kinds, "exact": exact})
 
 
 def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> dict[float, pd.DataFrame]:

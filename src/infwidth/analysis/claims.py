@@ -167,7 +167,7 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None) -
         notes.append(f"{'one seed' if found.seeds == 1 else f'{found.seeds} seeds'}: no standard error")
         lower = upper = stderr = None
     else:
-        stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, LEVEL)
+        stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, LEVEL) if upper > lower else 0.0
     if verdict == INCONCLUSIVE:
         if _verdict(claim, found, as_it_is=True) == NOT_REPRODUCED:
             notes.append("what is found may be the finite width's: three widths, or a predicted deviation, would tell")

@@ -46,12 +46,14 @@ class Smooth:
         function: means of the points, in the columns' order → the number.
         errors: Monte-Carlo standard errors of the entries; 0 where nothing is sampled.
         kinds: of each point, ``theory`` or ``network``.
+        exact: whether points are averages over data sets already, of which nothing is left to scatter.
     """
 
     points: pd.DataFrame
     function: Callable[[np.ndarray], float]
     errors: pd.DataFrame
     kinds: Sequence[str]
+    exact: bool = False
     value: float = field(init=False)
     stderr: float = field(init=False)
     seeds: int = field(init=False)
@@ -63,8 +65,8 @@ class Smooth:
         count = len(values)
         if not count:
             raise InputError("no data set whose solvers all converged: expected one; see the status column for which")
-        stderr = np.nan
-        if count > 1:
+        stderr = 0.0 if self.exact else np.nan
+        if count > 1 and not self.exact:
             left_out = (values.sum(0) - values) / (count - 1)
             found = np.array([self.function(means) for means in left_out])
             stderr = float(np.sqrt((count - 1) / count * np.sum((found - found.mean()) ** 2)))
@@ -77,6 +79,8 @@ class Smooth:
     def interval(self, level: float = LEVEL, seeds: int | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
         count = seeds or self.seeds
+        if self.exact:
+            return self.value, self.value
         if count < 2 or not np.isfinite(self.stderr):
             return -np.inf, np.inf
         half = student_quantile(count - 1, level) * self.stderr * np.sqrt(self.seeds / count)

@@ -45,6 +45,14 @@ FIGURES = {
         families=("linear",),
         axes=("overlap",),
     ),
+    "finite_width": Figure(
+        "linear teachers, Bayesian: test loss of one network against its width, beside E∞ + c/N, and the parts of c",
+        training="bayes",
+        families=("linear",),
+        axes=("overlap",),
+        needs=("theory", "width"),
+        one=True,
+    ),
     "linear_dynamics": Figure(
         "linear teachers, gradient flow: train and test loss over time for each δ, one row an overlap",
         training="flow",
@@ -110,6 +118,19 @@ FIGURES = {
         training="bayes",
         axes=("overlap",),
         needs=("theory",),
+    ),
+    "averaged_check": Figure(
+        "linear teachers, Bayesian: the theory of single data sets beside its average over them, as D grows",
+        one=True,
+        studies=("averaged",),
+    ),
+    "phase_diagram": Figure(
+        "linear teachers, Bayesian: gain of transfer and best δ over target samples and overlap",
+        one=True,
+        studies=("phases",),
+    ),
+    "sample_savings": Figure(
+        "linear teachers, Bayesian: how many target samples pretraining is worth", one=True, studies=("phases",)
     ),
     "adamstar_width": Figure(
         "language models: test loss against the width of MLP blocks for each way to train their readouts",

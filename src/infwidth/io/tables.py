@@ -52,6 +52,9 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         *("preactivation_fourth_moment", "preactivation_excess_kurtosis", "sweep_loss", "validation_loss"),
         *("distance_to_dual", "bias", "squared_bias", "bias_in_stderr", "aligned_mass", "aligned_norm"),
         *("uniform_mass", "readout_norm", "least_loss"),
+        *("test_loss_deviation", "sampled_test_loss_deviation", "mean_deviation", "thermal_deviation"),
+        *("source_deviation", "averaged_test_loss", "scatter", "best_test_loss", "critical_overlap"),
+        *("sample_savings",),
     ),
 }
 """Column → the words it may hold, of the text columns whose words are known before a run."""

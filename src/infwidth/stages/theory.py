@@ -82,10 +82,12 @@ def _add_line(
 ) -> list[float]:
     """Add one line's points and return their residuals."""
     times = getattr(solution, "times", np.array([math.nan]))
+    deviations = _deviations(solution) if assembly.params["activation"] == "linear" else []
     for i, coupling in enumerate(line.elastic_couplings):
         found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
         found |= {name: getattr(solution, name)[i] for name in engine.theory_observables}
         found |= classification_error(solution.prediction[i], task.y_test)
+        found |= deviations[i] if deviations else {}
         assembly.add(
             place[0],
             seed,
@@ -98,6 +100,24 @@ def _add_line(
             key=(*place, i),
         )
     return [float(np.max(residual)) for residual in solution.residual]
+
+
+def _deviations(solution) -> list[dict[str, float]]:
+    """What a linear posterior's losses gain at finite width, times N, for each δ; empty of a flow.
+
+    A network's posterior-mean predictor has no thermal scatter; a sampled network, which tends to the same E_∞, has.
+    """
+    if not hasattr(solution, "expand"):
+        return []
+    found = solution.finite_width
+    parts = {name: getattr(found, name) for name in ("mean", "thermal", "source")}
+    columns = {f"{name}_deviation": part for name, part in parts.items()}
+    columns |= {
+        "sampled_test_loss": solution.test_loss,
+        "sampled_test_loss_deviation": found.total,
+        "test_loss_deviation": parts["mean"] + parts["source"],
+    }
+    return [{name: values[i] for name, values in columns.items()} for i in range(len(solution.status))]
 
 
 def _source_status(solution, line: Line, sources: Mapping) -> Status:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from infwidth.adam_ntk.variants import NETWORK_VARIANTS, READOUT_OPTIMISERS, TRAINED, VARIANTS
-from infwidth.numerics.settings import Axis, Count, Ge, Infinite, Le, Meaning, MinLen, Positive
+from infwidth.numerics.settings import Axis, Count, Ge, Gt, Infinite, Le, Meaning, MinLen, Positive
 
 Nonlinear = Literal["relu", "erf"]  # nonlinear ones with a kernel in closed form
 ImageSet = Annotated[
@@ -216,6 +216,45 @@ class Architecture:
     infinite: Annotated[bool, Meaning("Whether to train ADAM* at infinite width too.")] = True
 
 
+Overlap = Annotated[float, Ge(-1), Le(1)]
+
+
+class Averaged:
+    """T: linear teachers, Bayesian: the theory of single data sets beside its average over them, as D grows."""
+
+    dimensions: Annotated[Axis[Several], Meaning("D.")] = (12, 24, 50, 100, 200, 400)
+    data_sets: Annotated[int, Ge(4), Meaning("Data sets of a dimension, the same for all overlaps and couplings.")] = 96
+    full_until: Annotated[
+        Count, Meaning("Dimension above which there are fewer data sets, as 1/D², but four at least.")
+    ] = 50
+    overlaps: Annotated[Axis[Overlap], Meaning("α.")] = (0.3, 0.8)
+    elastic_couplings: Annotated[Axis[Annotated[float, Ge(0), Infinite()]], Meaning("δ.")] = (0, 1, 10)
+    source_ratio: Annotated[Positive, Meaning("P1/D.")] = 2.0
+    target_ratio: Annotated[Positive, Meaning("P2/D.")] = 0.5
+    source_richness: Annotated[Positive, Meaning("γ√D of the source.")] = 3.0
+    target_richness: Annotated[Positive, Meaning("γ√D of the target.")] = 2.0
+    inverse_temperature: Annotated[Positive, Meaning("β, of source and target.")] = 20.0
+
+
+class Phases:
+    """T: linear teachers, Bayesian, averaged over data sets: when transfer helps, and how many samples it is worth."""
+
+    overlaps: Annotated[Axis[Overlap], Meaning("α.")] = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
+    target_ratios: Annotated[Axis[Positive], Meaning("P2/D.")] = (
+        *(0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10),
+    )
+    target_richness: Annotated[Axis[Positive], Meaning("γ√D of the target.")] = (1, 10)
+    target_noise: Annotated[
+        Axis[Annotated[float, Ge(0)]], Meaning("Standard deviation of the target's label noise.")
+    ] = (0, 0.5)
+    source_ratio: Annotated[Positive, Meaning("P1/D.")] = 2.0
+    source_richness: Annotated[Positive, Meaning("γ√D of the source.")] = 3.0
+    source_noise: Annotated[float, Ge(0), Meaning("Standard deviation of the source's label noise.")] = 0.0
+    inverse_temperature: Annotated[
+        float, Gt(0), Infinite(), Meaning("β, of source and target; `.inf` interpolates where it can.")
+    ] = 20.0
+
+
 KINDS = {
     "language": Language,
     "limit": Limit,
@@ -223,5 +262,7 @@ KINDS = {
     "selection": Selection,
     "support": Support,
     "architecture": Architecture,
+    "averaged": Averaged,
+    "phases": Phases,
 }
 """Name → settings; a name is what a configuration writes under ``study``."""

@@ -47,14 +47,14 @@ def draw_over_width(axes: Axes, points: pd.DataFrame, colour: tuple, *, shift: f
             axes.axhspan(row["mean"] - row["stderr"], row["mean"] + row["stderr"], color=colour, alpha=0.1, linewidth=0)
 
 
-def width_axis(axes: Axes, widths: Iterable[float]) -> None:
+def width_axis(axes: Axes, widths: Iterable[float], label: str = "features H") -> None:
     """Make x a logarithmic axis with a tick at each finite width, or at every other one of many."""
     values = sorted({float(width) for width in widths if math.isfinite(width)})
     axes.set_xscale("log")
     shown = values if len(values) <= 5 else values[::-2][::-1]
     axes.set_xticks(shown, [f"{value:g}" for value in shown])
     axes.minorticks_off()
-    axes.set_xlabel("features H")
+    axes.set_xlabel(label)
 
 
 def log_values(axes: Axes) -> None:
