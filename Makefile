@@ -24,8 +24,9 @@ export GIVEN_RESULTS := $(value RESULTS)
 OF_RUN = "$$GIVEN_RESULTS" --config "$$GIVEN_CONFIG"
 OPTIONS = --results $(OF_RUN) --only "$$GIVEN_ONLY" --cores "$$GIVEN_CORES" --images "$$GIVEN_IMAGES" --text "$$GIVEN_TEXT"
 STAMP := .venv/installed
+DOCS_STAMP := .venv/docs
 
-.PHONY: help reproduce dry claims test lint format figures compare reference accept install clean
+.PHONY: help reproduce dry claims docs test lint format figures compare reference accept install clean
 
 reproduce: $(STAMP) ## install, then data, theory, networks, figures, claims, report: what is missing of them
 	@exec infwidth run $(OPTIONS) -- $(ARGS)
@@ -38,6 +39,9 @@ dry: $(STAMP) ## what `make reproduce` would run, how many jobs, the expected mi
 
 claims: $(STAMP) ## the whole claim table of a run
 	@infwidth claims $(OF_RUN) --only "$$GIVEN_ONLY"
+
+docs: $(DOCS_STAMP) ## the documentation site, into docs/_build/index.html
+	sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 
 test: $(STAMP) ## tests; ARGS= goes to pytest
 	pytest $(ARGS)
@@ -76,3 +80,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
+
+$(DOCS_STAMP): $(STAMP)
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $(DOCS_STAMP)

@@ -92,7 +92,12 @@ def posterior(find: Callable[[str], ModuleType]) -> object:
     couplings = np.geomspace(0.1, 100, 200)
     task = data(find, 120, 20, 40)
     return find("theory.bayes").solve(
-        task, activation="linear", elastic_coupling=couplings, source_strength=0.4, target_strength=0.4, inverse_temperature=20.0
+        task,
+        activation="linear",
+        elastic_coupling=couplings,
+        source_strength=0.4,
+        target_strength=0.4,
+        inverse_temperature=20.0,
     )
 
 

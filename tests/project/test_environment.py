@@ -51,7 +51,8 @@ def test_environment_installs_the_project_with_pip(root, tmp_path):
 
 def test_constraints_hold_exact_versions_of_every_dependency(root):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["dev"] + extras["docs"]
     names = {name.split(">=")[0].strip().lower() for name in wanted}
     lines = [line for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
     pinned = {line.split("==")[0].lower() for line in lines}
