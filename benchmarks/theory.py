@@ -1,6 +1,6 @@
 """Time the theories against those of an earlier revision, in one process.
 
-    OMP_NUM_THREADS=1 python benchmarks/theory.py [--against REVISION] [--repeats 5] [--part particles|population|linear]
+    OMP_NUM_THREADS=1 python benchmarks/theory.py [--against REVISION] [--repeats 5] [--part particles|…]
 
 Writes benchmarks/results/theory.json. Each ratio is an earlier run's seconds over ours, the median over pairs timed
 in turn (process time, so that a busy machine does not spoil them), on the same task and seeds. ``particles``: gradient
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import os
 import platform
+import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -27,9 +28,6 @@ from types import ModuleType
 import numpy as np
 import torch
 from networks import ROOT, compare
-
-import subprocess
-import io
 
 COUPLINGS = [0.0, 1.0, 10.0]
 

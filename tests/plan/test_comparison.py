@@ -77,6 +77,35 @@ def test_what_is_no_number_and_another_status_are_drift(kind, swapped, column, v
         assert "seed=" in lines[0]
 
 
+@pytest.mark.parametrize("seeds", [4, 8])
+def test_a_few_chains_may_mix_on_one_device_only(seeds):
+    chains = table(seeds).query("kind == 'network'").index
+    for statuses in (("converged", "unmixed"), ("unmixed", "converged")):
+        found, expected = table(seeds), table(seeds)
+        found.loc[chains, "status"] = expected.loc[chains, "status"] = statuses[1]
+        found.loc[chains[: seeds // 2], "status"] = statuses[0]
+        assert drift(found, expected) == []
+        found.loc[chains[: seeds // 2 + 1], "status"] = statuses[0]
+        assert len(drift(found, expected)) == seeds // 2 + 1
+        found["time"], expected["time"] = 1.0, 1.0  # no chain
+        found.loc[chains[1:], "status"] = statuses[1]
+        assert len(drift(found, expected)) == 1
+
+
+@pytest.mark.parametrize(("kind", "metric", "most"), [("theory", "test_error", 0.05), ("network", "test_loss", 0.1)])
+def test_without_a_known_error_what_is_sampled_may_differ_by_shares(kind, metric, most):
+    def made():
+        some = table()
+        some["metric"] = some["metric"].replace("test_loss", metric)
+        some.loc[some["kind"] == kind, "stderr"] = np.nan
+        return some
+
+    for factor, drifts in ((1 + 0.9 * most, False), (1 - 0.9 * most, False), (1 + 1.2 * most, True)):
+        found = made()
+        found.loc[(found["kind"] == kind) & (found["metric"] == metric), "value"] *= factor
+        assert bool(drift(found, made())) == drifts
+
+
 def test_a_table_of_nothing_but_nan_drifts_in_every_row():
     found = table()
     found["value"] = np.nan

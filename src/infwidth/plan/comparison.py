@@ -13,6 +13,7 @@ from infwidth.analysis.seeds import POINT
 from infwidth.io.atomic import read_arrays
 from infwidth.io.tables import COLUMNS, KEYS, read_table
 from infwidth.numerics.checks import InputError
+from infwidth.numerics.status import Status
 
 THEORY_TOLERANCE = 1e-6
 """Relative; the theory's solvers are deterministic."""
@@ -20,6 +21,11 @@ SAMPLED_SIGMAS = 5.0
 """Standard errors; on another device the noise is another sample."""
 NETWORK_FLOOR = 1e-3
 """Relative; what different arithmetic may change in a network that samples nothing."""
+UNKNOWN_ERROR = {"theory": 0.05, "network": 0.1}
+"""Relative; where no standard error is known, as of the share of wrong classes, which counts the few test points that
+lie near 0, and of a single chain, which another processor's rounding makes another one."""
+MIXING_SHARE = 0.25
+"""Of an experiment's rows of chains, how many may be mixed on one device and not so on another."""
 ERROR_CHANCE = 1e-4
 """Chance that a standard error of the same distribution is called too large, at each point."""
 LARGEST_RATIO = 30.0
@@ -34,8 +40,9 @@ def compare(
     """Compare every table of a reference, and the arrays beside it, with those of a run.
 
     Theory must agree to :data:`THEORY_TOLERANCE` relative, what is sampled (networks, theory with particles) to
-    :data:`SAMPLED_SIGMAS` standard errors, none of which may be many times the reference's. Statuses must be the same
-    on both sides, and a number never agrees with NaN.
+    :data:`SAMPLED_SIGMAS` standard errors, none of which may be many times the reference's, or to
+    :data:`UNKNOWN_ERROR` relative where it has none. Statuses must be the same on both sides, but that a few chains may
+    have mixed on one of them only; and a number never agrees with NaN.
 
     Args:
         results: the run's folder, holding ``tables``.
@@ -77,7 +84,7 @@ def compare_tables(name: str, found: pd.DataFrame, expected: pd.DataFrame) -> It
         side = "is not in the reference" if row["_merge"] == "left_only" else "is missing from the run"
         yield f"{name}: row {_spelt(row, KEYS)} {side}"
     both = both[both["_merge"] == "both"]
-    changed = both["status_found"] != both["status_expected"]
+    changed = (both["status_found"] != both["status_expected"]) & ~_mixing_alone(both)
     for _, row in both[changed].iterrows():
         yield f"{name}: {_spelt(row, KEYS)}: status {row['status_found']}, reference {row['status_expected']}"
     odd = pd.Series(False, index=both.index)
@@ -97,6 +104,14 @@ def compare_tables(name: str, found: pd.DataFrame, expected: pd.DataFrame) -> It
     yield from _compare_sampled(name, both[~exact])
 
 
+def _mixing_alone(both: pd.DataFrame) -> pd.Series:
+    """Chains of which one side alone has mixed: which are near the border is for rounding to say, how many is not."""
+    chains = (both["kind"] == "network") & both["time"].isna()
+    states = both[["status_found", "status_expected"]].isin([Status.CONVERGED.value, Status.UNMIXED.value]).all(axis=1)
+    alone = chains & states & (both["status_found"] != both["status_expected"])
+    return alone & (alone.sum() <= MIXING_SHARE * chains.sum())
+
+
 def _unlike(found: pd.Series, expected: pd.Series) -> pd.Series:
     """Where one is a number and the other NaN, or infinite and the other not so."""
     return (found.isna() != expected.isna()) | ((np.isinf(found) | np.isinf(expected)) & (found != expected))
@@ -113,16 +128,20 @@ def _numbers(name: str, rows: pd.DataFrame, column: str) -> Iterator[str]:
 def _compare_sampled(name: str, rows: pd.DataFrame) -> Iterator[str]:
     """Compare the means over data sets; errors are pooled over them, few networks each giving a poor one."""
     squares = {f"variance_{side}": rows[f"stderr_{side}"].fillna(0) ** 2 for side in ("found", "expected")}
-    grouped = rows.assign(**squares).groupby(POINT, dropna=False, sort=True)
+    sampled = rows["time"].isna() | (rows["metric"] == "test_error")
+    unknown = rows["stderr_expected"].isna() & sampled
+    relative = rows["kind"].map(UNKNOWN_ERROR).where(unknown, NETWORK_FLOOR)
+    grouped = rows.assign(**squares, relative=relative).groupby(POINT, dropna=False, sort=True)
     points = grouped.agg(
         found=("value_found", "mean"),
         expected=("value_expected", "mean"),
         variance_found=("variance_found", "sum"),
         variance_expected=("variance_expected", "sum"),
+        relative=("relative", "max"),
         seeds=("seed", "size"),
     ).reset_index()
     error, allowed = (np.sqrt(points[f"variance_{side}"]) / points["seeds"] for side in ("found", "expected"))
-    floor = NETWORK_FLOOR * points["expected"].abs()
+    floor = points["relative"] * points["expected"].abs()
     # a data set's error has at least one degree of freedom, and the ratio of pooled variances is F's
     ratio = np.sqrt(f_distribution.isf(ERROR_CHANCE, points["seeds"], points["seeds"])).clip(max=LARGEST_RATIO)
     largest = ratio * np.maximum(allowed, floor)
