@@ -12,6 +12,7 @@ from infwidth.numerics.activations import get_activation
 from infwidth.numerics.arrays import real_array
 from infwidth.numerics.checks import InputError, check_number, scalar, spell
 from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.span import orthonormal_basis
 
 FEWEST_NEURONS = 16
 """Neurons of a given source below which there are no blocks of them to compare."""
@@ -186,7 +187,7 @@ class Designs:
         scaled = [x / np.sqrt(task.dimension) for x in (task.x_source, task.x_target, task.x_test)]
         basis = None
         if len(scaled[0]) + len(scaled[1]) < task.dimension and not whole:
-            basis = np.linalg.qr(np.concatenate(scaled[:2]).T)[0]
+            basis = orthonormal_basis(np.concatenate(scaled[:2]))
             scaled = [x @ basis for x in scaled]
         return cls(*scaled, basis=basis, dimension=task.dimension)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from infwidth.numerics.checks import check_choice
+from infwidth.theory.span import orthonormal_basis
 
 SCHEMES = ("independent", "signs", "fourfold")
 """How particles are drawn: independently; as pairs (±w, W); as (±w, ±W), all four."""
@@ -24,7 +25,7 @@ def coordinates(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     dimension = inputs[0].shape[1]
     if sum(map(len, inputs)) >= dimension:
         return list(inputs)
-    basis = np.linalg.qr(np.concatenate(inputs).T)[0]
+    basis = orthonormal_basis(np.concatenate(inputs))
     return [x @ basis for x in inputs]
 
 

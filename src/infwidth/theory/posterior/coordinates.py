@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from infwidth.tasks.transfer_task import TransferTask
+from infwidth.theory.span import orthonormal_basis
 
 INSIDE = 1e-6
 """Share of a test point's norm outside the target inputs' span that counts as rounding."""
@@ -77,7 +78,7 @@ class Coordinates:
 def _basis(inputs: np.ndarray) -> np.ndarray:
     """Orthonormal columns that span the rows of (P, D); the whole space where P ≥ D."""
     points, dimension = inputs.shape
-    return np.eye(dimension) if points >= dimension else np.linalg.qr(inputs.T)[0]
+    return np.eye(dimension) if points >= dimension else orthonormal_basis(inputs)
 
 
 def _outside(inputs: np.ndarray, basis: np.ndarray) -> np.ndarray:
