@@ -208,7 +208,7 @@ def test_a_figure_that_no_preset_draws_is_no_typo(root, tmp_path, small_config, 
     monkeypatch.chdir(tmp_path)
     about = {"claims": None, **small_config}
     check_run_claims(about, write(tmp_path, CHANGE | {"experiment": "lin", "figure": "omega_support"}))
-    with pytest.raises(InputError, match="figure = 'omega_suport': .* did you mean 'omega_support'"):
+    with pytest.raises(InputError, match=r"figure = 'omega_suport': .* did you mean 'omega_support'"):
         check_run_claims(about, write(tmp_path, CHANGE | {"experiment": "lin", "figure": "omega_suport"}))
 
 

@@ -79,7 +79,9 @@ def test_more_than_this_machine_holds_is_a_caution(small_config):
     # 32 samples and 4 weights, each twice
     small_config["experiments"]["lin"]["task"]["linear"]["dimension"] = int(2 * limit.here / 72)
     (line,) = demand.cautions(resolve_config(small_config))
-    assert re.match(r"experiments.lin.task.linear.dimension = \S+: .* need \S+ GB of memory or more \(this machine", line)
+    assert re.match(
+        r"experiments.lin.task.linear.dimension = \S+: .* need \S+ GB of memory or more \(this machine", line
+    )
 
 
 @pytest.mark.parametrize("key", ["burn_in_time", "sampling_time"])
