@@ -31,6 +31,7 @@ class Contract:
     engine = None
     arguments: ClassVar[dict] = {}
     hopeless: ClassVar[dict] = {}
+    out_of_range: ClassVar[dict] = {}
     times: tuple[int, ...] = ()
     largest_loss = math.inf  # that a weak network converges to: a posterior's spread grows as its strength falls
     worker = ""  # what trains or samples a chunk, in the engine's module
@@ -149,6 +150,15 @@ class Contract:
     def test_strengths_beyond_all_proportion_have_a_status_soon(self, strength):
         found = self.run(target_strength=strength)
         assert found.status is not Status.CONVERGED or found.test_loss.max() < self.largest_loss
+
+    @pytest.mark.parametrize(("inputs", "labels"), [(1e-300, 1e200), (1e-200, 1e300), (1.0, 1.0)])
+    def test_whatever_leaves_the_range_of_numbers_has_a_status(self, inputs, labels):
+        task = make_task()
+        x, y = [inputs * task.x_source, inputs * task.x_target], [labels * task.y_source, labels * task.y_target]
+        task = TransferTask(x[0], y[0], x[1], y[1], inputs * task.x_test, labels * task.y_test)
+        found = self.run(task, elastic_coupling=[0.0, 1e20, math.inf], **self.out_of_range)
+        assert len(found.status) == 3
+        assert np.isfinite(found.test_loss).all() or Status.CONVERGED not in found.status
 
     def test_answers_are_copied(self):
         found = self.run()
@@ -277,6 +287,7 @@ class TestGradientFlow(Contract):
 class SamplingContract(Contract):
     engine, worker = langevin, "sample"
     hopeless: ClassVar[dict] = {"inverse_temperature": 1e5, "source_strength": 1.0}
+    out_of_range: ClassVar[dict] = {"inverse_temperature": 1e300, "prior_precision": 1e200}
 
     def own(self, part):
         own = {"inverse_temperature": 5.0, "burn_in_time": 4.0, "sampler": self.arguments["sampler"]}

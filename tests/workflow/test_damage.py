@@ -127,6 +127,19 @@ def test_a_damaged_source_trains_nothing_while_nothing_needs_it(project):
     assert source.with_name(f"{source.name}.damaged").exists()
 
 
+@pytest.mark.parametrize("folder", ["source/flow", "data/flow/target"])
+def test_what_has_lost_its_manifest_is_made_again_where_it_is_needed(project, folder):
+    results = project.root / "results"
+    (manifest,) = (results / folder).glob("*.manifest.json")
+    manifest.unlink()
+    assert project.planned() == set()
+    (part,) = (results / "target/flow").glob("*.csv")
+    part.unlink()
+    run(project)
+    assert manifest.exists()
+    assert outputs(results) == outputs(project.root / "kept")
+
+
 def test_a_stage_refuses_an_input_that_is_damaged_or_unchecked(project):
     """What is damaged between the plan and the job that reads it."""
     results = project.root / "results"

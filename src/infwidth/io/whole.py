@@ -86,6 +86,14 @@ def damaged_outputs(folders: Iterable[Path]) -> Iterator[Path]:
             yield from _damaged_by(manifest)
 
 
+def unchecked_outputs(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield every output without its manifest, at any depth below these folders."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*.npz")):
+            if not manifest_of(path).exists():
+                yield path
+
+
 def _damaged_by(manifest: Path) -> list[Path]:
     """What a manifest says of its outputs: those that are damaged."""
     try:

@@ -7,13 +7,15 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from infwidth.io.whole import SUFFIX, damaged_outputs
+from infwidth.io.whole import SUFFIX, damaged_outputs, unchecked_outputs
 from infwidth.numerics.checks import InputError
 from infwidth.plan.studies import StudyPlan
 from infwidth.plan.transfer import Plan
 
 FOLDERS = ("data", "source", "target", "theory", "language", "study", "tables", "figures", "claims")
 """Folders of the jobs' outputs below a results folder."""
+INTERMEDIATE = ("data", "source")
+"""Those whose manifests no run asks for: without one, an output would be refused by each job that reads it."""
 ASIDE = ".damaged"
 
 
@@ -63,7 +65,7 @@ def job_files(results: str | Path) -> Iterator[Path]:
 
 
 def set_damaged_aside(results: str | Path) -> Iterator[str]:
-    """Rename every output that isn't what its job wrote, so that it is made again, and say so in a line each.
+    """Rename every output that isn't what its job wrote, or may not be, so that it is made again; a line says so.
 
     Whether a file is whole, its manifest says; what was made of it was checked when it was read, and stays.
 
@@ -71,7 +73,8 @@ def set_damaged_aside(results: str | Path) -> Iterator[str]:
         InputError: a file can't be renamed.
     """
     folder = Path(results)
-    for path in damaged_outputs([folder / name for name in FOLDERS] + [folder / f"claims{SUFFIX}"]):
+    found = [*damaged_outputs([folder / name for name in FOLDERS] + [folder / f"claims{SUFFIX}"])]
+    for path in [*found, *unchecked_outputs(folder / name for name in INTERMEDIATE)]:
         try:
             path.rename(path.with_name(path.name + ASIDE))
         except OSError as error:
@@ -79,7 +82,8 @@ def set_damaged_aside(results: str | Path) -> Iterator[str]:
                 f"{path}: isn't what its job wrote, and can't be renamed ({error.strerror}); expected a folder that "
                 "can be written to; delete the file"
             ) from error
-        yield f"infwidth: {path} isn't what its job wrote: set aside as {path.name}{ASIDE}, made again where needed"
+        why = "isn't what its job wrote" if path in found else "has lost its manifest, which says whether it is whole"
+        yield f"infwidth: {path} {why}: set aside as {path.name}{ASIDE}, made again where needed"
 
 
 def date_to_now(paths: Iterable[str | Path]) -> Iterator[str]:

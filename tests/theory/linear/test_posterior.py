@@ -71,6 +71,24 @@ def test_dual_and_left_out_errors_to_fifty_digits():
     assert np.mean(converged) > 0.9
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("coupling", [0.0, 1.0, np.inf])
+def test_a_sample_beside_copies_that_disagree_is_right_or_not_converged(seed, coupling):
+    """The copies' g is so large that its rounding, and that of their inputs, leaves nothing of the other samples'."""
+    task = make_task(seed, (5, 3, 3), "plain")
+    x, y = np.array(task.x_target), np.array(task.y_target)
+    x[1], y[1] = x[0] * (1 + 1e-9), y[0] + 1
+    task = TransferTask(task.x_source, task.y_source, x, y, task.x_test, task.y_test)
+    shared = {"source_strength": 1.0, "target_strength": 0.5}
+    beta, precision = 1e15, 0.1
+    options = {"inverse_temperature": beta, "prior_precision": precision, "strict": False}
+    found = bayes.solve(task, activation="linear", elastic_coupling=coupling, **shared, **options)
+    _, _, mean_square = exact(
+        task, strengths=(1.0, 0.5), coupling=coupling, inverse_temperatures=(beta, beta), precision=precision
+    )
+    assert found.status is not Status.CONVERGED or abs(found.leave_one_out / mean_square - 1) < 1e-6
+
+
 def test_an_inaccurate_dual_is_seen():
     """βσ²/λ² = 1e28: rounding leaves nothing, and the certificate has to say so."""
     task = make_task(0, (6, 5, 4), "repeated")
@@ -88,7 +106,7 @@ def test_what_inputs_leave_unexplained(shape, repeated):
         x[1] = x[0]
     design, y = Design.of(x), np.random.default_rng(4).standard_normal(shape[0])
     expected = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    for found, error in (design.outside(y), design.outside_accurately(y)):
+    for found, error, *_ in (design.outside(y), design.outside_accurately(y)):
         np.testing.assert_allclose(found, expected, atol=1e-11)
         assert error < 1e-14
     inner = np.diag(np.arange(1.0, len(design.singular) + 1))
@@ -106,7 +124,7 @@ def test_the_rest_of_exact_labels_has_digits_of_its_own():
         design, labels = mp.matrix(x.tolist()), mp.matrix(y.tolist())
         rest = labels - design * mp.lu_solve(design.T * design, design.T * labels)
         rest = np.array([float(value) for value in rest])
-    found, _ = Design.of(x).outside_accurately(y)
+    found, *_ = Design.of(x).outside_accurately(y)
     np.testing.assert_allclose(found, rest, rtol=1e-9)
     assert not np.allclose(Design.of(x).outside(y)[0], rest, rtol=1e-3, atol=0.0)
 

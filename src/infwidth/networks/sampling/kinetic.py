@@ -82,7 +82,7 @@ def settle(state: Chains, duration: float, safety: float) -> Tensor:
         elapsed = elapsed + h
         if probing:
             h = state.step(safety)
-        crawling |= ~(h >= SHORTEST * duration) & (elapsed < duration)
+        crawling |= ~(h >= SHORTEST * duration) & ~(elapsed >= duration)  # a step may be NaN, and the time with it
         h = torch.where((elapsed < duration) & ~crawling, h, 0.0)  # those that have arrived wait
         if not h.any():
-            return ~(state.energy() <= ceiling) | crawling
+            return ~(state.energy() <= ceiling) | crawling | ~(state.step(safety) >= SHORTEST * duration)

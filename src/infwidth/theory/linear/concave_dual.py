@@ -104,7 +104,7 @@ class DualSolution:
 
     Attributes:
         dual: g, (P,).
-        dual_error: estimate of |g − g*|: one more Newton step in the range of X, and the rounding outside it.
+        dual_error: estimate of |g − g*|: one more Newton step and rounding in the range of X, and rounding outside it.
         drive: k = γXᵀg/√D, (D,).
         weights: v = ∇Λ/γ, (D,); the predictor is f(x) = x·v/√D.
         objective: S(g).
@@ -200,10 +200,16 @@ def maximise(
             g, height, iterations = trial, raised, iterations + 1
 
     drive = design.right @ (strength * sigma * g)
-    outside, error = design.outside_accurately(labels) if accurate else design.outside(labels)
+    rounding = 4 * np.finfo(g.dtype).eps  # a large g along a small singular value leaves it to every sample
+    outside, error, dropped = design.outside_accurately(labels) if accurate else (*design.outside(labels), 0.0)
+    error = rounding * float(np.linalg.norm(g)) + error / ridge
+    if dropped and factor is not None:  # the part of Xᵀg that the basis lacks, and what it would change within
+        response, _ = dpotrs(factor, np.diag(sigma), lower=True)
+        stiffness = np.linalg.norm(inner.hessian(strength * sigma * g), 2)
+        error += float(np.linalg.norm(response, 2) * stiffness) * dropped / ridge
     return DualSolution(
         dual=design.left @ g + outside / ridge,
-        dual_error=float(np.linalg.norm(step)) + error / ridge,
+        dual_error=float(np.linalg.norm(step)) + error,
         drive=drive,
         weights=potential.gradient(drive) / strength,
         objective=strength**2 * (height + outside @ outside / (2 * ridge)),

@@ -59,9 +59,10 @@ class Design:
         rest = vector - self.left @ (self.left.T @ vector)
         return rest, float(np.finfo(np.float64).eps * np.linalg.norm(vector))
 
-    def outside_accurately(self, vector: np.ndarray) -> tuple[np.ndarray, float]:
+    def outside_accurately(self, vector: np.ndarray) -> tuple[np.ndarray, float, float]:
         """The same to about twice the digits, point by point, by iterative refinement of the least-squares problem.
 
+        Returned third is |Xᵀ(y − Xc)|/√D: not zero where a singular value below rounding, left out, is none of a copy.
         Coefficients c and what they leave, y − Xc, are held as sums of two doubles, and Xᵀ(y − Xc) is found from them.
         """
         nothing = np.zeros(self.exact.shape[1])
@@ -77,7 +78,7 @@ class Design:
             inside = -(self.left.T @ (self.exact @ slope)) / (self.singular * self.scale) ** 2
             if np.linalg.norm(inside) > 0.1 * np.linalg.norm(last):
                 break
-        return rest[0], float(np.linalg.norm(inside))
+        return rest[0], float(np.linalg.norm(inside)), float(np.linalg.norm(slope)) / self.scale
 
     def inverse_diagonal(self, factor: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
         """Diagonal of (U A Uᵀ + ρ(I − UUᵀ))⁻¹, (P,), from the Cholesky factor of A in the range of X, and its error.
