@@ -141,7 +141,7 @@ def test_an_edit_of_names_prose_or_plans_runs_no_job_again(kind, closures):
     [
         (
             "theory/flow",
-            "networks adam_ntk theory.bayes theory.posterior theory.linear.posterior theory.linear.finite_width",
+            "networks adam_ntk theory.bayes theory.posterior theory.linear.posterior theory.linear.transfer",
         ),
         ("theory/bayes", "networks adam_ntk theory.flow theory.dynamics theory.linear.course theory.linear.moments"),
         ("source/bayes", "theory adam_ntk io.tables networks.gradient_flow networks.transformer"),
