@@ -50,7 +50,8 @@ STUDY = {
     "architecture": f"{ON_IMAGES} studies.classifiers adam_ntk.frozen_readout",
     # the theory averaged over data sets, held against that of data sets
     "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution {DRAWN} "
-    "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.losses numerics.observed numerics.progress",
+    "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.losses numerics.observed "
+    "numerics.progress",
     "phases": f"{AVERAGED} theory.worth numerics.progress",
 }
 PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied"
