@@ -15,8 +15,6 @@ import argparse
 import importlib
 import io
 import json
-import os
-import platform
 import subprocess
 import sys
 import tarfile
@@ -28,6 +26,7 @@ from types import ModuleType
 import numpy as np
 import torch
 from networks import ROOT, compare
+from report import write
 
 COUPLINGS = [0.0, 1.0, 10.0]
 
@@ -81,9 +80,17 @@ def particles(activation: str, samples: int, dimension: int, count: int) -> Call
 
 def population(activation: str, samples: int, dimension: int, count: int | None) -> Callable:
     return lambda find: find("theory.bayes").solve(
-        find("tasks.linear_tasks").linear(n_source=100, n_target=samples, dimension=dimension, overlap=0.6, n_test=500, seed=0), activation=activation, elastic_coupling=[0.0, 10.0],
-        source_strength=1.0, target_strength=1.0, inverse_temperature=20.0, particles=count, strict=False,
-    )  # fmt: skip
+        find("tasks.linear_tasks").linear(
+            n_source=100, n_target=samples, dimension=dimension, overlap=0.6, n_test=500, seed=0
+        ),
+        activation=activation,
+        elastic_coupling=[0.0, 10.0],
+        source_strength=1.0,
+        target_strength=1.0,
+        inverse_temperature=20.0,
+        particles=count,
+        strict=False,
+    )
 
 
 def posterior(find: Callable[[str], ModuleType]) -> object:
@@ -101,9 +108,15 @@ def posterior(find: Callable[[str], ModuleType]) -> object:
 
 def moments(find: Callable[[str], ModuleType]) -> object:
     return find("theory.flow").solve(
-        data(find, 200, 60, 400), activation="linear", elastic_coupling=10.0, source_strength=1.0, target_strength=1.0, weight_decay=0.05,
-        source_time=10.0, target_times=[10.0],
-    )  # fmt: skip
+        data(find, 200, 60, 400),
+        activation="linear",
+        elastic_coupling=10.0,
+        source_strength=1.0,
+        target_strength=1.0,
+        weight_decay=0.05,
+        source_time=10.0,
+        target_times=[10.0],
+    )
 
 
 CASES = {
@@ -143,14 +156,7 @@ def main() -> None:
                 acts = (lambda tree=tree, act=act: tree(act) for tree in trees)
                 report[part][name] = compare(*acts, arguments.repeats)
                 print(part, name, report[part][name], flush=True)
-    report["environment"] = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "cpu_count": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write("theory", report)
 
 
 if __name__ == "__main__":

@@ -98,14 +98,6 @@ def test_failed_write_leaves_the_old_state(checkpoint, monkeypatch):
     assert checkpoint.load() == {"step": 1}
 
 
-def test_discard(checkpoint):
-    checkpoint.discard()
-    checkpoint.save(state())
-    checkpoint.discard()
-    assert not checkpoint.path.exists()
-    assert checkpoint.load() is None
-
-
 def test_due(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

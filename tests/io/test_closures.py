@@ -40,13 +40,19 @@ ENGINE = {
     "flow": {"theory": "theory.flow theory.dynamics theory.linear", "networks": "networks.gradient_flow"},
 }
 THEORY = "theory.problem theory.solution theory.elastic theory.frozen theory.patience numerics.lazy numerics.observed"
-ON_IMAGES = f"{IMAGES} studies.images studies.readout_training"
+ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
+AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
 STUDY = {
     "limit": ON_IMAGES,
     "expectation": ON_IMAGES,
-    "selection": "studies.readout_training studies.teacher_training adam_ntk.variants",
-    "support": "studies.readout_training studies.teacher_training adam_ntk.support_kernels",
+    "selection": f"{READOUTS} studies.readout_training studies.teacher_training adam_ntk.variants",
+    "support": f"{READOUTS} studies.readout_training studies.teacher_training adam_ntk.support_kernels",
     "architecture": f"{ON_IMAGES} studies.classifiers adam_ntk.frozen_readout",
+    # the theory averaged over data sets, held against that of data sets
+    "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution {DRAWN} "
+    "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.losses numerics.observed "
+    "numerics.progress",
+    "phases": f"{AVERAGED} theory.worth numerics.progress",
 }
 PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied"
 """What names, describes, plans or asks for jobs, and so is under none."""
@@ -90,7 +96,7 @@ def jobs():
             yield (
                 f"study/{name}",
                 ["stages.study", f"studies.{name}"],
-                f"{TABLE} {READOUTS} {STUDY[name]} studies.{name}",
+                f"{TABLE} {STUDY[name]} studies.{name}",
             )
 
 
@@ -141,7 +147,7 @@ def test_an_edit_of_names_prose_or_plans_runs_no_job_again(kind, closures):
     [
         (
             "theory/flow",
-            "networks adam_ntk theory.bayes theory.posterior theory.linear.posterior theory.linear.finite_width",
+            "networks adam_ntk theory.bayes theory.posterior theory.linear.posterior theory.linear.transfer",
         ),
         ("theory/bayes", "networks adam_ntk theory.flow theory.dynamics theory.linear.course theory.linear.moments"),
         ("source/bayes", "theory adam_ntk io.tables networks.gradient_flow networks.transformer"),

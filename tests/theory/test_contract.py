@@ -164,7 +164,7 @@ class Contract:
             ({"task": "linear"}, "task = 'linear'"),
             ({"seed": 0.5}, "seed = 0.5"),
             ({"particles": 2.5}, "particles = 2.5"),
-            ({"activation": "tanh"}, "activation = 'tanh'"),
+            ({"activation": "swish"}, "activation = 'swish'"),
         ],
     )
     def test_bad_input_is_named_on_one_line(self, changes, message):

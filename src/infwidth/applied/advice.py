@@ -16,10 +16,11 @@ import pandas as pd
 from infwidth.applied.distinct import distinct
 from infwidth.applied.prediction import Prediction, choose_folds, predict
 from infwidth.applied.verdict import about_smaller, conclude
+from infwidth.numerics.arrays import LARGEST_ENTRY
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
-from infwidth.tasks.own_data import LARGEST_ENTRY, OwnData
+from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.bayes import BayesSolution, solve
 
@@ -107,12 +108,7 @@ def advise(
     sets = distinct(data)
     data = sets.data
     dimension, size = data.x_source.shape[1], len(data.y_target)
-    for part, y in (("source", data.y_source), ("target", data.y_target)):
-        count = len(y)
-        if not np.abs(y).max() < LARGEST_ENTRY:
-            raise InputError(f"y_{part} holds {np.abs(y).max():.0e}; expected labels of order 1; standardise them")
-        if count < FEWEST:
-            raise InputError(f"{part}: {count} different samples; expected at least {FEWEST}; add some")
+    _check_labels(data)
     if particles is None:
         particles = max(LEAST_PARTICLES, PARTICLES_A_SAMPLE * max(size, len(data.y_source)))
     default = default_strength(dimension)
@@ -165,6 +161,15 @@ def advise(
     show(1.0)
     smaller = pd.DataFrame(rows)
     return Advice(table, smaller, recommended, sentence + about_smaller(smaller) + sets.warning(), size, sets.notes)
+
+
+def _check_labels(data: OwnData) -> None:
+    """Raise InputError for labels whose squares overflow, or too few of them."""
+    for part, y in (("source", data.y_source), ("target", data.y_target)):
+        if not np.abs(y).max() < LARGEST_ENTRY:
+            raise InputError(f"y_{part} holds {np.abs(y).max():.0e}; expected labels of order 1; standardise them")
+        if len(y) < FEWEST:
+            raise InputError(f"{part}: {len(y)} different samples; expected at least {FEWEST}; add some")
 
 
 def _task(data: OwnData, train: np.ndarray, test: np.ndarray) -> TransferTask:

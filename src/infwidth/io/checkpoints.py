@@ -88,10 +88,6 @@ class Checkpoint:
         except Exception as error:  # undamaged, so written by another torch: unpickling can raise anything
             return self._ignore(f"this torch can't read it ({type(error).__name__})")
 
-    def discard(self) -> None:
-        """Remove the file, if there is one: the output is in place."""
-        self.path.unlink(missing_ok=True)
-
     def _ignore(self, reason: str) -> None:
         warnings.warn(f"checkpoint {self.path}: {reason}; ignored, training starts at step 0", stacklevel=3)
 

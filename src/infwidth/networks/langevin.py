@@ -345,7 +345,6 @@ def _check_posterior(
 ) -> None:
     check_choice("sampler", sampler, SAMPLERS)
     check_number("target_acceptance", target_acceptance, minimum=0.1, maximum=0.99)
-    for name, value in {"inverse_temperature": inverse_temperature, "prior_precision": prior_precision}.items():
-        check_number(name, value, minimum=0.0, open_minimum=True)
-    for name, value in durations.items():
+    scales = {"inverse_temperature": inverse_temperature, "prior_precision": prior_precision}
+    for name, value in (scales | durations).items():
         check_number(name, value, minimum=0.0, open_minimum=True)

@@ -8,6 +8,9 @@ import numpy as np
 
 from infwidth.numerics.checks import InputError
 
+LARGEST_ENTRY = 1e100
+"""Numbers beyond it could overflow when they are squared."""
+
 _KINDS = {
     "b": "truth values; write them as numbers, 2.0 * a - 1, say",
     "c": "complex numbers; pass their real part, or both parts as columns",

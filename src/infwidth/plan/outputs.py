@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from infwidth.io.whole import SUFFIX, damaged_outputs, unchecked_outputs
@@ -48,13 +48,6 @@ def finished_outputs(plan: Plan) -> list[str]:
         outputs["claims"] = ["claims.json", "claims.md"]
         outputs["figures/verdicts"] = [f"figures/verdicts.{kind}" for kind in ("pdf", "png", "csv")]
     return [path for stem, paths in outputs.items() for path in [*paths, f"{stem}{SUFFIX}"]]
-
-
-def leftovers(results: str | Path, planned: Collection[str]) -> list[str]:
-    """Experiments whose tables or verdicts an earlier configuration left in a results folder."""
-    paths = [*Path(results).glob("tables/*.csv"), *Path(results).glob("claims/*.json")]
-    found = {path.name.split(".")[0] for path in paths if not path.name.endswith(SUFFIX)}
-    return sorted(found - set(planned))
 
 
 def job_files(results: str | Path) -> Iterator[Path]:

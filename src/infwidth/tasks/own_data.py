@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from infwidth.io.archives import read_archive
-from infwidth.numerics.arrays import real_array
+from infwidth.numerics.arrays import LARGEST_ENTRY, real_array
 from infwidth.numerics.checks import InputError, check_choice
 from infwidth.tasks.labels import flat_labels
 
@@ -18,8 +18,6 @@ MANY_LABELS = 20
 """Different whole-number labels above which they are taken for a regression's."""
 LARGEST_RATIO = 30.0
 """How much larger or smaller than the source's the target's inputs may be: pixels of 0 … 255 beside 0 … 1 are 255."""
-LARGEST_ENTRY = 1e100
-"""Inputs beyond it could overflow when they are squared."""
 LEAST_SPREAD = 1e-12
 """Range of a regression's labels over their size, below which they differ by rounding alone."""
 LABELS = ("auto", "classes", "regression")

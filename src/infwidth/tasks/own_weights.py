@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from infwidth.io.archives import check_archive, describe, read_archive
-from infwidth.numerics.arrays import real_array
+from infwidth.numerics.arrays import LARGEST_ENTRY, real_array
 from infwidth.numerics.checks import InputError
-from infwidth.tasks.own_data import LARGEST_ENTRY
 
 FEWEST = 16
 """Neurons below which there are no blocks of them to compare."""

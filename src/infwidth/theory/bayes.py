@@ -10,7 +10,7 @@ from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import check_count, check_number
 from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.linear.posterior import solve_linear
+from infwidth.theory.linear.transfer import solve_linear
 from infwidth.theory.posterior.folds import check_folds
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import (

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from infwidth.theory.linear.concave_dual import Potential
+from infwidth.theory.linear.posterior import LinearPosterior
 from infwidth.theory.posterior.solution import FiniteWidth
 from infwidth.theory.problem import BayesProblem, Designs
-
-if TYPE_CHECKING:
-    from infwidth.theory.linear.posterior import LinearPosterior
 
 
 @dataclass(frozen=True)

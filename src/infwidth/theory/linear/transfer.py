@@ -1,0 +1,154 @@
+"""The Bayesian theory of linear networks: source and targets by their closed form (docs/theory.md §1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from infwidth.numerics.losses import mean_squared_error
+from infwidth.numerics.status import Status
+from infwidth.theory.linear.concave_dual import Potential
+from infwidth.theory.linear.design import Design
+from infwidth.theory.linear.finite_width import expand_posteriors
+from infwidth.theory.linear.posterior import LinearPosterior, solve_posterior
+from infwidth.theory.posterior.folds import FoldsLeftOut, first_order, ridge_residuals
+from infwidth.theory.posterior.solution import BayesSolution
+from infwidth.theory.problem import BayesProblem, Designs
+from infwidth.theory.solution import FactoredKernel, attempt
+
+ACCURACY = 1e-8
+"""Largest certificate of a point that counts as converged."""
+
+
+def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
+    """Solve the source once and the target at every coupling.
+
+    Args:
+        problem: the checked problem, of the linear activation.
+
+    Returns:
+        One point a coupling.
+    """
+    task, designs = problem.task, Designs.of(problem.task, whole=problem.source_weights is not None)
+    root = np.sqrt(task.dimension)
+    design = Design.of(designs.target, task.x_target, root)
+
+    @functools.cache
+    def source() -> LinearPosterior:
+        return solve_posterior(
+            Design.of(designs.source, task.x_source, root),
+            task.y_source,
+            strength=problem.strengths[0],
+            inverse_temperature=problem.inverse_temperatures[0],
+            **problem.shared,
+        )
+
+    def target(coupling: float) -> list[BayesSolution]:
+        # At δ = 0 the source does not enter, and what became of it does not matter.
+        tied = source() if coupling and problem.source_weights is None else None
+        anchor = tied and tied.hidden
+        if coupling and problem.source_weights is not None:
+            anchor = problem.source_weights.T @ problem.source_weights / len(problem.source_weights)
+        for accurate in (False, True):
+            found = solve_posterior(
+                design,
+                task.y_target,
+                strength=problem.strengths[1],
+                inverse_temperature=problem.inverse_temperatures[1],
+                elastic_coupling=coupling,
+                anchor=anchor,
+                accurate=accurate,
+                **problem.shared,
+            )
+            point = _observe(problem, designs, design, tied, found)
+            if point.status is Status.CONVERGED:
+                break
+        if problem.folds is not None:
+            left_out = _leave_folds_out(problem, designs, anchor, found, coupling, *problem.folds)
+            point = dataclasses.replace(point, folds=left_out)
+        given = anchor is not None and tied is None  # whose own fluctuations are not known
+        expand = None if given else functools.partial(expand_posteriors, problem, designs, tied, found, coupling)
+        return [dataclasses.replace(point, expand=expand)]
+
+    def missing(status: Status) -> BayesSolution:
+        nothing = np.full((designs.target.shape[1],) * 2, np.nan)
+        fields = {"kernel_form": FactoredKernel(designs.target, nothing), "stderr": BayesSolution.exact()}
+        return BayesSolution.missing(task, status, weights=np.full(task.dimension, np.nan), **fields)
+
+    return [attempt(functools.partial(target, coupling), missing)[0] for coupling in problem.couplings]
+
+
+def _observe(
+    problem: BayesProblem, designs: Designs, design: Design, source: LinearPosterior | None, target: LinearPosterior
+) -> BayesSolution:
+    """What one coupling's saddle point implies."""
+    task, saddle, ridge = problem.task, target.saddle, 1 / problem.inverse_temperatures[1]
+    prediction = designs.test @ saddle.weights
+    noisy = target.scaled_kernel + ridge * np.eye(len(target.scaled_kernel))
+    other = (
+        np.linalg.solve(noisy, design.left.T @ task.y_target)
+        @ (design.right * design.singular).T
+        / problem.prior_precision
+    )
+    other = designs.test @ (target.hidden @ other)
+    errors = [float(np.linalg.norm(other - prediction) / (np.linalg.norm(prediction) or 1.0))]
+    left_out = np.full(len(task.y_target), np.nan)
+    if saddle.factor is not None:
+        diagonal, diagonal_error = design.inverse_diagonal(saddle.factor, ridge)
+        left_out = saddle.dual / diagonal
+        errors.append(saddle.dual_error / (float(np.linalg.norm(saddle.dual)) or 1.0))
+        errors.append(saddle.dual_error / float(np.min(diagonal)) / (float(np.linalg.norm(left_out)) or 1.0))
+        errors.append(diagonal_error / float(np.min(diagonal)))
+    saddles = [saddle] if source is None else [source.saddle, saddle]
+    residual = max(target.residual, *errors, *(each.residual for each in saddles))
+    return BayesSolution(
+        prediction=prediction,
+        train_loss=float(mean_squared_error(designs.target @ saddle.weights, task.y_target)),
+        test_loss=float(mean_squared_error(prediction, task.y_test)),
+        kernel_form=FactoredKernel(designs.target, target.hidden),
+        dual=saddle.dual,
+        weights=designs.expand(saddle.weights),
+        log_evidence_density=-saddle.objective,
+        domain_margin=min(each.margin for each in saddles),
+        leave_one_out=float(np.mean(left_out**2)),
+        left_out_residual=left_out,
+        status=Status.CONVERGED if residual <= ACCURACY else Status.STALLED,
+        residual=residual,
+        iterations=saddle.iterations,
+        stderr=BayesSolution.exact(),
+    )
+
+
+def _leave_folds_out(
+    problem: BayesProblem,
+    designs: Designs,
+    anchor: np.ndarray | None,
+    target: LinearPosterior,
+    coupling: float,
+    folds: np.ndarray,
+    solved: int,
+) -> FoldsLeftOut:
+    """Residuals of the target's folds."""
+    design, labels, beta = designs.target, problem.task.y_target, problem.inverse_temperatures[1]
+    anchor = np.zeros((design.shape[1],) * 2) if anchor is None else anchor
+    residual, fixed = np.full(len(labels), np.nan), np.full((2, len(labels)), np.nan)
+    for fold in range(solved):
+        out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        found = solve_posterior(
+            design[kept],
+            labels[kept],
+            strength=problem.strengths[1],
+            inverse_temperature=beta,
+            elastic_coupling=coupling,
+            anchor=anchor,
+            **problem.shared,
+        )
+        residual[out] = labels[out] - design[out] @ found.saddle.weights
+        kernel = design @ found.hidden @ design.T / problem.prior_precision
+        fixed[:, out] = ridge_residuals(kernel, labels, beta, out)
+    potential = Potential.elastic(anchor, coupling, problem.prior_precision, problem.prior_precision, spread=True)
+    hessian = design @ potential.hessian(target.saddle.drive) @ design.T
+    error = np.where(np.isfinite(residual), 0.0, np.nan)
+    return FoldsLeftOut(residual, error, first_order(target.saddle.dual, hessian, beta, folds), *fixed)
