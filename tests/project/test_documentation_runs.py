@@ -107,6 +107,13 @@ def test_notation_cites_equations_that_are_there():
     assert set(re.findall(r"§\d", cited)) <= sections
 
 
+def test_no_name_in_angle_brackets_is_lost_as_markup():
+    """Markdown takes `<preset>` outside of code for a tag of HTML, and shows nothing."""
+    for page in [*PAGES, "docs/extending.md", "config/README.md"]:
+        prose = re.sub(r"```.*?```|`[^`]*`|^    .*$", "", text(page), flags=re.MULTILINE | re.DOTALL)
+        assert not re.findall(r"<\w+>", prose), page
+
+
 def test_tables_from_the_code_are_put_in_by_name():
     substituted = {name for page in PAGES for name in re.findall(r"\{\{ (\w+) \}\}", text(page))}
     held = re.search(r"myst_substitutions = \{(.*)\}", text("docs/conf.py"))[1]
