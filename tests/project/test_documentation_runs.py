@@ -98,10 +98,10 @@ def test_notation_names_what_is_in_the_code():
 
 def test_notation_cites_equations_that_are_there():
     theory = "".join(text(f"docs/{page}.md") for page in ("theory", "averaged", "finite_width"))
-    labels = set(re.findall(r"\((A?\d+[a-z]?)\) *$", theory, re.MULTILINE))
+    labels = set(re.findall(r"\(([AF]?\d+[a-z]?)\) *$", theory, re.MULTILINE))
     sections = set(re.findall(r"^## (§\d)", theory, re.MULTILINE))
     cited = "".join(re.findall(r"\| ([^|]+) \|$", text("docs/notation.md"), re.MULTILINE))
-    equations = set(re.findall(r"\((A?\d+[a-z]?)\)", cited))
+    equations = set(re.findall(r"\(([AF]?\d+[a-z]?)\)", cited))
     assert len(equations) > 10
     assert equations <= labels
     assert set(re.findall(r"§\d", cited)) <= sections
