@@ -40,8 +40,9 @@ dry: $(STAMP) ## what `make reproduce` would run, how many jobs, the expected mi
 claims: $(STAMP) ## the whole claim table of a run
 	@infwidth claims $(OF_RUN) --only "$$GIVEN_ONLY"
 
-docs: $(DOCS_STAMP) ## the documentation site, into docs/_build/index.html
+docs: $(DOCS_STAMP) ## the documentation site, into docs/_build/index.html; opened in a browser, if there is one
 	sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
+	python docs/look.py docs/_build
 
 test: $(STAMP) ## tests; ARGS= goes to pytest
 	pytest $(ARGS)

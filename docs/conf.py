@@ -19,18 +19,21 @@ nitpick_ignore_regex = [("py:.*", r"(?!infwidth\.).*|.*\.Array")]  # types of ot
 html_theme = "furo"
 html_title = f"infwidth {release}"
 html_show_copyright = False
+html_static_path, html_css_files = ["static"], ["site.css"]
+toc_object_entries = False
 highlight_language = "none"  # an indented block is an equation or a shell's line
 
-myst_enable_extensions = ["deflist", "substitution"]
+myst_enable_extensions = ["attrs_block", "deflist", "substitution"]
 myst_heading_anchors = 3
 myst_url_schemes = ("http", "https")
 
 # Tables that the code holds, put in at build time: no page can say anything else than the code.
 statuses = ["| status | what to do |", "|---|---|", *(f"| `{one.value}` | {one.remedy} |" for one in Status)]
-myst_substitutions = {"keys": key_table(), "statuses": "\n".join(statuses)}
+myst_substitutions = {"keys": "{.keys}\n" + key_table(), "statuses": "\n".join(statuses)}
 
 autodoc_typehints = "none"  # docstrings say it, with shapes and units
 autodoc_member_order = "bysource"
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 sphinx_gallery_conf = {
@@ -41,6 +44,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,
     "capture_repr": (),
     "matplotlib_animations": False,
     "remove_config_comments": True,

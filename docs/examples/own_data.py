@@ -19,10 +19,11 @@ for overlap, name, colour in ((0.95, "related", "#0072B2"), (0.0, "unrelated", "
     task = linear(dimension=20, overlap=overlap, n_source=100, n_target=24, n_test=500, target_noise=0.3, seed=3)
     data = OwnData(task.x_source, task.y_source, task.x_target, task.y_target, label=f"{name} source")
     advice = advise(data, activation="linear", couplings=couplings)
-    axes.errorbar(range(4), advice.table["loss"], advice.table["stderr"], color=colour, capsize=3, label=name)
+    gain, error = 100 * advice.table["gain"], 100 * advice.table["gain_stderr"]
+    axes.errorbar(range(4), gain, error, color=colour, capsize=3, label=name)
     print(f"{name}: {advice.sentence}\n")
 axes.set_xticks(range(4), ["0", "1", "10", "∞"])
-axes.set(xlabel="elastic coupling δ", ylabel="predicted loss, cross-validated", ylim=(0, None))
+axes.set(xlabel="elastic coupling δ", ylabel="predicted gain over training from scratch, per cent")
 axes.legend(title="source")
 
 # %%

@@ -98,13 +98,20 @@ def test_notation_names_what_is_in_the_code():
 
 def test_notation_cites_equations_that_are_there():
     theory = "".join(text(f"docs/{page}.md") for page in ("theory", "averaged", "finite_width"))
-    labels = set(re.findall(r"\((A?\d+[a-z]?)\) *$", theory, re.MULTILINE))
+    labels = set(re.findall(r"\(([AF]?\d+[a-z]?)\) *$", theory, re.MULTILINE))
     sections = set(re.findall(r"^## (§\d)", theory, re.MULTILINE))
     cited = "".join(re.findall(r"\| ([^|]+) \|$", text("docs/notation.md"), re.MULTILINE))
-    equations = set(re.findall(r"\((A?\d+[a-z]?)\)", cited))
+    equations = set(re.findall(r"\(([AF]?\d+[a-z]?)\)", cited))
     assert len(equations) > 10
     assert equations <= labels
     assert set(re.findall(r"§\d", cited)) <= sections
+
+
+def test_no_name_in_angle_brackets_is_lost_as_markup():
+    """Markdown takes `<preset>` outside of code for a tag of HTML, and shows nothing."""
+    for page in [*PAGES, "docs/extending.md", "config/README.md"]:
+        prose = re.sub(r"```.*?```|`[^`]*`|^    .*$", "", text(page), flags=re.MULTILINE | re.DOTALL)
+        assert not re.findall(r"<\w+>", prose), page
 
 
 def test_tables_from_the_code_are_put_in_by_name():

@@ -170,7 +170,7 @@ class Configuration:
     preset: Annotated[
         str,
         Pattern(r"[a-z0-9][a-z0-9_-]{0,63}", "a name of lower-case letters, digits, - and _, none of these first"),
-        Meaning("Name of the preset. `default` writes to results/, any other to results/<preset>/."),
+        Meaning("Name of the preset. `default` writes to `results/`, any other to `results/<preset>/`."),
     ]
     seed: Annotated[
         int,
