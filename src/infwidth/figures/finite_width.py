@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from infwidth.analysis.seeds import mean_over_seeds, relative_difference
 from infwidth.figures.parts.over_width import log_values, width_axis
 from infwidth.figures.parts.style import colours, coupling_axis, coupling_name, new_figure, side_by_side
-from infwidth.io.tables import select
+from infwidth.io.tables import KEYS, select
 
 LOSS, COEFFICIENT = "sampled_test_loss", "sampled_test_loss_deviation"
 PARTS = {
@@ -32,20 +32,30 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         table: the experiment's table.
     """
     rows = select(table, metric=[LOSS, *PARTS], condition="transfer")
-    points, excess = mean_over_seeds(rows), relative_difference(select(rows, metric=LOSS))
+    points, beyond = mean_over_seeds(rows), relative_difference(_corrected(rows))
     palette = colours(points["elastic_coupling"].unique())
     overlaps = sorted(points["overlap"].unique())
     figure, grid = new_figure(2, len(overlaps))
     plotted = []
     for overlap, (above, below) in zip(overlaps, grid.T, strict=True):
         theory = select(points, overlap=overlap, kind="theory")
-        plotted += [_draw_widths(above, select(excess, overlap=overlap), theory, palette), _draw_parts(below, theory)]
+        plotted += [_draw_widths(above, select(beyond, overlap=overlap), theory, palette), _draw_parts(below, theory)]
         above.set_title(f"{table['dataset'].iloc[0]}, α = {overlap:g}")
         below.set_title(f"what c is made of, α = {overlap:g}")
     grid[0, 0].set_ylabel("loss of one network above E∞, %")
     grid[1, 0].set_ylabel("c, test loss × width")
     _name(figure, palette)
     return figure, pd.concat(plotted, ignore_index=True)
+
+
+def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
+    """Losses of theory and of networks, from these c/N of their own data set taken off: c depends on it as E_∞ does."""
+    theory, networks = select(rows, kind="theory"), select(rows, kind="network", metric=LOSS)
+    keys = [key for key in KEYS if key not in ("kind", "width", "metric")]
+    coefficient = select(theory, metric=COEFFICIENT).rename(columns={"value": "coefficient"})[[*keys, "coefficient"]]
+    found = networks.merge(coefficient, on=keys)
+    found["value"] -= found.pop("coefficient") / found["width"]
+    return pd.concat([select(theory, metric=LOSS), found], ignore_index=True)
 
 
 def _name(figure: Figure, palette: dict[float, tuple]) -> None:
@@ -63,7 +73,14 @@ def _name(figure: Figure, palette: dict[float, tuple]) -> None:
 
 
 def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palette: dict[float, tuple]) -> pd.DataFrame:
-    """Draw networks and theory of one overlap, relative to E_∞; return the networks with what is predicted of them."""
+    """Draw networks and theory of one overlap, relative to E_∞; return the networks with what is predicted of them.
+
+    Args:
+        axes: where.
+        networks: by how much networks exceed E_∞ + c/N, relative to E_∞, with errors over data sets.
+        theory: E_∞ and c.
+        palette: δ → colour.
+    """
     width_axis(axes, networks["width"], "width N")
     limits, coefficients = (
         select(theory, metric=metric).set_index("elastic_coupling")["mean"] for metric in (LOSS, COEFFICIENT)
@@ -74,12 +91,13 @@ def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palet
     for coupling, rows in networks.groupby("elastic_coupling"):
         colour, slope = palette[coupling], coefficients[coupling] / limits[coupling]
         axes.plot(line, 100 * slope / line, color=colour, linewidth=1.6)
+        rows = rows.assign(predicted=slope / rows["width"])
+        rows["mean"] += rows["predicted"]
         x, y, error = rows["width"] * np.exp(shifts[coupling]), 100 * rows["mean"], 100 * rows["stderr"].fillna(0.0)
         axes.errorbar(x, y, error, color=colour, fmt="none", capsize=2.5, elinewidth=1.2)
         faces = [colour if converged else "white" for converged in rows["converged"]]
         axes.scatter(x, y, s=24, facecolors=faces, edgecolors=[colour], zorder=3)
-        predicted = {"predicted": slope / rows["width"], "one_percent_width": 100 * abs(slope)}
-        drawn.append(rows.assign(limit=limits[coupling], **predicted))
+        drawn.append(rows.assign(limit=limits[coupling], one_percent_width=100 * abs(slope)))
     log_values(axes)
     found = pd.concat(drawn)
     axes.set_ylim(bottom=50 * found["predicted"].min())

@@ -58,6 +58,8 @@ STUDY: tuple[Demand, ...] = (
         for size in ("dimension", "dimensions")
     ),
     (WORK, "training", "steps batch widths"),
+    (WORK, "the theory of data sets", "data_sets dimensions dimensions dimensions"),
+    (MEMORY, "a grid", "overlaps target_ratios target_richness target_noise"),
     (WORK, "training", "trained_steps trained_batch trained_widths"),
     *((WORK, "features", f"samples widths {draws}") for draws in ("draws", "feature_draws")),
     (MEMORY, "features", "samples sampled_features"),
