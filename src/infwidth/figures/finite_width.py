@@ -1,4 +1,4 @@
-"""Sampled networks of several widths beside E_∞ + c/N, and what c is made of (docs/finite_width.md)."""
+"""What a network's test loss gains at finite width, beside c/N, and what c is made of (docs/finite_width.md)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.over_width import width_axis
-from infwidth.figures.parts.style import colours, coupling_axis, coupling_name, new_figure
-from infwidth.io.tables import select
+from infwidth.analysis.seeds import mean_over_seeds, relative_difference
+from infwidth.figures.parts.over_width import log_values, width_axis
+from infwidth.figures.parts.style import colours, coupling_axis, coupling_name, new_figure, side_by_side
+from infwidth.io.tables import KEYS, select
 
 LOSS, COEFFICIENT = "sampled_test_loss", "sampled_test_loss_deviation"
 PARTS = {
@@ -25,70 +25,92 @@ PARTS = {
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows.
 
-    One column of panels an overlap. Above, test loss of one sampled network against its width, and E_∞ + c/N of the
-    theory on the same data sets. Below, c and its parts against δ.
+    One column of panels an overlap. Above, by how much the test loss of one sampled network exceeds E_∞ on the same
+    data sets, against its width, and the theory's c/N. Below, c and its parts against δ.
 
     Args:
         table: the experiment's table.
     """
-    points = mean_over_seeds(select(table, metric=[LOSS, *PARTS], condition="transfer"))
+    rows = select(table, metric=[LOSS, *PARTS], condition="transfer")
+    points, beyond = mean_over_seeds(rows), relative_difference(_corrected(rows))
     palette = colours(points["elastic_coupling"].unique())
     overlaps = sorted(points["overlap"].unique())
     figure, grid = new_figure(2, len(overlaps))
     plotted = []
     for overlap, (above, below) in zip(overlaps, grid.T, strict=True):
-        shown = select(points, overlap=overlap)
-        plotted += [_draw_widths(above, shown, palette), _draw_parts(below, shown)]
+        theory = select(points, overlap=overlap, kind="theory")
+        plotted += [_draw_widths(above, select(beyond, overlap=overlap), theory, palette), _draw_parts(below, theory)]
         above.set_title(f"{table['dataset'].iloc[0]}, α = {overlap:g}")
-    grid[0, 0].set_ylabel("test loss of one network")
-    grid[1, 0].set_ylabel("c, loss × width")
-    entries = [
-        Line2D([], [], color=colour, linewidth=2.5, label=f"δ = {coupling_name(coupling)}")
-        for coupling, colour in palette.items()
-    ]
-    entries.append(Line2D([], [], color="0.3", linewidth=1.6, label="theory, E∞ + c/N"))
-    entries.append(Line2D([], [], color="0.3", linewidth=1, linestyle=":", label="theory, E∞"))
-    entries.append(Line2D([], [], color="0.3", linestyle="", marker="o", label="sampled networks"))
-    entries += [
-        Line2D([], [], color=colour, marker=marker, linewidth=1.2, label=name)
-        for name, marker, colour in PARTS.values()
-    ]
-    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside right upper")
+        below.set_title(f"what c is made of, α = {overlap:g}")
+    grid[0, 0].set_ylabel("loss of one network above E∞, %")
+    grid[1, 0].set_ylabel("c, test loss × width")
+    _name(figure, palette)
     return figure, pd.concat(plotted, ignore_index=True)
 
 
-def _draw_widths(axes: Axes, points: pd.DataFrame, palette: dict[float, tuple]) -> pd.DataFrame:
-    """Draw networks and theory of one overlap; return networks with the theory's value at their width."""
-    networks = select(points, kind="network", metric=LOSS)
+def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
+    """Losses of theory and of networks, from these c/N of their own data set taken off: c depends on it as E_∞ does."""
+    theory, networks = select(rows, kind="theory"), select(rows, kind="network", metric=LOSS)
+    keys = [key for key in KEYS if key not in ("kind", "width", "metric")]
+    coefficient = select(theory, metric=COEFFICIENT).rename(columns={"value": "coefficient"})[[*keys, "coefficient"]]
+    found = networks.merge(coefficient, on=keys)
+    found["value"] -= found.pop("coefficient") / found["width"]
+    return pd.concat([select(theory, metric=LOSS), found], ignore_index=True)
+
+
+def _name(figure: Figure, palette: dict[float, tuple]) -> None:
+    grey = "0.3"
+    entries = [
+        *(
+            Line2D([], [], color=colour, linewidth=2.5, label=f"δ = {coupling_name(coupling)}")
+            for coupling, colour in palette.items()
+        ),
+        Line2D([], [], color=grey, linewidth=1.6, label="theory, c/N"),
+        Line2D([], [], color=grey, linestyle="", marker="o", label="sampled networks"),
+        *(Line2D([], [], color=c, marker=m, linewidth=1.2, label=name) for name, m, c in PARTS.values()),
+    ]
+    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside right upper")
+
+
+def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palette: dict[float, tuple]) -> pd.DataFrame:
+    """Draw networks and theory of one overlap, relative to E_∞; return the networks with what is predicted of them.
+
+    Args:
+        axes: where.
+        networks: by how much networks exceed E_∞ + c/N, relative to E_∞, with errors over data sets.
+        theory: E_∞ and c.
+        palette: δ → colour.
+    """
     width_axis(axes, networks["width"], "width N")
     limits, coefficients = (
-        select(points, kind="theory", metric=metric).set_index("elastic_coupling")["mean"]
-        for metric in (LOSS, COEFFICIENT)
+        select(theory, metric=metric).set_index("elastic_coupling")["mean"] for metric in (LOSS, COEFFICIENT)
     )
-    line = np.geomspace(0.85 * networks["width"].min(), 1.25 * networks["width"].max(), 60)
+    shifts = side_by_side(list(palette), step=0.05)
+    line = np.geomspace(0.85 * networks["width"].min(), 1.25 * networks["width"].max(), 2)
     drawn = []
     for coupling, rows in networks.groupby("elastic_coupling"):
-        colour, limit, coefficient = palette[coupling], limits[coupling], coefficients[coupling]
-        axes.plot(line, limit + coefficient / line, color=colour, linewidth=1.6)
-        axes.axhline(limit, color=colour, linestyle=":", linewidth=1)
-        axes.errorbar(rows["width"], rows["mean"], rows["stderr"].fillna(0.0), color=colour, fmt="none", capsize=2.5)
+        colour, slope = palette[coupling], coefficients[coupling] / limits[coupling]
+        axes.plot(line, 100 * slope / line, color=colour, linewidth=1.6)
+        rows = rows.assign(predicted=slope / rows["width"])
+        rows["mean"] += rows["predicted"]
+        x, y, error = rows["width"] * np.exp(shifts[coupling]), 100 * rows["mean"], 100 * rows["stderr"].fillna(0.0)
+        axes.errorbar(x, y, error, color=colour, fmt="none", capsize=2.5, elinewidth=1.2)
         faces = [colour if converged else "white" for converged in rows["converged"]]
-        axes.scatter(rows["width"], rows["mean"], s=24, facecolors=faces, edgecolors=[colour], zorder=3)
-        one_percent = 100 * abs(coefficient) / limit
-        predicted = limit + coefficient / rows["width"]
-        drawn.append(rows.assign(limit=limit, predicted=predicted, one_percent_width=one_percent))
-    return pd.concat(drawn)
+        axes.scatter(x, y, s=24, facecolors=faces, edgecolors=[colour], zorder=3)
+        drawn.append(rows.assign(limit=limits[coupling], one_percent_width=100 * abs(slope)))
+    log_values(axes)
+    found = pd.concat(drawn)
+    axes.set_ylim(bottom=50 * found["predicted"].min())
+    return found
 
 
-def _draw_parts(axes: Axes, points: pd.DataFrame) -> pd.DataFrame:
+def _draw_parts(axes: Axes, theory: pd.DataFrame) -> pd.DataFrame:
     """Draw c of one overlap and its parts; return them."""
-    rows = select(points, kind="theory", metric=list(PARTS))
+    rows = select(theory, metric=list(PARTS))
     positions = coupling_axis(axes, rows["elastic_coupling"])
     axes.axhline(0, color="0.3", linewidth=1)
     for metric, (_, marker, colour) in PARTS.items():
         own = select(rows, metric=metric).sort_values("elastic_coupling")
-        x = own["elastic_coupling"].map(positions)
-        axes.errorbar(
-            x, own["mean"], own["stderr"].fillna(0.0), color=colour, marker=marker, markersize=4.5, capsize=2.5
-        )
+        x, error = own["elastic_coupling"].map(positions), own["stderr"].fillna(0.0)
+        axes.errorbar(x, own["mean"], error, color=colour, marker=marker, markersize=4.5, capsize=2.5)
     return rows

@@ -19,7 +19,7 @@ from infwidth.io.tables import select
 
 GAINS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 COUPLINGS = {
-    "0: every tie hurts": 0.0,
+    "0: no tie helps": 0.0,
     "below 1": 1.0,
     "1 … 10": 10.0,
     "10 … 100": 100.0,
@@ -61,11 +61,13 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
             _draw_critical(axes, critical)
             ratio_axis(axes, critical["n_target"])
             axes.set(ylim=(0, 1), ylabel="overlap of teachers, α")
-        above.set_title(title)
+        above.set_title(f"gain, {title}")
+        below.set_title(f"best δ, {title}")
         plotted += [rows[rows["metric"] != "sample_savings"]]
     scale = ScalarMappable(gains, colours)
-    label = "gain over scratch at the best δ, % of the test loss (first row of each richness)"
+    label = "gain over scratch at the best δ, % of the test loss"
     figure.colorbar(scale, ax=grid.ravel().tolist(), location="bottom", label=label, aspect=45, shrink=0.9)
+    figure.get_layout_engine().set(h_pad=0.1)
     entries = [Patch(color=kinds(i), label=name) for i, name in enumerate(COUPLINGS)]
     entries.append(
         Line2D([], [], color="black", linewidth=3, marker="", label="critical overlap: above it\nδ = ∞ beats δ = 0")

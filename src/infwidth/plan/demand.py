@@ -92,8 +92,10 @@ STUDY: tuple[Demand, ...] = (
     ),
     *((MEMORY, "inputs", (f"samples {size}", f"test_samples {size}")) for size in _SIZES),
     (WORK, "training", ("steps batch widths",)),
+    (WORK, "the theory of data sets", ("data_sets dimensions dimensions dimensions",)),
     (WORK, "training", ("trained_steps trained_batch trained_widths",)),
     *((WORK, "features", (f"samples widths {draws}",)) for draws in ("draws", "feature_draws")),
+    (MEMORY, "a grid", ("overlaps target_ratios target_richness target_noise",)),
     (MEMORY, "features", ("samples sampled_features",)),
 )
 

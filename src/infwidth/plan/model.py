@@ -149,7 +149,7 @@ class Experiment:
 
 
 class AdamStudy:
-    """One study of ADAM*."""
+    """One study: of ADAM*, or of a theory by itself."""
 
     seeds: Annotated[
         Count, Meaning("Independent repetitions; figures show the mean over them and its standard error.")
@@ -207,7 +207,10 @@ class Configuration:
     ] = {}  # noqa: RUF012
     adam_ntk: Annotated[
         dict[Name, Annotated[AdamStudy, Meaning("One study.")]],
-        Meaning("Name → one study of ADAM* (paper S). Names are lower-case letters, digits and underscores."),
+        Meaning(
+            "Name → one study of ADAM* (paper S), or of paper T's theory by itself. Names are lower-case letters, "
+            "digits and underscores."
+        ),
     ] = {}  # noqa: RUF012
 
 

@@ -1,4 +1,4 @@
-"""The kinds of ADAM* studies, and what can be set of each: the arguments of its ``run``.
+"""The kinds of studies, of ADAM* or of a theory by itself, and what can be set: the arguments of their ``run``.
 
 Plan, workflow and configuration read this registry; a kind is the name of the module of this package that has ``run``
 (but ``language``, whose trainings the workflow runs one by one). A new study is its module and a class here.
