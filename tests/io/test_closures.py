@@ -39,7 +39,7 @@ ENGINE = {
     },
     "flow": {"theory": "theory.flow theory.dynamics theory.linear", "networks": "networks.gradient_flow"},
 }
-THEORY = "theory.problem theory.solution theory.elastic theory.frozen theory.patience numerics.lazy numerics.observed"
+THEORY = "theory.problem theory.solution theory.span theory.elastic theory.frozen theory.patience numerics.lazy numerics.observed"
 ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
 STUDY = {
@@ -49,7 +49,7 @@ STUDY = {
     "support": f"{READOUTS} studies.readout_training studies.teacher_training adam_ntk.support_kernels",
     "architecture": f"{ON_IMAGES} studies.classifiers adam_ntk.frozen_readout",
     # the theory averaged over data sets, held against that of data sets
-    "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution {DRAWN} "
+    "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span {DRAWN} "
     "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.losses numerics.observed "
     "numerics.progress",
     "phases": f"{AVERAGED} theory.worth numerics.progress",
