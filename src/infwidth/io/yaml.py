@@ -27,7 +27,7 @@ def load_yaml(path: str | Path) -> Any:
         What it holds: dicts, lists, text, numbers, booleans, None; an empty file holds None.
 
     Raises:
-        InputError: the file can't be read, isn't YAML 1.2, names a key twice, or holds itself; one line, with its number.
+        InputError: the file can't be read, isn't YAML 1.2, names a key twice or holds itself; one line, numbered.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
