@@ -176,6 +176,15 @@ def test_labels_of_copies_are_averaged():
     np.testing.assert_allclose(advise(other, **SETTINGS).table["loss"], advise(zeroed, **SETTINGS).table["loss"])
 
 
+@pytest.mark.parametrize("part", ["source", "target"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_copies_whose_labels_cancel_leave_nothing_to_learn(part, sign):
+    data = noisy()
+    labels = getattr(data, f"y_{part}")
+    with pytest.raises(InputError, match=f"{part}: every sample has copies, and the mean of their labels is .*; check"):
+        advise(repeat(data, part, np.arange(len(labels)), labels=sign - labels), **SETTINGS)
+
+
 @pytest.mark.parametrize("noise", [0.0, 1e-3])
 def test_samples_that_the_source_has_seen_do_not_judge_it(noise):
     data = noisy(overlap=0.0)

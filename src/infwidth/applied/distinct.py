@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from infwidth.numerics.checks import InputError
 from infwidth.tasks.copies import copy_groups, shared_samples
-from infwidth.tasks.own_data import OwnData
+from infwidth.tasks.own_data import LEAST_SPREAD, OwnData
 
 NAMED = 3
 """Copies that a note names."""
@@ -49,7 +50,11 @@ class Distinct:
 
 
 def distinct(data: OwnData) -> Distinct:
-    """Merge copies, also nearly exact ones, in each set, and find the target samples that the source has as well."""
+    """Merge copies, also nearly exact ones, in each set, and find the target samples that the source has as well.
+
+    Raises:
+        InputError: copies whose labels cancel, so that nothing is left to learn.
+    """
     notes = []
     arrays = {}
     given = data.weights is not None
@@ -64,7 +69,7 @@ def distinct(data: OwnData) -> Distinct:
                 f"{part}: {len(copies)} of {len(x)} samples are copies ({named}{', …' * (len(copies) > NAMED)}); "
                 "copies count as one sample, with the mean of their labels"
             )
-            y = np.bincount(groups, weights=y) / np.bincount(groups)
+            y = _mean_labels(y, groups, part)
         arrays |= {f"x_{part}": x[first], f"y_{part}": y}
     if given:  # what the network was trained on is not known
         arrays |= {"x_source": arrays["x_target"], "y_source": arrays["y_target"]}
@@ -78,3 +83,14 @@ def distinct(data: OwnData) -> Distinct:
             "source's, too: they are learnt from, not judged by"
         )
     return Distinct(replace(data, **arrays), ~shared, tuple(notes))
+
+
+def _mean_labels(y: np.ndarray, groups: np.ndarray, part: str) -> np.ndarray:
+    """Mean label of each group of copies; raises InputError where the means no longer differ."""
+    means = np.bincount(groups, weights=y) / np.bincount(groups)
+    if np.ptp(means) <= LEAST_SPREAD * np.abs(y).max():
+        raise InputError(
+            f"{part}: every sample has copies, and the mean of their labels is {means[0]:.3g} for all of them; "
+            "expected labels that differ; check how they were assigned"
+        )
+    return means

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -26,7 +27,7 @@ def load_yaml(path: str | Path) -> Any:
         What it holds: dicts, lists, text, numbers, booleans, None; an empty file holds None.
 
     Raises:
-        InputError: the file can't be read, isn't YAML, names a key twice, or holds itself; one line, with its number.
+        InputError: the file can't be read, isn't YAML 1.2, names a key twice or holds itself; one line, numbered.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -41,6 +42,9 @@ def load_yaml(path: str | Path) -> Any:
 
 def read_yaml(text: str, name: str) -> Any:
     """Read YAML from text; ``name`` is what messages call it. See :func:`load_yaml`."""
+    version = re.match(r"(?:\s*(?:#.*)?\n)*%YAML\s+(\S+)", text)
+    if version and version[1] != "1.2":  # in 1.1 `010` is eight
+        raise InputError(f"{name}: %YAML {version[1]}: expected YAML 1.2; remove that line")
     try:
         found = YAML(typ="safe", pure=True).load(text)
         _refuse_loops(found, name)

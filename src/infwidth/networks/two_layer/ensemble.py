@@ -105,7 +105,7 @@ def check_seeds(seeds: Sequence[int], *, distinct: bool) -> list[int]:
     """
     found = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes) else None
     if not found or any(isinstance(seed, bool) or not hasattr(seed, "__index__") for seed in found):
-        raise InputError(f"seeds = {spell(seeds)}: expected at least one whole number; pass e.g. seeds=(0, 1)")
+        raise InputError(f"seeds = {spell(seeds)}: expected whole numbers, one a network; pass e.g. seeds=(0, 1)")
     numbers = [index(seed) for seed in found]
     if distinct and len(set(numbers)) < len(numbers):
         twice = next(seed for seed in numbers if numbers.count(seed) > 1)
