@@ -44,7 +44,7 @@ docs: $(DOCS_STAMP) ## the documentation site, into docs/_build/index.html; open
 	sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 	python docs/look.py docs/_build
 
-test: $(STAMP) ## tests; ARGS= goes to pytest
+test: $(STAMP) ## tests; ARGS= goes to pytest, ARGS="-m fast" takes a minute
 	pytest $(ARGS)
 
 lint: $(STAMP) ## what CI wants of the code's form

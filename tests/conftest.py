@@ -10,6 +10,26 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+SLOW = (
+    *("agreement", "applied", "figures", "studies", "workflow"),
+    *("networks/sampling", "networks/transformer", "networks/test_gradient_flow.py", "networks/test_langevin.py"),
+    *("theory/dynamics", "theory/posterior", "theory/linear/test_finite_flow.py", "theory/test_averaged.py"),
+    *("theory/test_reference_numbers.py", "theory/test_flow.py", "theory/test_given_weights.py"),
+    *("adam_ntk/test_dual_readout.py", "adam_ntk/test_in_others_loops.py"),
+    *("stages/test_language.py", "stages/test_networks.py", "stages/test_study.py"),
+    *("project/test_cli.py", "project/test_environment.py", "project/test_documentation_runs.py"),
+)
+"""Folders and modules here that train, sample, draw or start other programs at length; the rest takes a minute."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as fast what is not below ``SLOW``: ``pytest -m fast``."""
+    here = Path(__file__).parent
+    for item in items:
+        if not any(item.path.is_relative_to(here / one) for one in SLOW):
+            item.add_marker(pytest.mark.fast)
+
+
 @pytest.fixture(scope="module")
 def root() -> Path:
     return Path(__file__).parents[1]

@@ -1,5 +1,6 @@
 """environment.yml installs what pyproject.toml names, so that versions live in one place."""
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -65,3 +66,11 @@ def test_no_dependency_has_an_upper_bound_or_none(root):
     for requirement in project["dependencies"]:
         assert ">=" in requirement
         assert "<" not in requirement
+
+
+def test_what_is_slow_is_there(root):
+    """A module that was renamed would join the fast ones, and be slow there."""
+    spec = importlib.util.spec_from_file_location("conftest_of_all", root / "tests/conftest.py")
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+    assert [one for one in conftest.SLOW if not (root / "tests" / one).exists()] == []

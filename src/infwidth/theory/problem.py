@@ -85,14 +85,27 @@ def check_couplings(elastic_coupling: float | Sequence[float]) -> tuple[list[flo
 
 
 @dataclass(frozen=True)
-class BayesProblem:
-    """A Bayesian theory's problem, checked.
+class Problem:
+    """A theory's problem, checked.
 
     Attributes:
         task: the data.
         activation: φ's name.
         strengths: γ̄ and γ.
         couplings: δ ≥ 0, inf allowed, n of them.
+    """
+
+    task: TransferTask
+    activation: str
+    strengths: tuple[float, float]
+    couplings: Sequence[float]
+
+
+@dataclass(frozen=True)
+class BayesProblem(Problem):
+    """What a Bayesian theory is asked beside.
+
+    Attributes:
         inverse_temperatures: β of source and target.
         prior_precision: λ of all weights.
         max_iterations: Newton steps allowed a saddle point.
@@ -100,10 +113,6 @@ class BayesProblem:
         folds: the fold of each target sample, (P2,), and how many folds to solve again; None for no cross-validation.
     """
 
-    task: TransferTask
-    activation: str
-    strengths: tuple[float, float]
-    couplings: Sequence[float]
     inverse_temperatures: tuple[float, float]
     prior_precision: float
     max_iterations: int
@@ -118,14 +127,10 @@ class BayesProblem:
 
 
 @dataclass(frozen=True)
-class FlowProblem:
-    """A flow theory's problem, checked.
+class FlowProblem(Problem):
+    """What a flow theory is asked beside.
 
     Attributes:
-        task: the data.
-        activation: φ's name.
-        strengths: γ̄ and γ.
-        couplings: δ ≥ 0, inf allowed, n of them.
         decays: λ of source and target.
         source_time: for which the source trains.
         times: at which the target is observed, (T,).
@@ -134,10 +139,6 @@ class FlowProblem:
         max_evaluations: right-hand sides allowed an integration.
     """
 
-    task: TransferTask
-    activation: str
-    strengths: tuple[float, float]
-    couplings: Sequence[float]
     decays: tuple[float, float]
     source_time: float
     times: np.ndarray

@@ -88,7 +88,12 @@ def test_transfer_from_a_line_to_a_cubic():
 
 
 def linear_by_particles(task, couplings, **changes):
-    settings = {"strengths": (1.0, 1.0), "inverse_temperatures": (20.0, 20.0), "precision": 1.0, "max_iterations": 300}
+    settings = {
+        "strengths": (1.0, 1.0),
+        "inverse_temperatures": (20.0, 20.0),
+        "prior_precision": 1.0,
+        "max_iterations": 300,
+    }
     settings |= {name: changes.pop(name) for name in [*changes] if name in settings}
     problem = BayesProblem(task, "linear", couplings=couplings, **settings)
     return solve_population(problem, **{"particles": 4096, "seed": 0, "device": "cpu"} | changes)
@@ -98,7 +103,7 @@ def linear_by_particles(task, couplings, **changes):
 def test_a_linear_network_is_the_closed_form(coupling):
     task = linear_task(dimension=12, n_source=30, n_target=8, n_test=200)
     exact = solve(task, activation="linear", elastic_coupling=coupling, prior_precision=1.3)
-    (found,) = linear_by_particles(task, [coupling], precision=1.3)
+    (found,) = linear_by_particles(task, [coupling], prior_precision=1.3)
     assert found.status is Status.CONVERGED
     for name in ("test_loss", "train_loss", "leave_one_out", "log_evidence_density"):
         error = found.stderr[name]
