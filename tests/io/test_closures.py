@@ -39,7 +39,10 @@ ENGINE = {
     },
     "flow": {"theory": "theory.flow theory.dynamics theory.linear", "networks": "networks.gradient_flow"},
 }
-THEORY = "theory.problem theory.solution theory.span theory.elastic theory.frozen theory.patience numerics.lazy numerics.observed"
+THEORY = (
+    "theory.problem theory.solution theory.span theory.elastic theory.frozen "
+    "theory.patience numerics.lazy numerics.observed"
+)
 ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
 STUDY = {
