@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ERROR = re.compile(r"uncaught|error|failed|refused", re.IGNORECASE)
 DRIVER = """<!doctype html><meta charset="utf-8"><pre id="found"></pre><script>
 const pages = PAGES, found = [];
 const wait = ms => new Promise(done => setTimeout(done, ms));
@@ -56,7 +57,8 @@ def look(pages: list[Path], browser: str) -> list[str]:
     answer = re.search(r'<pre id="found">(.+?)</pre>', done.stdout, re.DOTALL)
     if not answer:
         return [f"{browser} did not get through {len(pages)} pages: {done.stderr[-1000:]}"]
-    wrong = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    # the log doesn't tell an error from a warning but by its words
+    wrong = [line for line in done.stderr.splitlines() if "CONSOLE" in line and ERROR.search(line)]
     for page, what in json.loads(html.unescape(answer[1])):
         kind, _, to = what.partition(" ")
         if kind == "picture" or not _there(to):

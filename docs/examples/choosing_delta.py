@@ -50,3 +50,7 @@ errors = [100 * cost.std(ddof=1) / np.sqrt(tasks) for cost in costs.values()]
 right.barh(list(costs), means, xerr=errors, color="0.6", capsize=3)
 right.invert_yaxis()
 right.set(xlabel="test loss above the best δ's, per cent", xlim=(0, None))
+
+# %%
+# The evidence weighs how probable the labels were before they were seen; what a test point costs is another question.
+# ``infwidth advise`` goes by cross-validation.
