@@ -21,8 +21,8 @@ def test_each_fault_is_found(look, tmp_path, capsys):
     (tmp_path / "there.svg").write_text(picture, encoding="utf-8")
     good = (
         '<h1 id="place">a</h1><img src="there.svg"><a href="good.html#place">b</a><a href="https://example.org">c</a>'
-    good += "<script>console.warn('a word of advice')</script>"
     )
+    good += "<script>console.warn('a word of advice')</script>"
     (tmp_path / "good.html").write_text(good, encoding="utf-8")
     assert look.main(str(tmp_path)) == 0
     faults = {
