@@ -10,6 +10,9 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
+from infwidth.numerics.activations import ACTIVATIONS
+from infwidth.numerics.status import Status
+
 ROOT = Path(__file__).parents[2]
 # docs/extending.md is run by tests/workflow/test_extending.py, in a copy of the project that its examples extend.
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md") if path.name != "extending.md")]
@@ -105,6 +108,14 @@ def test_notation_cites_equations_that_are_there():
     assert len(equations) > 10
     assert equations <= labels
     assert set(re.findall(r"§\d", cited)) <= sections
+
+
+def test_every_status_and_activation_is_explained():
+    page = text("docs/choose_theory.md")
+    explained = set(re.findall(r"^`(\w+)`\n: ", page, re.MULTILINE))
+    assert explained == {one.value for one in Status} - {Status.CONVERGED.value}
+    rows = page[page.index("## Which activation") : page.index("## How strong")]
+    assert set(ACTIVATIONS) <= set(re.findall(r"`(\w+)`", rows))
 
 
 def test_no_name_in_angle_brackets_is_lost_as_markup():
