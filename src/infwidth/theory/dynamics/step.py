@@ -191,9 +191,7 @@ class ParticleFlow:
         k_u = lift(point.slopes, shrink_u * (error - change), onto=k_u)
 
         step_u = h[:, None, None]
-        middle = self.at(
-            batch, time + h, point.readout + h[:, None] * k_w, torch.addcmul(point.moved, step_u, k_u)
-        )
+        middle = self.at(batch, time + h, point.readout + h[:, None] * k_w, torch.addcmul(point.moved, step_u, k_u))
         error = gain * (self.labels - middle.output)
         force_w = _under(error, middle.features) - decay_w * middle.readout - 2 * k_w
         force_u = torch.addcmul(-2 * k_u, middle.moved, -decay_u[:, :, None])
