@@ -128,6 +128,7 @@ def moments(find: Callable[[str], ModuleType]) -> object:
 
 
 CASES = {
+    "linear": {"posterior of 200 couplings": posterior, "moment equations, D = 400": moments},
     "particles": {
         f"{activation}, P = {samples}, D = {dimension}, S = {count}": particles(activation, samples, dimension, count)
         for activation, samples, dimension, count in (
@@ -137,7 +138,6 @@ CASES = {
         )
     },
     "population": {f"{activation}, P = 40, D = 25": population(activation, 40, 25) for activation in ("relu", "erf")},
-    "linear": {"posterior of 200 couplings": posterior, "moments": moments},
 }
 
 
@@ -154,6 +154,13 @@ def main() -> None:
         return
     path = Path(__file__).parent / "results" / "theory.json"
     report = json.loads(path.read_text()) if arguments.part and path.exists() else {}
+    report["environment"] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(
             ["git", "archive", arguments.against, "src"], cwd=ROOT, check=True, capture_output=True
@@ -164,19 +171,12 @@ def main() -> None:
         for part, cases in CASES.items():
             if arguments.part not in (None, part):
                 continue
-            report[part] = {"against": arguments.against}
+            report[part] = {"against": arguments.against, "repeats": arguments.repeats}
             for case in cases:
                 report[part][case] = compare(theirs, ours, part, case, arguments.repeats)
                 print(part, case, report[part][case], flush=True)
+                path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         theirs.end(), ours.end()
-    report["environment"] = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "cpu_count": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
