@@ -123,11 +123,11 @@ class Explicit:
 
     def forces(self, w, moved, time):
         rate, pull = float(self.batch.stiffness[0]), float(self.batch.pull[0])
-        field = moved @ self.geometry.product + (pull + (1 - pull) * math.exp(-rate * time)) * self.batch.anchor[0]
+        field = self.geometry.product @ moved + (pull + (1 - pull) * math.exp(-rate * time)) * self.batch.anchor[0]
         features = self.activation.value(field)
-        f = w @ features / (self.strength * len(w))
+        f = features @ w / (self.strength * len(w))
         error = self.strength * (self.labels - f)
-        return f, features @ error, self.geometry.lift(self.activation.derivative(field) * w[:, None] * error)
+        return f, error @ features, self.geometry.lift(self.activation.gated(field, w)[None], error[None])[0]
 
     def euler(self, step, times):
         w, moved, now, steps, fits = self.batch.readout[0], self.batch.moved[0], 0.0, 0, []
@@ -193,8 +193,8 @@ def integrators(particles: int = 128, error: float = 1e-2) -> list[dict]:
                 rate = x.new_tensor([0.05 + coupling])
                 batch = Populations(
                     readout[None],
-                    x.new_zeros(1, 2 * particles, DIMENSION),
-                    (hidden @ x.T).repeat(2, 1)[None],
+                    x.new_zeros(1, DIMENSION, 2 * particles),
+                    (x @ hidden.T).repeat(1, 2)[None],
                     rate,
                     coupling / rate,
                 )

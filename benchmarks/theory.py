@@ -1,12 +1,12 @@
-"""Time the theories against those of an earlier revision, in one process.
+"""Time the theories against those of an earlier revision, in two processes that take turns.
 
-    OMP_NUM_THREADS=1 python benchmarks/theory.py [--against REVISION] [--repeats 5] [--part particles|…]
+    OMP_NUM_THREADS=1 python benchmarks/theory.py [--against REVISION] [--repeats 3] [--part PART]
 
 Writes benchmarks/results/theory.json. Each ratio is an earlier run's seconds over ours, the median over pairs timed
 in turn (process time, so that a busy machine does not spoil them), on the same task and seeds. ``particles``: gradient
 flow of infinitely wide nonlinear networks, source and three couplings. ``population``: their Bayesian posterior, source
-and two couplings, as bound by the sampler. ``linear``: further couplings of linear networks' posterior at P = 120, in
-milliseconds a point, and the moment equations of their gradient flow at D = 400, in seconds.
+and two couplings. ``linear``: 200 couplings of linear networks' posterior at P = 120, and the moment equations of their
+gradient flow at D = 400.
 """
 
 from __future__ import annotations
@@ -15,47 +15,69 @@ import argparse
 import importlib
 import io
 import json
+import os
+import platform
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
-from networks import ROOT, compare
-from report import write
 
+ROOT = Path(__file__).parents[1]
 COUPLINGS = [0.0, 1.0, 10.0]
 
 
 class Code:
-    """The package of one source tree, beside whatever other is loaded."""
+    """The package of one source tree in a process of its own: what one revision sets for a process serves no other."""
 
     def __init__(self, source: Path):
         """Take the folder that holds the package."""
-        self.source, self.modules = source, {}
+        command = [sys.executable, __file__, "--serve"]
+        environment = os.environ | {"PYTHONPATH": str(source)}
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
-    def __call__(self, act: Callable[[Callable[[str], ModuleType]], object]) -> object:
-        """Run act(find) where modules that it finds, or imports as it runs, are this tree's."""
-        kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "infwidth"}
-        sys.modules.update(self.modules)
-        sys.path.insert(0, str(self.source))
-        try:
-            return act(lambda name: importlib.import_module(f"infwidth.{name}"))
-        finally:
-            sys.path.remove(str(self.source))
-            self.modules = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("infwidth")}
-            sys.modules.update(kept)
+    def seconds(self, part: str, case: str) -> float:
+        """Process time of one run of a case."""
+        self.process.stdin.write(json.dumps([part, case]) + "\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def end(self) -> None:
+        """Let the process end."""
+        self.process.communicate()
 
 
-def revision(name: str, folder: str) -> Code:
-    archive = subprocess.run(["git", "archive", name, "src"], cwd=ROOT, check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
-    return Code(Path(folder) / "src")
+def serve() -> None:
+    """Run the cases that standard input names, and answer with seconds."""
+    for line in sys.stdin:
+        part, case = json.loads(line)
+        started = time.process_time()
+        CASES[part][case](lambda name: importlib.import_module(f"infwidth.{name}"))
+        print(time.process_time() - started, flush=True)
+
+
+def compare(theirs: Code, ours: Code, part: str, case: str, repeats: int) -> dict:
+    """Ratios of pairs run in turn, after one run each to warm up."""
+    pairs = []
+    for turn in range(repeats + 1):
+        order = (theirs, ours) if turn % 2 else (ours, theirs)
+        found = [code.seconds(part, case) for code in order]
+        pairs.append(found if turn % 2 else found[::-1])
+    pairs = np.array(pairs[1:])
+    ratios = pairs[:, 0] / pairs[:, 1]
+    return {
+        "ratio": round(float(np.median(ratios)), 3),
+        "quartiles": np.quantile(ratios, (0.25, 0.75)).round(3).tolist(),
+        "seconds": np.median(pairs, 0).round(4).tolist(),
+    }
 
 
 def data(find: Callable[[str], ModuleType], source: int, target: int, dimension: int) -> object:
@@ -78,85 +100,83 @@ def particles(activation: str, samples: int, dimension: int, count: int) -> Call
     )  # fmt: skip
 
 
-def population(activation: str, samples: int, dimension: int, count: int | None) -> Callable:
-    return lambda find: find("theory.bayes").solve(
-        find("tasks.linear_tasks").linear(
+def population(activation: str, samples: int, dimension: int) -> Callable:
+    def act(find: Callable[[str], ModuleType]) -> object:
+        task = find("tasks.linear_tasks").linear(
             n_source=100, n_target=samples, dimension=dimension, overlap=0.6, n_test=500, seed=0
-        ),
-        activation=activation,
-        elastic_coupling=[0.0, 10.0],
-        source_strength=1.0,
-        target_strength=1.0,
-        inverse_temperature=20.0,
-        particles=count,
-        strict=False,
-    )
+        )
+        return find("theory.bayes").solve(
+            task, activation=activation, elastic_coupling=[0.0, 10.0], source_strength=1.0, target_strength=1.0,
+            inverse_temperature=20.0, strict=False,
+        )  # fmt: skip
+
+    return act
 
 
 def posterior(find: Callable[[str], ModuleType]) -> object:
-    couplings = np.geomspace(0.1, 100, 200)
-    task = data(find, 120, 20, 40)
     return find("theory.bayes").solve(
-        task,
-        activation="linear",
-        elastic_coupling=couplings,
-        source_strength=0.4,
-        target_strength=0.4,
-        inverse_temperature=20.0,
-    )
+        data(find, 120, 20, 40), activation="linear", elastic_coupling=np.geomspace(0.1, 100, 200),
+        source_strength=0.4, target_strength=0.4, inverse_temperature=20.0,
+    )  # fmt: skip
 
 
 def moments(find: Callable[[str], ModuleType]) -> object:
     return find("theory.flow").solve(
-        data(find, 200, 60, 400),
-        activation="linear",
-        elastic_coupling=10.0,
-        source_strength=1.0,
-        target_strength=1.0,
-        weight_decay=0.05,
-        source_time=10.0,
-        target_times=[10.0],
-    )
+        data(find, 200, 60, 400), activation="linear", elastic_coupling=10.0, source_strength=1.0,
+        target_strength=1.0, weight_decay=0.05, source_time=10.0, target_times=[10.0],
+    )  # fmt: skip
 
 
 CASES = {
+    "linear": {"posterior of 200 couplings": posterior, "moment equations, D = 400": moments},
     "particles": {
         f"{activation}, P = {samples}, D = {dimension}, S = {count}": particles(activation, samples, dimension, count)
         for activation, samples, dimension, count in (
             ("relu", 60, 20, 1024),
             ("erf", 60, 20, 1024),
             ("relu", 100, 200, 1024),
-            ("relu", 60, 20, 8192),
         )
     },
-    "population": {
-        f"{activation}, P = {samples}, D = {dimension}": population(activation, samples, dimension, count)
-        for activation, samples, dimension, count in (("relu", 40, 25, None), ("erf", 40, 25, None))
-    },
-    "linear": {"posterior of 200 couplings": posterior, "moments": moments},
+    "population": {f"{activation}, P = 40, D = 25": population(activation, 40, 25) for activation in ("relu", "erf")},
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", default="09d7e29", help="revision to compare with")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--part", choices=CASES, help="run one part and keep the others of the file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.serve:
+        serve()
+        return
     path = Path(__file__).parent / "results" / "theory.json"
     report = json.loads(path.read_text()) if arguments.part and path.exists() else {}
+    report["environment"] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        trees = revision(arguments.against, folder), Code(ROOT / "src")
+        archive = subprocess.run(
+            ["git", "archive", arguments.against, "src"], cwd=ROOT, check=True, capture_output=True
+        )
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+            tar.extractall(folder, filter="data")
+        theirs, ours = Code(Path(folder) / "src"), Code(ROOT / "src")
         for part, cases in CASES.items():
             if arguments.part not in (None, part):
                 continue
-            report[part] = {"against": arguments.against}
-            for name, act in cases.items():
-                acts = (lambda tree=tree, act=act: tree(act) for tree in trees)
-                report[part][name] = compare(*acts, arguments.repeats)
-                print(part, name, report[part][name], flush=True)
-    write("theory", report)
+            report[part] = {"against": arguments.against, "repeats": arguments.repeats}
+            for case in cases:
+                report[part][case] = compare(theirs, ours, part, case, arguments.repeats)
+                print(part, case, report[part][case], flush=True)
+                path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        theirs.end(), ours.end()
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def test_field_space_equals_weight_space(activation, dimension):
 def test_smaller_space_is_chosen():
     x = torch.ones(4, 7, dtype=torch.float64)
     assert Geometry.of(x).product.shape == (4, 4)
-    assert Geometry.of(x.T.contiguous()).product.shape == (4, 7)
+    assert Geometry.of(x.T.contiguous()).product.shape == (7, 4)
 
 
 def test_anchoring_solves_its_equation():

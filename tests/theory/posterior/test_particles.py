@@ -13,16 +13,33 @@ COUNT, STIFFNESS, RATE = 100_000, 1.5, 0.7
 INPUTS = torch.tensor([[0.8, 0.3], [-0.2, 0.9], [0.5, -0.6]])
 CENTRE = torch.tensor([[0.7, -0.4]])
 DUAL = torch.tensor([0.6, -0.5, 0.4], dtype=torch.float64)
-MOVES = {
-    "reflection": Population._reflect,
-    "norm": Population._redraw_norm,
-    "trajectory": Population._trajectory,
-    "sweep": Population.move,
-}
 
 
 def layer(activation):
     return Layer(INPUTS, get_activation(activation), RATE, STIFFNESS)
+
+
+def scale(population, factor):
+    population.hidden, population.fields = (factor[:, None] * part for part in (population.hidden, population.fields))
+
+
+def reflect(population, tilt, dual):
+    towards = (population.hidden * population.centre).sum(1)
+    factor, score = population._reflection(tilt, dual, towards)
+    scale(population, factor)
+    torch.testing.assert_close(score, tilt.score(population.fields, dual), atol=1e-5, rtol=1e-5)
+
+
+def stretch(population, tilt, dual):
+    towards = (population.hidden * population.centre).sum(1)
+    scale(population, population._stretch(tilt, tilt.score(population.fields, dual), towards))
+
+
+def follow(population, tilt, dual):
+    population._trajectory(tilt, dual, tilt.score(population.fields, dual))
+
+
+MOVES = {"reflection": reflect, "norm": stretch, "trajectory": follow, "sweep": Population.move}
 
 
 def exact(activation, seed=0):
@@ -33,7 +50,7 @@ def exact(activation, seed=0):
 
     def surplus(hidden):
         offset = (hidden - CENTRE).square().sum(1)
-        return tilt.tilt(hidden @ INPUTS.T, DUAL)[0] - 0.5 * (STIFFNESS - wide) * offset
+        return 0.5 * RATE * tilt.score(hidden @ INPUTS.T, DUAL.float()).square() - 0.5 * (STIFFNESS - wide) * offset
 
     highest = float(surplus(grid).max()) + 0.01
     while sum(map(len, found)) < COUNT:
@@ -55,7 +72,7 @@ def change(move, activation, dual, angle=0.6):
     before = exact(activation)
     population = Population(before, CENTRE, COUNT, torch.Generator().manual_seed(1), angle=angle)
     population.fields = before @ INPUTS.T
-    move(population, layer(activation), dual)
+    move(population, layer(activation), dual.float())
     rise = statistics(population.hidden, activation) - statistics(before, activation)
     error = rise.std(0) / math.sqrt(COUNT)
     moved = (population.hidden != before).any(1).double().mean()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
+from infwidth.numerics.batching import keep_freed_memory
 from infwidth.numerics.status import Status
 from infwidth.theory.dynamics.step import Geometry, ParticleFlow, Point, Populations, Snapshot, anchoring
 from infwidth.theory.patience import Patience
@@ -36,14 +37,6 @@ class ParticleOutcome:
     status: tuple[Status, ...]
     evaluations: Tensor
     residual: Tensor
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep what temporaries free; returned to the system each time, a step takes half as long again.
-
-    Freeing one large block raises malloc's dynamic thresholds to that block's size, for the process.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 @torch.inference_mode()
@@ -80,7 +73,7 @@ def integrate(
     Returns:
         Statuses, evaluations and error estimates.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
     like = batch.readout
     total = len(like)
     flow = ParticleFlow(geometry, labels, strength, readout_decay, activation)

@@ -23,6 +23,8 @@ LEAPS = 3
 """Kicks of one Hamiltonian trajectory."""
 LONGEST = 0.6
 """Largest angle of the prior's rotation between two kicks; three of them make about a quarter turn."""
+ASCENT = 30
+"""Steps of the ascent to the domain's margin."""
 FAR = 1e8
 """Preactivations at which an activation of linear growth shows its asymptote."""
 
@@ -52,12 +54,13 @@ class Layer:
         """φ(h) of particles (S, d) on the training points, (S, P)."""
         return self.activation.value(hidden @ self.inputs.T)
 
-    def tilt(self, fields: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
-        """½(γ²/λ_w)s², (S,), at preactivations (S, P), and its gradient in W, (S, d)."""
-        dual = dual.to(fields.dtype)
-        score = self.activation.value(fields) @ dual
-        slope = (self.activation.derivative(fields) * dual) @ self.inputs
-        return 0.5 * self.rate * score**2, (self.rate * score)[:, None] * slope
+    def score(self, fields: Tensor, dual: Tensor) -> Tensor:
+        """s, (S,), at preactivations (S, P), for g of their precision."""
+        return self.activation.value(fields) @ dual
+
+    def slope(self, fields: Tensor, dual: Tensor) -> Tensor:
+        """Gradient of s in W, (S, d), at preactivations (S, P), for g of their precision."""
+        return (self.activation.derivative(fields) * dual) @ self.inputs
 
     def margin(self, dual: Tensor, starts: Tensor) -> float:
         """Domain margin q = 1 − γ² max_{|v|=1}(g·φ_∞(Xv/√D))²/(Lλ_w), by ascent from directions (n, d).
@@ -66,16 +69,18 @@ class Layer:
         """
         if self.activation.growth == 0:
             return 1.0
-        best, inputs, starts = 0.0, self.inputs.double(), starts.double()
-        v = starts / starts.norm(dim=1, keepdim=True).clamp(min=1e-300)
-        for _ in range(30):
-            fields = FAR * (v @ inputs.T)
-            score = self.activation.value(fields) @ dual / FAR
-            best = max(best, float(score.abs().max()))
-            slope = (self.activation.derivative(fields) * dual) @ inputs
-            v = v * slope.norm(dim=1, keepdim=True) + score.sign()[:, None] * slope
+        inputs, v = self.inputs.double(), starts.double()
+        far, best = FAR * inputs.T, v.new_zeros(len(v))
+        v = v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
+        for _ in range(ASCENT):
+            fields = v @ far
+            weighted = self.activation.derivative(fields) * dual
+            scores = (weighted * fields).sum(1)  # φ_∞(h) = φ'(h) h
+            best = torch.maximum(best, scores.abs())
+            slope = weighted @ inputs
+            v = torch.addcmul(slope * scores.sign()[:, None], v, slope.norm(dim=1, keepdim=True))
             v = v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
-        return 1 - self.rate * best**2 / self.stiffness
+        return 1 - self.rate * (float(best.amax()) / FAR) ** 2 / self.stiffness
 
 
 @dataclass
@@ -151,53 +156,62 @@ class Population:
         """One sweep: a reflection, a redraw of norms where φ is homogeneous, and a Hamiltonian trajectory."""
         if self.fields is None:
             self.fields = self.hidden @ layer.inputs.T
-        self._reflect(layer, dual)
-        if layer.activation.homogeneity == 1:
-            self._redraw_norm(layer, dual)
-        self._trajectory(layer, dual)
+        dual = dual.to(self.fields.dtype)
+        score = self._reflect_and_stretch(layer, dual)
+        self._trajectory(layer, dual, score)
 
-    def _trajectory(self, layer: Layer, dual: Tensor) -> None:
+    def _trajectory(self, layer: Layer, dual: Tensor, score: Tensor) -> None:
         """Hamiltonian Monte Carlo in z = √L(W − m): exact rotation under the prior between kicks of the tilt."""
         root = math.sqrt(layer.stiffness)
-        z = root * (self.hidden - self.centre)
+        z = (self.hidden - self.centre).mul_(root)
         p = _normal(z.shape, z, self.generator)
-        angle = self.angle * (0.7 + 0.6 * self._uniform(1))
-        cos, sin = torch.cos(angle), torch.sin(angle)
-        fields = self.fields
-        tilt, force = layer.tilt(fields, dual)
-        energy = 0.5 * (z.square().sum(1) + p.square().sum(1)) - tilt
-        p = p + (0.5 * angle / root) * force
+        angle = self.angle * float(0.7 + 0.6 * self._uniform(1))
+        cos, sin, kick = math.cos(angle), math.sin(angle), angle / root * layer.rate
+        middle = self.centre @ layer.inputs.T
+        energy = _energy(z, p) - 0.5 * layer.rate * score.square()
+        p.addcmul_(layer.slope(self.fields, dual), (0.5 * kick * score)[:, None])
         for leap in range(LEAPS):
-            z, p = cos * z + sin * p, cos * p - sin * z
-            fields = (self.centre + z / root) @ layer.inputs.T
-            tilt, force = layer.tilt(fields, dual)
-            p = p + ((0.5 if leap == LEAPS - 1 else 1.0) * angle / root) * force
-        change = energy - 0.5 * (z.square().sum(1) + p.square().sum(1)) + tilt
-        taken = self._uniform(len(z)).log() < change
-        self.hidden = torch.where(taken[:, None], self.centre + z / root, self.hidden)
-        self.fields = torch.where(taken[:, None], fields, self.fields)
+            z, p = torch.mul(z, cos).add_(p, alpha=sin), p.mul_(cos).sub_(z, alpha=sin)
+            fields = torch.addmm(middle, z, layer.inputs.T, alpha=1 / root)
+            here = layer.score(fields, dual)
+            p.addcmul_(layer.slope(fields, dual), ((0.5 if leap == LEAPS - 1 else 1.0) * kick * here)[:, None])
+        change = energy - _energy(z, p) + 0.5 * layer.rate * here.square()
+        refused = (~(self._uniform(len(z)).log() < change)).nonzero()[:, 0]
+        hidden = torch.add(self.centre, z, alpha=1 / root)
+        hidden[refused], fields[refused] = self.hidden[refused], self.fields[refused]
+        self.hidden, self.fields = hidden, fields
         self.acceptance = float(change.exp().clamp(max=1).nan_to_num(0).mean())
         self.angle = min(self.angle * math.exp(self.acceptance - ACCEPTANCE), LONGEST)
 
-    def _reflect(self, layer: Layer, dual: Tensor) -> None:
-        """Propose W → −W: an odd activation has a mode at either sign of s, of unequal weight when m ≠ 0."""
-        gain = -2 * layer.stiffness * (self.hidden * self.centre).sum(1)
-        dual = dual.to(self.hidden.dtype)
-        here, there = (layer.activation.value(sign * self.fields) @ dual for sign in (1, -1))
-        gain = gain + 0.5 * layer.rate * (there**2 - here**2)
-        taken = self._uniform(len(gain)).log() < gain
-        sign = torch.where(taken, -1.0, 1.0).to(self.hidden)[:, None]
-        self.hidden, self.fields = sign * self.hidden, sign * self.fields
+    def _reflect_and_stretch(self, layer: Layer, dual: Tensor) -> Tensor:
+        """Reflect, redraw norms where φ is homogeneous, and return the scores s, (S,), that particles then have."""
+        towards = (self.hidden * self.centre).sum(1)
+        factor, score = self._reflection(layer, dual, towards)
+        if layer.activation.homogeneity == 1:
+            longer = self._stretch(layer, score, factor * towards)
+            factor, score = longer * factor, longer * score
+        self.hidden, self.fields = factor[:, None] * self.hidden, factor[:, None] * self.fields
+        return score
 
-    def _redraw_norm(self, layer: Layer, dual: Tensor) -> None:
+    def _reflection(self, layer: Layer, dual: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
+        """Propose W → −W: an odd activation has a mode at either sign of s, of unequal weight when m ≠ 0.
+
+        Signs, and the scores that particles have with them, (S,), given W·m.
+        """
+        here, there = layer.score(self.fields, dual), layer.score(-self.fields, dual)
+        gain = 0.5 * layer.rate * (there.square() - here.square()) - 2 * layer.stiffness * towards
+        taken = self._uniform(len(gain)).log() < gain
+        return torch.where(taken, -1.0, 1.0).to(here), torch.where(taken, there, here)
+
+    def _stretch(self, layer: Layer, score: Tensor, towards: Tensor) -> Tensor:
         """Redraw r = |W| given the direction u: density r^(d−1) exp(−½ar² + br), a = L − γ²s(u)²/λ_w, b = L u·m.
 
-        A Gaussian at the mode, wide enough to cover both tails, is the proposal of a Metropolis step.
+        A Gaussian at the mode, wide enough to cover both tails, is the proposal of a Metropolis step. Returns the
+        factors of the norms, (S,), given s and W·m.
         """
         r = self.hidden.norm(dim=1)
-        u = self.hidden / r[:, None]
-        a = layer.stiffness - layer.rate * (layer.activation.value(self.fields / r[:, None]) @ dual.to(r.dtype)) ** 2
-        b = layer.stiffness * (u * self.centre).sum(1)
+        a = layer.stiffness - layer.rate * (score / r) ** 2
+        b = layer.stiffness * towards / r
         n = self.hidden.shape[1] - 1
         usable = a > 1e-9 * layer.stiffness  # beyond it the tilt is not normalisable: left to the trajectories
         a = torch.where(usable, a, layer.stiffness)
@@ -213,11 +227,15 @@ class Population:
         new = mode + width * _normal(mode.shape, mode, self.generator)
         there = torch.where(new > 0, surplus(new.clamp(min=1e-300)), -torch.inf)
         taken = usable & (self._uniform(len(r)).log() < there - here)
-        longer = torch.where(taken, new / r, 1.0)[:, None]
-        self.hidden, self.fields = longer * self.hidden, longer * self.fields
+        return torch.where(taken, new / r, 1.0)
 
     def _uniform(self, count: int) -> Tensor:
         return torch.rand(count, generator=self.generator, dtype=self.hidden.dtype, device=self.hidden.device)
+
+
+def _energy(z: Tensor, p: Tensor) -> Tensor:
+    """½(z² + p²) of each particle, (S,), of z and p (S, d)."""
+    return 0.5 * (z.square().sum(1) + p.square().sum(1))
 
 
 def _normal(shape: torch.Size | tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:

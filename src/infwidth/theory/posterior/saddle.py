@@ -70,8 +70,9 @@ def measure(
     weights, r, dual = population.weights(), population.siblings, dual.to(features.dtype)
     kernel = (weights[:, None] * features).T @ features
     scored = features * (features @ dual)[:, None]
-    second = (weights[:, None] * scored).T @ scored
-    groups = (weights[:, None] * scored).view(-1, r, len(dual)).sum(1) * (len(scored) / r)
+    weighted = weights[:, None] * scored
+    second = weighted.T @ scored
+    groups = weighted.view(-1, r, len(dual)).sum(1) * (len(scored) / r)
     between = groups.T @ groups / len(groups)
     covariance = (second - between) * (r / (r - 1))
     hessian = kernel / readout_precision + (strength / readout_precision) ** 2 * covariance

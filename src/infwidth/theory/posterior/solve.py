@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import get_activation
+from infwidth.numerics.batching import keep_freed_memory
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, tied
@@ -53,6 +54,7 @@ def solve_population(
     Returns:
         One point a coupling.
     """
+    keep_freed_memory()
     task, unit = problem.task, BLOCKS * 8
     count = unit * math.ceil((DEFAULT_PARTICLES if particles is None else particles) / unit)
     like = torch.zeros((), dtype=torch.float64, device=device)
