@@ -221,3 +221,16 @@ def test_unconverged_points_raise_or_are_marked():
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         solve(linear_teachers(), **changes)
+
+
+@pytest.mark.parametrize("late", [1e9, 1e15, 1e100, 1e300])
+@pytest.mark.parametrize("source_time", [2.0, np.inf])
+def test_times_past_the_end_are_the_end(late, source_time):
+    """Steps as long as such a time leave no digit to the moments, which have long been at their fixed point."""
+    task = linear_teachers(3, dimension=6, n_source=12, n_target=4)
+    options = {"activation": "linear", "source_strength": 0.5, "target_strength": 0.5, "elastic_coupling": [0.0, 1.0]}
+    options |= {"weight_decay": 0.01, "source_time": source_time}
+    found = flow.solve(task, target_times=[0.0, 1.0, late], **options)
+    end = flow.solve(task, target_times=[0.0, 1.0, np.inf], **options)
+    np.testing.assert_allclose(found.test_loss, end.test_loss, rtol=1e-5)
+    assert max(found.iterations) < 20000

@@ -12,6 +12,7 @@ from logging import LogRecord
 from pathlib import Path
 from types import SimpleNamespace
 
+from rich.progress import TextColumn, TimeRemainingColumn
 from rich.text import Text
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -86,11 +87,12 @@ class LineHandler(LogHandlerBase):
 
 
 class BarHandler(RichBars):
-    """The bars of snakemake-logger-plugin-rich, a total and one a rule, without Snakemake's own news."""
+    """Bars of snakemake-logger-plugin-rich, a total and one a rule, with the time left; without Snakemake's news."""
 
     def __post_init__(self) -> None:
         """Begin with no job."""
         super().__post_init__()
+        self.progress.columns = (*self.progress.columns, TimeRemainingColumn(), TextColumn("left"))
         self.lines = _Lines()
 
     def emit(self, record: LogRecord) -> None:

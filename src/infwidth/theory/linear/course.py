@@ -21,6 +21,10 @@ from infwidth.theory.solution import FactoredKernel, FlowSolution, attempt
 LOOSER = 100.0
 # ... and may exceed that run's tolerance, which is per step, by this factor.
 ACCUMULATION = 100.0
+# Times of the slowest decay after which a course may have ended at its fixed point, so that later times are alike ...
+LATE = 1e3
+# ... if it is as near to it as this many tolerances.
+NEAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,16 @@ def target_course(
         features = design.matrix @ anchor
         dual = frozen_course(features @ design.matrix.T, labels, times, readout_decay=training.readout_decay)
         return Course(dual @ features, anchor, 0.0, 0, Status.CONVERGED)
+    slowest = min(training.readout_decay, training.hidden_decay)
+    late = LATE / slowest if slowest else np.inf
+    if late < times[-1] < np.inf:
+        limits = {"rtol": rtol, "max_evaluations": max_evaluations}
+        early = times[times < late]
+        course = target_course(training, anchor, elastic_coupling, np.array([*early, late, np.inf]), **limits)
+        gap = np.linalg.norm(course.weights[-1] - course.weights[-2])
+        if course.status is Status.CONVERGED and gap <= NEAR * rtol * np.linalg.norm(course.weights[-1]):
+            after = np.repeat(course.weights[-1:], len(times) - len(early), axis=0)
+            return replace(course, weights=np.concatenate([course.weights[: len(early)], after]))
     weights = np.full((len(times), len(anchor)), np.nan)
     hidden, residual, evaluations, status = np.full_like(anchor, np.nan), 0.0, 0, Status.CONVERGED
     finite = times[np.isfinite(times)]
