@@ -74,6 +74,17 @@ def test_a_predicted_deviation_puts_networks_at_their_own_width():
     assert not disagreement(missing, "test_loss", {}).fails
 
 
+def test_a_width_that_is_named_is_the_networks():
+    table = rows(slope=40, deviation=40, widths=(200, 400))
+    table.loc[table["width"] == 200, "value"] *= 1.1
+    found = disagreement(table, "test_loss", {"width": 200})
+    assert found.value == pytest.approx(0.1)
+    assert found.note == "N = 200 with its predicted deviation"
+    assert disagreement(table, "test_loss", {"width": 400}).value == pytest.approx(0, abs=1e-9)
+    with pytest.raises(InputError, match="no network rows for metric = test_loss, width = 300"):
+        disagreement(table, "test_loss", {"width": 300})
+
+
 @pytest.mark.parametrize("kind", ["theory", "network"])
 def test_a_failed_solver_takes_its_points_away_and_no_others(kind):
     table = rows(off=0.03, times=4)

@@ -56,6 +56,21 @@ def claim(**changes):
     return Claim(**{**base, **changes})  # fmt: skip
 
 
+def test_averages_over_data_sets_have_nothing_left_to_scatter():
+    """At dimension ∞ one row decides; a data set alone, or one point of several that scatters, does not."""
+    rising, falling = claim(), claim(expect={"above": 0})
+    exact = table([1.0, 0.5, 0.4], seeds=1, kind="theory", dimension=np.inf)
+    assert [judge(one, exact, licence="T1").verdict for one in (rising, falling)] == ["reproduced", "not reproduced"]
+    found = judge(rising, exact, licence="T1")
+    assert (found.lower, found.upper, found.stderr) == (found.value, found.value, 0.0)
+    json.dumps(found.as_dict(), allow_nan=False)
+    for dimension in (100.0, np.nan):
+        alone = table([1.0, 0.5, 0.4], seeds=1, kind="theory", dimension=dimension)
+        assert judge(rising, alone, licence="T1").verdict == "inconclusive"
+    mixed = exact.assign(dimension=[np.inf, np.inf, 100.0])
+    assert judge(rising, mixed, licence="T1").verdict == "inconclusive"
+
+
 def test_statistics_on_known_curves():
     falling = table([1.0, 0.5, 0.4])
     assert largest_step(falling, "test_loss", "elastic_coupling", {}).value == pytest.approx(-0.1)

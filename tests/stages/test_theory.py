@@ -13,6 +13,8 @@ from infwidth.io.tables import read_table, select
 from infwidth.numerics.observed import Observed
 from infwidth.numerics.status import Status
 from infwidth.stages import theory
+from infwidth.tasks import linear
+from infwidth.theory import bayes
 
 P1, P2, PT = 6, 4, 5
 COUPLINGS = [0.0, 1.0, 10.0]
@@ -104,3 +106,50 @@ def test_a_posteriors_source_is_no_worse_than_the_best_target_tied_to_it():
 
     assert status(Status.UNMIXED, FINE, Status.UNMIXED) is FINE
     assert status(FINE, Status.UNMIXED, Status.UNMIXED) is Status.UNMIXED  # δ = 0 is tied to no source
+
+
+class TestFiniteWidth:
+    """A linear posterior's rows say what its losses gain at finite width; nobody else's do."""
+
+    def rows(self, tmp_path, training, **settings):
+        task = linear(dimension=6, overlap=0.5, n_source=12, n_target=5, n_test=20, seed=0)
+        write_arrays(tmp_path / "source.npz", {"x_source": task.x_source[None], "y_source": task.y_source[None]})
+        names = ("x_target", "y_target", "x_test", "y_test")
+        target = {name: getattr(task, name)[None] for name in names} | {"seeds": np.array([0]), "label": task.label}
+        write_arrays(tmp_path / "target.npz", target)
+        params = {
+            "experiment": "e",
+            "training": training,
+            "activation": "linear",
+            "representation": False,
+            "controls": [],
+        }
+        params |= {"axes": {"source_strength": 1.0}, "target_strength": [0.5], "elastic_coupling": [0.0, 3.0]}
+        params |= {"settings": settings, "particle_seeds": {"0": 3}}
+        options = [f"--params={json.dumps(params)}"]
+        options += [f"--input={name}={tmp_path / name}.npz" for name in ("source", "target")]
+        options += [f"--output=table={tmp_path / 't.csv'}", f"--output=arrays={tmp_path / 't.npz'}"]
+        done = CliRunner().invoke(theory.main, options)
+        assert done.exit_code == 0, done.output
+        return task, read_table(tmp_path / "t.csv")
+
+    def test_of_a_posterior(self, tmp_path):
+        task, table = self.rows(tmp_path, "bayes", inverse_temperature=20.0)
+        shared = {"activation": "linear", "source_strength": 1.0, "target_strength": 0.5, "inverse_temperature": 20.0}
+        solution = bayes.solve(task, elastic_coupling=[0.0, 3.0], **shared)
+        found = solution.finite_width
+        expected = {
+            "sampled_test_loss": solution.test_loss,
+            "sampled_test_loss_deviation": found.total,
+            "test_loss_deviation": found.mean + found.source,
+            **{f"{name}_deviation": getattr(found, name) for name in ("mean", "thermal", "source")},
+        }
+        for metric, values in expected.items():
+            rows = select(table, metric=metric).sort_values("elastic_coupling")
+            np.testing.assert_allclose(rows["value"], values, rtol=1e-12)
+            assert set(rows["stderr"]) == {0.0}
+
+    def test_a_flow_has_none(self, tmp_path):
+        settings = {"weight_decay": 0.1, "source_weight_decay": 0.1, "source_time": 1.0, "target_times": [0.0, 1.0]}
+        _, table = self.rows(tmp_path, "flow", **settings)
+        assert not table["metric"].str.contains("deviation").any()

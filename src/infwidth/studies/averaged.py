@@ -30,7 +30,7 @@ def run(
     *,
     seed: int,
     dimensions: Sequence[int] = (12, 24, 50, 100, 200, 400),
-    data_sets: int = 96,
+    data_sets: int = 192,
     full_until: int = 50,
     overlaps: Sequence[float] = (0.3, 0.8),
     elastic_couplings: Sequence[float] = (0, 1, 10),

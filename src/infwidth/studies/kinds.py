@@ -223,7 +223,9 @@ class Averaged:
     """T: linear teachers, Bayesian: the theory of single data sets beside its average over them, as D grows."""
 
     dimensions: Annotated[Axis[Several], Meaning("D.")] = (12, 24, 50, 100, 200, 400)
-    data_sets: Annotated[int, Ge(4), Meaning("Data sets of a dimension, the same for all overlaps and couplings.")] = 96
+    data_sets: Annotated[int, Ge(4), Meaning("Data sets of a dimension, the same for all overlaps and couplings.")] = (
+        192
+    )
     full_until: Annotated[
         Count, Meaning("Dimension above which there are fewer data sets, as 1/D², but four at least.")
     ] = 50
