@@ -45,7 +45,7 @@ docs: $(DOCS_STAMP) ## the documentation site, into docs/_build/index.html; open
 	python docs/look.py docs/_build
 
 test: $(STAMP) ## tests; ARGS= goes to pytest, ARGS="-m fast" takes a minute
-	pytest $(ARGS)
+	pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## what CI wants of the code's form
 	ruff check .
