@@ -41,7 +41,7 @@ ENGINE = {
 }
 THEORY = (
     "theory.problem theory.solution theory.span theory.elastic theory.frozen "
-    "theory.patience numerics.lazy numerics.observed"
+    "theory.patience numerics.batching numerics.lazy numerics.observed"
 )
 ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
@@ -53,8 +53,8 @@ STUDY = {
     "architecture": f"{ON_IMAGES} studies.classifiers adam_ntk.frozen_readout",
     # the theory averaged over data sets, held against that of data sets
     "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span {DRAWN} "
-    "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.losses numerics.observed "
-    "numerics.progress",
+    "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.batching numerics.losses "
+    "numerics.observed numerics.progress",
     "phases": f"{AVERAGED} theory.worth numerics.progress",
 }
 PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied"

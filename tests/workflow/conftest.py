@@ -31,7 +31,11 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PYTHONPATH": str(self.root / "src"), "PATH": path, "COLUMNS": "300"}
+        # what `make test` hands to its children is no part of what a user types
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "GNUMAKEFLAGS", "GIVEN_"))
+        }
+        return {**inherited, "PYTHONPATH": str(self.root / "src"), "PATH": path, "COLUMNS": "300"}
 
     def call(self, module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         """Run a module of Python in the project's root."""

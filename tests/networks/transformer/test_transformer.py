@@ -359,7 +359,7 @@ class TestResume:
         assert len(fractions) == 24 - kept
         same_bits(net, whole)
         same_history(history, expected)
-        checkpoint.discard()
+        checkpoint.path.unlink(missing_ok=True)
 
     def test_killed_twice_and_foreign_checkpoints(self, tmp_path):
         whole, expected = run()

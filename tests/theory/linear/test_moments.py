@@ -137,3 +137,18 @@ def test_running_out_of_evaluations_keeps_what_was_reached(method):
 def test_bad_times(times):
     with pytest.raises(InputError, match="times"):
         integrate_moments(Moments.fresh_readout(np.eye(D)), *data(3, 7), times, **RATES)
+
+
+@pytest.mark.parametrize("end", [1e7, 1e9, 1e15, 1e30])
+def test_without_decay_a_course_that_fits_its_data_stays_where_it_is(end):
+    """What is left of its motion is rounding: no later time changes the state, or takes longer."""
+    rng = np.random.default_rng(4)
+    design, labels = rng.standard_normal((6, 10)) / np.sqrt(10), rng.standard_normal(6)
+    start = Moments.fresh_readout(np.eye(10))
+    early, late = (
+        integrate_moments(start, design, labels, np.array([t]), strength=0.7, method="implicit") for t in (1e5, end)
+    )
+    assert late.status is Status.CONVERGED
+    assert late.evaluations < 5000
+    np.testing.assert_allclose(late.moments[0].predictor, early.moments[0].predictor, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(design @ late.moments[0].predictor / 0.7, labels, atol=1e-9)

@@ -16,6 +16,8 @@ from infwidth.theory.patience import Patience
 JUDGED = 4000
 # Columns of the extrapolation table: order of the implicit integrator.
 COLUMNS = 7
+# Share of the rate at which data drive a state below which its motion is rounding.
+REST = 1e-13
 
 
 class System(Protocol):
@@ -23,6 +25,7 @@ class System(Protocol):
 
     sizes: Sequence[int]
     driven_rate: float  # at which the state first changes, decay apart: no first step is longer than 1/rate
+    decay_rate: float  # of what goes to 0 without data; 0 where a state that fits them stays where it is
 
     def relevance(self, time: float) -> np.ndarray:
         """By how much an error of each block counts."""
@@ -104,6 +107,7 @@ def implicit_extrapolation(
     patience = Patience(times[-1], max_evaluations, JUDGED)
     # A first step across all of the course would land on a saddle, and no error estimate would notice.
     first = step = min(times[-1] * 1e-4, 1 / system.driven_rate if system.driven_rate else np.inf)
+    may_rest = system.decay_rate * times[-1] <= rtol
     for target in times:
         while time < target:
             if patience.over(time, evaluations):
@@ -114,6 +118,10 @@ def implicit_extrapolation(
             evaluations += COLUMNS * (COLUMNS + 1) // 2
             ratio = _scaled(system, time + h, error, np.maximum(np.abs(state), np.abs(candidate)), rtol)
             if np.isfinite(ratio) and ratio <= 1:
+                if may_rest and _rests(system, time + h, candidate):
+                    return Trajectory(
+                        (*states, *[candidate] * (len(times) - len(states))), evaluations, Status.CONVERGED
+                    )
                 # Land on the target exactly: time + (target − time) may miss it by rounding.
                 time, state = (target if h == target - time else time + h), candidate
             factor = np.clip(0.9 * max(ratio, 1e-12) ** (-1 / COLUMNS), 0.2, 4.0) if np.isfinite(ratio) else 0.2
@@ -139,6 +147,12 @@ def _extrapolate(system, time, state, h):
             new.append(new[k] + (new[k] - old) / (n / (n - k - 1) - 1))
         row = new
     return row[-1], row[-1] - row[-2]
+
+
+def _rests(system, time, state):
+    """Whether a state that fits the data moves by rounding alone, which no time makes a motion."""
+    motion = _scaled(system, time, system.derivative(time, state), np.abs(state), REST)
+    return motion <= system.driven_rate
 
 
 def _scaled(system, time, error, magnitude, rtol):

@@ -122,7 +122,7 @@ class _AnchoredFlow:
 
     def __init__(self, moments, design, labels, strength, elastic_coupling, readout_decay, hidden_decay):
         d = self.dimension = design.shape[1]
-        self.readout_decay = readout_decay
+        self.readout_decay, self.hidden_decay = readout_decay, hidden_decay
         self.stiffness = elastic.stiffness(hidden_decay, elastic_coupling)
         self.pull = elastic.pull(hidden_decay, elastic_coupling)
         self.anchor = moments.anchor
@@ -148,6 +148,11 @@ class _AnchoredFlow:
         """Rate at which the initial kernel fits the data, plus that at which weights first grow with the labels."""
         kernel = max(self.start[0], np.linalg.eigvalsh(self.anchor)[-1])
         return kernel * np.linalg.eigvalsh(self.covariance)[-1] + self.strength * np.linalg.norm(self.force)
+
+    @property
+    def decay_rate(self) -> float:
+        """λ_w + λ_W."""
+        return self.readout_decay + self.hidden_decay
 
     @property
     def fastest_rate(self) -> float:
