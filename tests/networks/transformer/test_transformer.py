@@ -396,7 +396,7 @@ def progress(fraction):
         time.sleep(60)
 net, _ = tests.run(checkpoint=kept, progress=progress)
 torch.save(net.state_dict(), "final.pt")
-kept.discard()
+kept.path.unlink(missing_ok=True)
 """
         command = [sys.executable, "-c", code]
         with subprocess.Popen([*command, "first"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
