@@ -92,15 +92,15 @@ def test_a_few_chains_may_mix_on_one_device_only(seeds):
         assert len(drift(found, expected)) == 1
 
 
-@pytest.mark.parametrize(("kind", "metric", "most"), [("theory", "test_error", 0.05), ("network", "test_loss", 0.1)])
-def test_without_a_known_error_what_is_sampled_may_differ_by_shares(kind, metric, most):
+@pytest.mark.parametrize(("kind", "metric"), [("theory", "test_error"), ("network", "test_loss")])
+def test_without_a_known_error_what_is_sampled_may_differ_by_a_share(kind, metric):
     def made():
         some = table()
         some["metric"] = some["metric"].replace("test_loss", metric)
         some.loc[some["kind"] == kind, "stderr"] = np.nan
         return some
 
-    for factor, drifts in ((1 + 0.9 * most, False), (1 - 0.9 * most, False), (1 + 1.2 * most, True)):
+    for factor, drifts in ((1.09, False), (0.91, False), (1.12, True)):
         found = made()
         found.loc[(found["kind"] == kind) & (found["metric"] == metric), "value"] *= factor
         assert bool(drift(found, made())) == drifts
