@@ -31,8 +31,8 @@ ERROR_CHANCE = 1e-4
 LARGEST_RATIO = 30.0
 """Beyond which a standard error is too large however few the data sets."""
 ARRAY_TOLERANCE = {"theory": 0.09, "network": 0.25}
-"""Relative, in the norm of one entry: a kernel or density of few networks, or of other particles (7 % in ci), is as noisy
-as this on another device."""
+"""Relative, in the norm of one entry: a kernel or density of few networks, or of other particles (7 % in ci), is as
+noisy as this on another device."""
 
 
 def compare(
