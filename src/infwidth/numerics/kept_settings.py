@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,16 +11,16 @@ from torch import nn
 from infwidth.numerics.checks import InputError
 
 
-class KeepsSettings(nn.Module):
+class KeepsSettings(nn.Module, ABC):
     """A module that keeps its settings beside its state and refuses a state of others.
 
     Only shapes tell torch's states apart: those of two activations look alike. Settings are in the state's metadata,
     where torch keeps the versions of modules, and go wherever it does, into files too.
     """
 
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What decides, beside the numbers of the state, which function the module is: names → plain values."""
-        raise NotImplementedError
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
