@@ -30,7 +30,7 @@ from infwidth.theory.dynamics.draws import SCHEMES, draw_particles, draw_readout
 from infwidth.theory.dynamics.integrate import integrate
 from infwidth.theory.dynamics.solve import average_loss
 from infwidth.theory.dynamics.step import Geometry, Populations
-from infwidth.theory.dynamics.transfer import Draws, Limits, anchor_weights, train_source, train_target
+from infwidth.theory.dynamics.transfer import Draws, Limits, starting_weights, train_source, train_target
 
 OUTPUT = Path(__file__).parent / "results" / "particle_flow.json"
 DIMENSION = 20
@@ -60,7 +60,7 @@ def schemes(couplings=(0.0, 1.0, 10.0, math.inf), total: int = 4096) -> list[dic
     task, phi = hermite_task(), get_activation("relu")
     x = [inputs / math.sqrt(DIMENSION) for inputs in (task.x_source, task.x_target, task.x_test)]
     z = task.x_test @ np.linalg.lstsq(task.x_source, task.y_source, rcond=None)[0]  # He1 at the test points
-    shared = {"decay": 0.05, "activation": phi}
+    shared = {"weight_decay": 0.05, "activation": phi}
     rows = []
     for scheme in SCHEMES:
         for match in (False, True):
@@ -73,11 +73,11 @@ def schemes(couplings=(0.0, 1.0, 10.0, math.inf), total: int = 4096) -> list[dic
                     dimension=DIMENSION,
                     time=20.0,
                     strength=0.3,
-                    draws=draws,
+                    sampling=draws,
                     limits=limits,
                     **shared,
                 )
-                anchor = anchor_weights(source, DIMENSION, "source", draws, torch.from_numpy(x[1]))
+                anchor = starting_weights(source, DIMENSION, "source", draws, torch.from_numpy(x[1]))
                 courses = train_target(
                     anchor,
                     x[1],
@@ -86,7 +86,7 @@ def schemes(couplings=(0.0, 1.0, 10.0, math.inf), total: int = 4096) -> list[dic
                     couplings=couplings,
                     times=np.array([30.0]),
                     strength=0.3,
-                    draws=draws,
+                    sampling=draws,
                     limits=limits,
                     **shared,
                 )
@@ -123,7 +123,9 @@ class Explicit:
 
     def forces(self, w, moved, time):
         rate, pull = float(self.batch.stiffness[0]), float(self.batch.pull[0])
-        field = self.geometry.product @ moved + (pull + (1 - pull) * math.exp(-rate * time)) * self.batch.anchor[0]
+        field = (
+            self.geometry.product @ moved + (pull + (1 - pull) * math.exp(-rate * time)) * self.batch.anchor_fields[0]
+        )
         features = self.activation.value(field)
         f = features @ w / (self.strength * len(w))
         error = self.strength * (self.labels - f)

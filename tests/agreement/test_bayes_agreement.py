@@ -20,7 +20,7 @@ def test_sampled_networks_are_the_theory(activation):
     shown = {"theory": {}, "network": {}}
 
     def keep(kind):
-        return lambda seen: shown[kind].setdefault(seen.coupling, []).append(seen.preactivation.double())
+        return lambda seen: shown[kind].setdefault(seen.coupling_index, []).append(seen.preactivation.double())
 
     theory = bayes.solve(
         task, activation=activation, target_strength=1.0, elastic_coupling=COUPLINGS, particles=2048,

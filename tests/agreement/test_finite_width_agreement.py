@@ -10,7 +10,7 @@ from infwidth.theory import bayes
 from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.exact_width import norm_law
-from infwidth.theory.linear.finite_width import Layer, SourceScatter
+from infwidth.theory.linear.finite_width import SaddlePoint, SourceScatter
 from infwidth.theory.linear.posterior import solve_posterior
 from infwidth.theory.problem import Designs
 
@@ -33,7 +33,7 @@ def make_task(overlap):
 def posteriors(task, coupling):
     designs = Designs.of(task)
     source = solve_posterior(designs.source, task.y_source, strength=STRENGTHS[0], inverse_temperature=BETA)
-    tie = {"elastic_coupling": coupling, "anchor": source.hidden}
+    tie = {"elastic_coupling": coupling, "anchor_moment": source.hidden_moment}
     return source, solve_posterior(
         designs.target, task.y_target, strength=STRENGTHS[1], inverse_temperature=BETA, **tie
     )
@@ -134,13 +134,13 @@ class TestSampledNetworks:
         task = make_task(0.0)
         source, _ = posteriors(task, 0.0)
         fresh = Potential.elastic(np.zeros((16, 16)), 0.0, 1.0, 1.0, True)
-        scatter = SourceScatter.of(Layer.of(fresh, source.saddle.drive, task.x_source / 4, BETA, STRENGTHS[0]))
+        scatter = SourceScatter.of(SaddlePoint.of(fresh, source.saddle.drive, task.x_source / 4, BETA, STRENGTHS[0]))
         moments = np.einsum("bni,bnj->bij", sources, sources) / WIDTH
         ahead = source.saddle.drive / np.linalg.norm(source.saddle.drive)
-        excess = WIDTH * (moments - scatter.anchor)
+        excess = WIDTH * (moments - scatter.anchor_moment)
         for probe in (np.outer(ahead, ahead), np.eye(16)):
             samples = np.sum(excess * probe, (1, 2))
-            expected = np.sum(scatter.shift * probe)
+            expected = np.sum(scatter.moment_shift * probe)
             # the next order is 1/N smaller
             assert abs(samples.mean() - expected) < 3 * samples.std() / np.sqrt(600) + 0.05 * abs(expected)
         along = moments @ ahead * np.sqrt(WIDTH)

@@ -85,7 +85,7 @@ def test_moment_equations_are_exact_at_every_width(width):
     )  # fmt: skip
     hidden = source.hidden[0].numpy()
     readout = generator(3, "target readout").standard_normal(width)  # as the network draws it
-    moments = replace(Moments.fresh_readout(hidden.T @ hidden / width), readout=float(np.mean(readout**2)))
+    moments = replace(Moments.fresh_readout(hidden.T @ hidden / width), readout_moment=float(np.mean(readout**2)))
     exact = integrate_moments(
         moments, task.x_target / math.sqrt(6), task.y_target, np.array(times), strength=strength,
         elastic_coupling=coupling, readout_decay=decay, hidden_decay=decay, rtol=1e-11,
@@ -113,7 +113,7 @@ def untilted_losses(task, experiment, coupling):
         task.x_source / root_d, task.y_source, strength=experiment["source_strength"][0], inverse_temperature=beta,
         readout_precision=1.0, hidden_precision=1.0,
     )  # fmt: skip
-    hidden = np.eye(task.dimension) / (1 + coupling) + (coupling / (1 + coupling)) ** 2 * source.hidden
+    hidden = np.eye(task.dimension) / (1 + coupling) + (coupling / (1 + coupling)) ** 2 * source.hidden_moment
     x, x_test = task.x_target / root_d, task.x_test / root_d
     dual = np.linalg.solve(x @ hidden @ x.T + np.eye(len(x)) / beta, task.y_target)
     return {

@@ -23,9 +23,9 @@ def by_theory(task, activation):
     found = defaultdict(list)
 
     def observe(seen):
-        labels = task.y_source if seen.coupling is None else task.y_target
+        labels = task.y_source if seen.coupling_index is None else task.y_target
         shown = represent(seen.preactivation, labels, get_activation(activation))
-        found[seen.coupling, seen.time].append(shown.metrics)
+        found[seen.coupling_index, seen.time_index].append(shown.metrics)
 
     flow.solve(
         task, activation=activation, source_strength=1.0, target_strength=1.0, elastic_coupling=COUPLINGS,
@@ -47,7 +47,7 @@ def by_networks(task, activation):
     gradient_flow.train_target(
         source, task.x_target, task.y_target, task.x_test, times=TIMES,
         points=[TargetPoint(coupling, 1.0, "source", "source") for coupling in COUPLINGS],
-        observe=lambda seen: found[seen.coupling, seen.time].append(
+        observe=lambda seen: found[seen.coupling_index, seen.time_index].append(
             represent(seen.preactivation, task.y_target, phi).metrics
         ), **shared,
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """What the code cites of the documentation is there, and the documentation leads to every solver."""
 
-import ast
 import re
 
 import pytest
@@ -100,34 +99,3 @@ def test_readme_leads_there(root, pages):
     assert all(f"]({page}.md)" in pages["theory"] for page in PAGES[1:])
     named = re.findall(r"(?<![\w/])docs/\w+\.md", readme)
     assert [page for page in named if not (root / page).exists()] == []
-
-
-SYMBOLS = {
-    **{"source_strength": "γ̄", "target_strength": "γ", "strength": "γ|γ̄", "elastic_coupling": "δ", "couplings": "δ"},
-    **{"stiffness": "L", "pull": "δ/L", "hidden_decay": "λ_W", "hidden_precision": "λ_W", "readout_decay": "λ_w"},
-    **{"readout_precision": "λ_w", "prior_precision": "λ", "weight_decay": "λ", "decay": "λ", "total_decay": "κ"},
-    **{"inverse_temperature": "β", "overlap": "α", "dual": "g", "width": "N"},
-}
-"""Solvers' parameters and fields → what each means, wherever it stands."""
-
-
-def documented(tree):
-    """Name and first words of each entry of docstrings."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            for name, words in re.findall(r"^ +(\w+): (.*)$", ast.get_docstring(node) or "", re.M):
-                yield node.name, name, words
-
-
-def test_a_name_has_one_meaning_among_the_solvers(root):
-    other, seen = [], set()
-    for room in ("theory", "networks"):
-        for path in sorted((root / "src/infwidth" / room).rglob("*.py")):
-            for owner, name, words in documented(ast.parse(path.read_text(encoding="utf-8"))):
-                symbol = re.match(r"(feature-learning strength )?([\w̄_]*[Α-ωγδβλκLNg]\w*̄?(?:/\w+)?)(?![\w-])", words)
-                if name in SYMBOLS and symbol and len(symbol[2].split("_")[0]) <= 3:
-                    seen.add(name)
-                    if symbol[2] not in SYMBOLS[name].split("|"):
-                        other.append((path.name, owner, name, words))
-    assert other == []
-    assert seen == set(SYMBOLS)

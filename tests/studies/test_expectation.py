@@ -60,7 +60,7 @@ class TestMeanBias:
         squares = np.array([one.squared for one in found])
         assert squares.mean() == pytest.approx(0.02, abs=4 * squares.std() / 20)
         assert np.mean([one.squared_stderr for one in found]) == pytest.approx(squares.std(), rel=0.2)
-        assert np.mean([one.noise for one in found]) == pytest.approx(math.sqrt(3 / 20) / 5, rel=0.05)
+        assert np.mean([one.noise_distance for one in found]) == pytest.approx(math.sqrt(3 / 20) / 5, rel=0.05)
 
     def test_against_the_sum_over_pairs(self):
         random = torch.Generator().manual_seed(1)

@@ -184,9 +184,12 @@ class Contract:
         self.solve(activation="erf", elastic_coupling=COUPLINGS, observe=seen.append)
         assert all(isinstance(shown, Observed) for shown in seen)
         last = self.times[0] - 1 if self.times else 0
-        assert {(shown.coupling, shown.time) for shown in seen} >= {(None, None), *((g, last) for g in range(3))}
+        assert {(shown.coupling_index, shown.time_index) for shown in seen} >= {
+            (None, None),
+            *((g, last) for g in range(3)),
+        }
         for shown in seen:
-            assert shown.preactivation.shape[1] == (9 if shown.coupling is None else 6)
+            assert shown.preactivation.shape[1] == (9 if shown.coupling_index is None else 6)
 
 
 class TestBayes(Contract):

@@ -25,7 +25,7 @@ def posterior_weights(activation, count):
         drive = found.dual @ TASK.x_source / math.sqrt(10) * 0.6
         inverse = np.linalg.inv(np.eye(10) - np.outer(drive, drive))
         return np.random.default_rng(0).standard_normal((count, 10)) @ np.linalg.cholesky(inverse).T
-    found = bayes.solve(task, activation=activation, elastic_coupling=0.0, particles=2048, neurons=True,
+    found = bayes.solve(task, activation=activation, elastic_coupling=0.0, particles=2048, keep_neurons=True,
                         evidence=False, **settings)  # fmt: skip
     return found.neurons.hidden
 
@@ -45,8 +45,8 @@ def test_folds_work_with_given_weights():
     weights = posterior_weights("linear", 1000)
     found = bayes.solve(ELSEWHERE, activation="linear", elastic_coupling=[1.0, math.inf], source_weights=weights,
                         folds=np.arange(12) % 3, **SETTINGS)  # fmt: skip
-    assert np.isfinite(found.folds[0].residual).all()
-    np.testing.assert_allclose(found.folds[1].residual, found.folds[1].first_order, rtol=1e-6)
+    assert np.isfinite(found.folds_left_out[0].residuals).all()
+    np.testing.assert_allclose(found.folds_left_out[1].residuals, found.folds_left_out[1].first_order, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

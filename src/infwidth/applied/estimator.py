@@ -129,7 +129,7 @@ class _InfiniteWidth(BaseEstimator):
         coupling = 0.0 if source is None else self.elastic_coupling
         if coupling == "auto":
             coupling = self._choose(task)
-        found = solve(task, elastic_coupling=coupling, neurons=self.activation != "linear", **self._settings(task))
+        found = solve(task, elastic_coupling=coupling, keep_neurons=self.activation != "linear", **self._settings(task))
         predictor = found.neurons if self.activation != "linear" else _Linear(found.weights)
         if predictor is None or not np.isfinite(found.prediction).all():
             raise UnconvergedError(f"the theory at elastic_coupling = {coupling:g}", found.status)

@@ -84,19 +84,19 @@ def predict(
     draws = generator(seed, "advice", "resamples").multinomial(judged.sum(), judged / judged.sum(), RESAMPLES)
     counts = np.concatenate([judged[None].astype(float), draws])
     columns, plain, numeric = [], [], []
-    for i, point in enumerate(found.folds or [None] * len(found.status)):
+    for i, point in enumerate(found.folds_left_out or [None] * len(found.status)):
         if point is None or found.status[i] is not Status.CONVERGED:
             columns.append(np.full(len(counts), np.nan))
             plain.append(math.nan)
             numeric.append(math.nan)
             continue
-        cheap, solved = np.square(point.first_order), np.isfinite(point.residual) & judged
+        cheap, solved = np.square(point.first_order), np.isfinite(point.residuals) & judged
         whole, part = (np.square(left[solved]).sum() for left in (point.fixed_single, point.fixed))
         price = whole / part if part > 0 else 1.0
-        again = np.where(solved, np.square(point.residual) - np.square(point.stderr), 0.0)
+        again = np.where(solved, np.square(point.residuals) - np.square(point.stderr), 0.0)
         columns.append(price * _combine(again, cheap, solved, judged, counts))
         plain.append(price * cheap[judged].mean())
-        errors = (2 * point.residual * point.stderr)[solved]
+        errors = (2 * point.residuals * point.stderr)[solved]
         scatter = float(np.sqrt(np.square(errors).sum())) / max(len(errors), 1)
         common = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
         numeric.append(price * math.hypot(scatter, common))

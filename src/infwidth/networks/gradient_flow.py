@@ -112,7 +112,7 @@ def _source_batch(
     batch = FlowBatch(
         readout=torch.cat([halves, -halves], 1),
         hidden=torch.cat([coordinates, coordinates], 2),
-        anchor=None,
+        anchor_weights=None,
         inputs=torch.stack([span.coordinates(one) for span, one in zip(spans, x, strict=True)]) / dimension**0.5,
         labels=y,
         strength=x.new_full((len(x),), strength),
@@ -159,7 +159,7 @@ def train_target(
         device: of the integration.
         safety: step as a fraction of the stability limit.
         progress: called with the fraction done, 0 … 1.
-        observe: shown each network (its ``replica``) of each point (its ``coupling``) at every record, with the
+        observe: shown each network (its ``replica``) of each point (its ``coupling_index``) at every record, with the
             preactivations of all 2N neurons on the training inputs.
 
     Returns:
@@ -202,17 +202,17 @@ def train_target(
 class _Recorded:
     """What networks, one a row, were recorded as."""
 
-    def __init__(self, networks: int, times: np.ndarray, samples: int, tests: int):
+    def __init__(self, networks: int, times: np.ndarray, n_train: int, n_test: int):
         self.times = times
-        self.train_prediction = np.full((networks, len(times), samples), np.nan)
-        self.prediction = np.full((networks, len(times), tests), np.nan)
-        self.kernel = np.full((networks, samples, samples), np.nan)
+        self.train_prediction = np.full((networks, len(times), n_train), np.nan)
+        self.prediction = np.full((networks, len(times), n_test), np.nan)
+        self.kernel = np.full((networks, n_train, n_train), np.nan)
 
-    def keep(self, row: int, time: int, prediction: Tensor, train_prediction: Tensor) -> None:
+    def keep(self, row: int, time_index: int, prediction: Tensor, train_prediction: Tensor) -> None:
         """Keep outputs at a time. At time 0 pairs of neurons cancel: f = 0 but for rounding, which has a sign."""
-        moved = float(self.times[time] > 0)
-        self.prediction[row, time] = moved * prediction.cpu()
-        self.train_prediction[row, time] = moved * train_prediction.cpu()
+        moved = float(self.times[time_index] > 0)
+        self.prediction[row, time_index] = moved * prediction.cpu()
+        self.train_prediction[row, time_index] = moved * train_prediction.cpu()
 
     def answer(self, outcomes: list[FlowOutcome], bodies: int, groups: int) -> TargetNetworks:
         """Return the networks, arranged as bodies × groups."""

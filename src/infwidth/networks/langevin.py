@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.networks.sampling.moments import MomentCollector, Moments
+from infwidth.networks.sampling.moments import MomentCollector, Sums
 from infwidth.networks.sampling.posterior import PosteriorBatch
 from infwidth.networks.sampling.run import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCEPTANCE, sample
 from infwidth.networks.sampling.span import OutsideSpan, coordinates
@@ -99,7 +99,7 @@ def sample_source(
         rows = slice(chunk.start, chunk.stop)
         constant, spans = x.new_ones(len(chunk)), [training_span(one) for one in x[rows]]
         posterior = PosteriorBatch(
-            mean=None,
+            prior_mean=None,
             inputs=coordinates(spans, x[rows] / x.shape[-1] ** 0.5),
             labels=y[rows],
             strength=constant * source_strength,
@@ -173,8 +173,8 @@ def sample_target(
         sampler: "hmc" (Hamiltonian Monte Carlo, exact) or "langevin" (kinetic Langevin dynamics).
         target_acceptance: share of HMC's trajectories to accept, 0 … 1; its step is adapted to that in the burn-in.
         safety: step as a fraction of the stability limit; of HMC, where the adaptation starts.
-        observe: shown each chain, by its source network (``replica``) and point (``coupling``), at up to ``SHOWN`` of
-            its samples, with the preactivations of all N neurons on the target training inputs.
+        observe: shown each chain, by its source network (``replica``) and point (``coupling_index``), at up to
+            ``SHOWN`` of its samples, with the preactivations of all N neurons on the target training inputs.
         progress: called with the fraction done, 0 … 1.
 
     Returns:
@@ -190,7 +190,7 @@ def sample_target(
     samples = max(1, round(sampling_time)) if samples is None else check_count("samples", samples)
     source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
     bodies, groups, width = len(seeds), len(points), source.hidden.shape[1]
-    moments = Moments(bodies * groups, x.shape[1], x_test.shape[1])
+    sums = Sums(bodies * groups, x.shape[1], x_test.shape[1])
     shown = range(0, samples, -(-samples // SHOWN))
     show = None if observe is None else (lambda row, h: observe(Observed(*divmod(row, groups), 0, h)))
     outcomes, chunks = [], per_chunk(bodies * groups, width, max(x.shape[1:]), x)
@@ -201,7 +201,7 @@ def sample_target(
             source, x, y, x_test, *some, seeds, inverse_temperature, prior_precision
         )
         strengths = [point.target_strength for point in some[1]]
-        collector = MomentCollector(moments, chunk.start, posterior.inputs, tests, outside, strengths, phi, show, shown)
+        collector = MomentCollector(sums, chunk.start, posterior.inputs, tests, outside, strengths, phi, show, shown)
         outcomes.append(
             sample(
                 posterior,
@@ -218,7 +218,7 @@ def sample_target(
                 progress=part_of(progress, number, len(chunks)),
             )
         )
-    return moments.answer(outcomes, bodies, groups)
+    return sums.answer(outcomes, bodies, groups)
 
 
 def _target_posteriors(
@@ -233,15 +233,15 @@ def _target_posteriors(
     prior_precision: float,
 ) -> tuple[PosteriorBatch, list[Tensor], list[OutsideSpan]]:
     """Posteriors of networks ``bodies`` at ``points``, their test inputs, and what draws the rest of the weights."""
-    coupling = x.new_tensor([point.coupling for point in points])
-    stiffness, pull = tie(coupling, prior_precision)
+    couplings = x.new_tensor([point.coupling for point in points])
+    stiffness, pull = tie(couplings, prior_precision)
     anchors = [origin_weights(source, b, seeds[b], point.origin) for b, point in zip(bodies, points, strict=True)]
     spans = [training_span(x[b]) for b in bodies]
     means = torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)])
     root = x.shape[-1] ** 0.5
     tests = x_test[list(bodies)] / root
     posterior = PosteriorBatch(
-        mean=coordinates(spans, means).mT.contiguous(),
+        prior_mean=coordinates(spans, means).mT.contiguous(),
         inputs=coordinates(spans, x[list(bodies)] / root),
         labels=y[list(bodies)],
         strength=x.new_tensor([point.target_strength for point in points]),

@@ -16,14 +16,14 @@ class Observed:
 
     Attributes:
         replica: index of the independent population: a replica or block of particles, or a network.
-        coupling: index of the target's point (its elastic coupling δ); None for the source.
-        time: index of the record time; 0 for a posterior, None for the source.
+        coupling_index: of the target's point (its elastic coupling δ); None for the source.
+        time_index: of the record time; 0 for a posterior, None for the source.
         preactivation: h of its neurons, which weigh the same, on its own training points, (neurons, P).
     """
 
     replica: int
-    coupling: int | None
-    time: int | None
+    coupling_index: int | None
+    time_index: int | None
     preactivation: Tensor
 
 

@@ -69,7 +69,7 @@ def _sweep(trainings: _Trainings, p: Mapping[str, Any], common: Mapping[str, Any
         for rate in p["learning_rates"]
     }
     # where all diverged none is better, and the rows say so
-    chosen = min(swept, key=lambda rate: swept[rate].validation.loss)
+    chosen = min(swept, key=lambda rate: swept[rate].validation.mean_loss)
     # the sweep has a seed of its own; it stands with every seed, so that leaving one out keeps it
     rows = [
         common | {"seed": int(seed), "learning_rate": rate} | _final(history, steps, "sweep_loss", history.validation)
@@ -163,7 +163,7 @@ def _final(history: TrainingHistory, steps: int, metric: str, found: Any) -> dic
     return {
         "metric": metric,
         "time": steps,
-        "value": found.loss,
+        "value": found.mean_loss,
         "stderr": found.stderr,
         "status": history.status.value,
     }

@@ -34,7 +34,7 @@ def main(job: Job) -> None:
         size = replicas(p)
         watching = {
             "observe": lambda seen: recorder.target(
-                (seen.replica // size, seen.coupling), seen.time, seen.preactivation, y[seen.replica]
+                (seen.replica // size, seen.coupling_index), seen.time_index, seen.preactivation, y[seen.replica]
             )
         }
         _record_sources(p, recorder, source, read_arrays(job.inputs["source_data"]))

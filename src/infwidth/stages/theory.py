@@ -134,11 +134,11 @@ def _source_status(solution, line: Line, sources: Mapping) -> Status:
 
 def _record(recorder, index: int, number: int, task: TransferTask, seen: Observed) -> None:
     """Hand the recorder what the solver shows."""
-    key = (index, number, seen.coupling)
-    if seen.coupling is None:
+    key = (index, number, seen.coupling_index)
+    if seen.coupling_index is None:
         recorder.source(key, seen.preactivation, task.y_source)
     else:
-        recorder.target(key, seen.time, seen.preactivation, task.y_target)
+        recorder.target(key, seen.time_index, seen.preactivation, task.y_target)
 
 
 def _stderr(stderr: Mapping, metric: str, coupling: int, times: int) -> np.ndarray:

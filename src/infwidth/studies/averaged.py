@@ -97,7 +97,7 @@ class Setting:
     Attributes:
         dimension: D.
         sizes: P1 and P2.
-        richness: γ̄√D and γ√D.
+        richness: γ√D of source and target.
         inverse_temperature: β.
     """
 

@@ -48,20 +48,20 @@ class MeanBias:
 
     Attributes:
         distance: |mean − limit|, with its noise.
-        noise: what the distance would be on average (in the root mean square) without any bias.
+        noise_distance: what the distance would be on average (in the root mean square) without any bias.
         squared: unbiased estimate of |E − limit|²: mean over pairs of different draws of (f_a − f)·(f_b − f).
         squared_stderr: its standard error, from leaving out one draw at a time.
     """
 
     distance: float
-    noise: float
+    noise_distance: float
     squared: float
     squared_stderr: float
 
 
-def mean_bias(draws: Tensor, limit: Tensor) -> MeanBias:
-    """Compare the mean of independent functions (draws ≥ 3, n) with a limit (n,)."""
-    away = draws - limit
+def mean_bias(functions: Tensor, limit: Tensor) -> MeanBias:
+    """Compare the mean of independent ``functions`` (draws ≥ 3, n) with a limit (n,)."""
+    away = functions - limit
     count, scale = len(away), limit.square().sum()
     total = away.sum(0)
     own, cross = away.square().sum(1), away @ total
@@ -70,7 +70,7 @@ def mean_bias(draws: Tensor, limit: Tensor) -> MeanBias:
     scatter = (left_out - left_out.mean()).square().sum()
     return MeanBias(
         distance=(total.norm() / count / scale.sqrt()).item(),
-        noise=(draws.var(0).sum() / count / scale).sqrt().item(),
+        noise_distance=(functions.var(0).sum() / count / scale).sqrt().item(),
         squared=(pairs / (count * (count - 1))).item(),
         squared_stderr=(scatter * (count - 1) / count).sqrt().item(),
     )
@@ -195,8 +195,8 @@ def _judge(condition: str, functions: Tensor, limit: Tensor) -> list[dict[str, A
     found = mean_bias(functions.flatten(1), limit.flatten())
     values = {"squared_bias": (found.squared, found.squared_stderr)}
     if condition == "fixed":
-        values["bias"] = found.distance, found.noise
-        values["bias_in_stderr"] = (found.distance / found.noise) ** 2, 0.0
+        values["bias"] = found.distance, found.noise_distance
+        values["bias_in_stderr"] = (found.distance / found.noise_distance) ** 2, 0.0
     else:
         bias = math.sqrt(max(found.squared, 0.0))
         # of a root, to first order; where nothing is resolved, that of the square itself

@@ -69,7 +69,7 @@ def make_variant(
         drawn = derive_seed(seed, "block", layer)
         return make(model_width, model_width, width=width, activation=activation, seed=drawn)
 
-    shape = {"width": model_width, "layers": layers, "heads": heads}
+    shape = {"model_width": model_width, "layers": layers, "heads": heads}
     model = Transformer(vocabulary, context, **shape, make_mlp=block, seed=derive_seed(seed, "backbone"))
     groups = [{"params": model.backbone_parameters(), "lr": backbone_rate}]
     blocks = model.mlp_blocks()

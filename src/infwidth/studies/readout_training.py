@@ -167,7 +167,7 @@ def train_dual(
     return dual.eval()
 
 
-def kernel_features(kernel: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def kernel_features(limit_kernel: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return as many features as samples whose kernel on them is exactly that of infinitely many random ones.
 
     With Θ = U Λ Uᵀ over the training inputs, g̃ = √r U Λ^½ has g̃ g̃ᵀ/r = Θ and so, by AdamStar's rules that features
@@ -175,14 +175,14 @@ def kernel_features(kernel: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tens
     cheaper than DualReadout, which keeps a coefficient for each time an example is seen.
 
     Args:
-        kernel: Θ on the training inputs, (n, n).
+        limit_kernel: Θ on the training inputs, (n, n).
         other: Θ between other and training inputs, (m, n).
 
     Returns:
         g̃ of the training inputs (n, r) and of the others (m, r), r ≤ n, and the matrix (r, n) that takes a readout
         M̃ (E, r) to coefficients c = M̃ · matrix, (E, n), of y(x) = Σ_i c_i Θ(x, x_i).
     """
-    scale, basis = torch.linalg.eigh(kernel)
+    scale, basis = torch.linalg.eigh(limit_kernel)
     kept = scale > KERNEL_CUT * scale[-1]
     scale, basis = scale[kept], basis[:, kept]
     back = (basis / (scale.sqrt() * math.sqrt(len(scale)))).T
@@ -203,11 +203,11 @@ def check_counts(name: str, values: Sequence[int]) -> list[int]:
     return [check_count(f"{name}[{place}]", value) for place, value in enumerate(values)]
 
 
-def check_names(name: str, values: Sequence[str], choices: Collection[str]) -> list[str]:
+def check_names(name: str, names: Sequence[str], choices: Collection[str]) -> list[str]:
     """Return the names of a setting that lists some; raises InputError for an unknown one (the nearest is named)."""
-    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise InputError(f"{name} = {values!r}: expected a list of names; change it")
-    return [check_choice(f"{name}[{place}]", value, choices) for place, value in enumerate(values)]
+    if isinstance(names, str) or not isinstance(names, Sequence) or not names:
+        raise InputError(f"{name} = {names!r}: expected a list of names; change it")
+    return [check_choice(f"{name}[{place}]", value, choices) for place, value in enumerate(names)]
 
 
 def measured(values: Tensor) -> dict[str, Any]:

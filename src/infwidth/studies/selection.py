@@ -140,12 +140,12 @@ def run(
     return rows
 
 
-def aligned_share(hidden: Tensor, weight: Tensor, direction: Tensor, power: int) -> Tensor:
+def aligned_share(hidden: Tensor, readout: Tensor, direction: Tensor, power: int) -> Tensor:
     """Return the mean of cos²(ω_h, u) weighted by (|M_h| |ω_h|)^power.
 
     Args:
         hidden: ω, (…, H, d).
-        weight: M, (…, H).
+        readout: M, (…, H).
         direction: u, (d,), of norm 1.
         power: 2 weighs a feature by the power it carries, 1 by its norm.
 
@@ -153,14 +153,14 @@ def aligned_share(hidden: Tensor, weight: Tensor, direction: Tensor, power: int)
         (…): 1/d on average where M does not depend on ω, at most 1.
     """
     norms = hidden.norm(dim=-1)
-    mass = (weight.abs() * norms) ** power
+    mass = (readout.abs() * norms) ** power
     cosine = (hidden @ direction) / norms
     return (mass * cosine.square()).sum(-1) / mass.sum(-1)
 
 
-def _masses(hidden: Tensor, weight: Tensor, direction: Tensor) -> dict[str, Tensor]:
+def _masses(hidden: Tensor, readout: Tensor, direction: Tensor) -> dict[str, Tensor]:
     powers = {"aligned_mass": 2, "aligned_norm": 1}
-    return {metric: aligned_share(hidden, weight, direction, power) for metric, power in powers.items()}
+    return {metric: aligned_share(hidden, readout, direction, power) for metric, power in powers.items()}
 
 
 def _of_draws(x: Tensor, hidden: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from infwidth.numerics.checks import InputError, check_number, spell
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.theory.linear.averaged_data import IsotropicData, ShiftedData
-from infwidth.theory.linear.averaged_saddle import Data, Features, solve_saddle
+from infwidth.theory.linear.averaged_saddle import Data, FeatureLaw, solve_saddle
 
 RANGES = {
     "source_ratio": {"minimum": 0.0, "open_minimum": True},
@@ -87,8 +87,8 @@ def solve(
     Args:
         source_ratio: ν̄ = P1/D > 0.
         target_ratio: ν = P2/D > 0.
-        source_richness: Γ̄ = γ̄√D > 0.
-        target_richness: Γ = γ√D > 0.
+        source_richness: γ̄√D > 0, written Γ̄.
+        target_richness: γ√D > 0, written Γ.
         overlap: α in [−1, 1].
         elastic_coupling: δ ≥ 0; inf is the readout trained on frozen source features.
         inverse_temperature: β > 0; inf interpolates where it can.
@@ -140,12 +140,12 @@ def _solve(settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarra
     source_data, target_data = _data(settings, spectra)
     layer = (settings["hidden_precision"], settings["readout_precision"])
     nothing = 0.0 * settings["overlap"]
-    source = solve_saddle(Features.elastic(settings["source_richness"], nothing, *layer, nothing), source_data)
+    source = solve_saddle(FeatureLaw.elastic(settings["source_richness"], nothing, *layer, nothing), source_data)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         spike = source.tilt / source.margin
         target_data = target_data.seen_from(source_data, source.gain, settings["overlap"])
-    features = Features.elastic(settings["target_richness"], settings["elastic_coupling"], *layer, spike)
-    target = solve_saddle(features, target_data)
+    law = FeatureLaw.elastic(settings["target_richness"], settings["elastic_coupling"], *layer, spike)
+    target = solve_saddle(law, target_data)
     known = source.status == Status.CONVERGED
     return {
         "test_loss": np.where(known, target.test_error, np.nan),

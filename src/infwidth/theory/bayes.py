@@ -47,7 +47,7 @@ def solve(
     evidence: bool = True,
     folds: Sequence[int] | None = None,
     folds_solved: int | None = None,
-    neurons: bool = False,
+    keep_neurons: bool = False,
     strict: bool = True,
     device: str = "cpu",
     observe: Observer | None = None,
@@ -80,7 +80,7 @@ def solve(
         evidence: whether to measure the log-evidence, a quarter of the work; NaN without.
         folds: the fold 0, 1, … of each target sample, (P2,), for cross-validation; an eighth of a solution's work each.
         folds_solved: how many folds to solve again; None takes all. The others are known to first order.
-        neurons: whether to keep neurons of the target, from which f(x) is known everywhere. Not for the linear
+        keep_neurons: whether to keep neurons of the target, from which f(x) is known everywhere. Not for the linear
             activation, whose ``weights`` say it.
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles live, "cpu" or "cuda".
@@ -102,6 +102,8 @@ def solve(
         source_beta = check_number("source_inverse_temperature", source_inverse_temperature, **POSITIVE)
     if max_iterations is None:
         max_iterations = 100 if activation == "linear" else 300
+    if folds is not None:
+        folds, folds_solved = check_folds(folds, folds_solved, len(check_task(task).y_target))
     problem = BayesProblem(
         task=check_task(task),
         activation=check_activation(activation, ACTIVATIONS),
@@ -111,7 +113,8 @@ def solve(
         prior_precision=check_number("prior_precision", prior_precision, **POSITIVE),
         max_iterations=check_count("max_iterations", max_iterations),
         source_weights=check_weights(source_weights, check_task(task)),
-        folds=None if folds is None else check_folds(folds, folds_solved, len(check_task(task).y_target)),
+        folds=folds,
+        folds_solved=folds_solved or 0,
     )
     if particles is not None:
         check_count("particles", particles, minimum=LEAST_PARTICLES)
@@ -131,7 +134,7 @@ def solve(
             seed=seed,
             device=device,
             evidence=evidence,
-            neurons=neurons,
+            keep_neurons=keep_neurons,
             observe=observe,
             progress=progress,
         )

@@ -11,6 +11,7 @@ import numpy as np
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.arrays import real_array
 from infwidth.numerics.checks import InputError, check_number, scalar, spell
+from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.span import orthonormal_basis
 
@@ -26,11 +27,11 @@ def check_task(task: TransferTask) -> TransferTask:
     return task
 
 
-def check_weights(weights: np.ndarray | None, task: TransferTask) -> np.ndarray | None:
+def check_weights(source_weights: np.ndarray | None, task: TransferTask) -> np.ndarray | None:
     """Return a given source's W̄ (N, D) in float64, or None; raises InputError for others."""
-    if weights is None:
+    if source_weights is None:
         return None
-    array = real_array("source_weights", weights, "(neurons, dimension)")
+    array = real_array("source_weights", source_weights, "(neurons, dimension)")
     if array.ndim != 2 or array.shape[1] != task.dimension or len(array) < FEWEST_NEURONS:
         raise InputError(
             f"source_weights has shape {array.shape}: expected at least {FEWEST_NEURONS} neurons of the task's "
@@ -58,7 +59,7 @@ def check_device(device: str) -> None:
         raise InputError(f"device = {spell(device)}: expected one torch can use ({reason}); pass 'cpu'") from error
 
 
-def check_no_observer(observe: object) -> None:
+def check_no_observer(observe: Observer | None) -> None:
     """Raise InputError if there is an observer: the linear activation is solved without particles to show."""
     if observe is not None:
         raise InputError("observe: expected None for the linear activation, which is solved without particles; drop it")
@@ -110,13 +111,15 @@ class BayesProblem(Problem):
         prior_precision: λ of all weights.
         max_iterations: Newton steps allowed a saddle point.
         source_weights: W̄ of a given source, (N, D), in place of the posterior of the source's data; or None.
-        folds: the fold of each target sample, (P2,), and how many folds to solve again; None for no cross-validation.
+        folds: the fold of each target sample, (P2,); None for no cross-validation.
+        folds_solved: folds to solve again.
     """
 
     inverse_temperatures: tuple[float, float]
     prior_precision: float
     max_iterations: int
-    folds: tuple[np.ndarray, int] | None = None
+    folds: np.ndarray | None = None
+    folds_solved: int = 0
     source_weights: np.ndarray | None = None
 
     @property

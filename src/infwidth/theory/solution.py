@@ -142,7 +142,7 @@ def attempt(
     missing: Callable[[Status], S],
     *,
     count: int = 1,
-    errors: tuple[type[Exception], ...] = NUMERICAL,
+    exceptions: tuple[type[Exception], ...] = NUMERICAL,
 ) -> list[S]:
     """Solve points so that numbers out of range are their status, and not the loss of others.
 
@@ -150,20 +150,20 @@ def attempt(
         solve: finds the points.
         missing: makes a point that has no answer, given its status.
         count: points there are.
-        errors: exceptions that mean numbers out of range.
+        exceptions: those that mean numbers out of range.
     """
     try:
         with np.errstate(all="ignore"):
             return [point.judged() for point in solve()]
-    except errors:
+    except exceptions:
         return [missing(Status.DIVERGED)] * count
 
 
-def assemble(points: Sequence[S], couplings: Sequence[float], *, theory: str, strict: bool, single: bool) -> S:
+def assemble(solutions: Sequence[S], couplings: Sequence[float], *, theory: str, strict: bool, single: bool) -> S:
     """Put the points of all couplings together.
 
     Args:
-        points: one a coupling.
+        solutions: one a coupling.
         couplings: δ, as many.
         theory: its name, for the message.
         strict: whether an unconverged point raises.
@@ -172,16 +172,16 @@ def assemble(points: Sequence[S], couplings: Sequence[float], *, theory: str, st
     Raises:
         UnconvergedError: an unconverged point, if ``strict``.
     """
-    for coupling, point in zip(couplings, points, strict=True):
+    for coupling, point in zip(couplings, solutions, strict=True):
         if strict and point.status is not Status.CONVERGED:
             raise UnconvergedError(f"{theory} at elastic_coupling = {coupling:g}: {point.effort()}", point.status)
     if single:
-        return points[0]
+        return solutions[0]
     columns = {}
-    for field in dataclasses.fields(points[0]):
-        values = [getattr(point, field.name) for point in points]
-        columns[field.name] = values[0] if field.name in points[0].SHARED else _column(values)
-    return type(points[0])(**columns)
+    for field in dataclasses.fields(solutions[0]):
+        values = [getattr(point, field.name) for point in solutions]
+        columns[field.name] = values[0] if field.name in solutions[0].SHARED else _column(values)
+    return type(solutions[0])(**columns)
 
 
 def _column(values: Sequence[Any]) -> Any:

@@ -116,7 +116,7 @@ def test_observe_shows_neurons_of_the_samples():
     seen = {}
 
     def shown(one):
-        seen.setdefault((one.replica, one.coupling, one.time), []).append(one.preactivation)
+        seen.setdefault((one.replica, one.coupling_index, one.time_index), []).append(one.preactivation)
 
     found = sample_target(
         source, x, y, x[:2], points=[TargetPoint(c, 0.8) for c in (0.0, 1.0, 5.0)], activation="erf",

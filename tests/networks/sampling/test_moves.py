@@ -26,7 +26,7 @@ def exact_state(stiffness=math.inf, seed=0):
         return torch.from_numpy(array).expand(CHAINS, *array.shape)
 
     posterior = PosteriorBatch(
-        mean=each(anchor), inputs=each(x), labels=each(y), strength=STRENGTH * constant,
+        prior_mean=each(anchor), inputs=each(x), labels=each(y), strength=STRENGTH * constant,
         inverse_temperature=BETA * constant, readout_precision=PRECISION * constant,
         stiffness=stiffness * constant,
     )  # fmt: skip

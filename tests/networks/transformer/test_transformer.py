@@ -26,7 +26,7 @@ def readout(layer):
 
 
 def model(make_mlp=readout, **changes):
-    return Transformer(V, T, **({"width": D, "layers": 2, "heads": 3, "make_mlp": make_mlp, "seed": 5} | changes))
+    return Transformer(V, T, **({"model_width": D, "layers": 2, "heads": 3, "make_mlp": make_mlp, "seed": 5} | changes))
 
 
 def task(seed=0):
@@ -63,8 +63,8 @@ def same_bits(first, second):
 def same_history(first, second):
     for name in ("steps", "train_loss", "validation_loss"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
-    np.testing.assert_array_equal(first.test.windows, second.test.windows)
-    assert (first.validation.loss, first.test.loss) == (second.validation.loss, second.test.loss)
+    np.testing.assert_array_equal(first.test.window_losses, second.test.window_losses)
+    assert (first.validation.mean_loss, first.test.mean_loss) == (second.validation.mean_loss, second.test.mean_loss)
 
 
 class TestTransformer:
@@ -121,7 +121,7 @@ class TestTransformer:
 
     @pytest.mark.parametrize(
         ("changes", "match"),
-        [({"heads": 5}, "heads = 5: expected a divisor of width = 12"), ({"layers": 0}, "layers = 0"),
+        [({"heads": 5}, "heads = 5: expected a divisor of model_width = 12"), ({"layers": 0}, "layers = 0"),
          ({"heads": 0}, "heads = 0"), ({"seed": -1}, "seed = -1")],
     )  # fmt: skip
     def test_bad_arguments(self, changes, match):
@@ -171,11 +171,13 @@ class TestTraining:
         assert history.message == ""
         assert history.steps.tolist() == [40, 80, 120, 150]
         assert history.train_loss[0] > history.train_loss[-1]
-        assert history.validation_loss[-1] == history.validation.loss  # all windows fit
-        assert len(history.validation.windows) == 499 // T
-        assert history.test.loss == pytest.approx(history.test.windows.mean())
-        assert history.test.stderr == pytest.approx(history.test.windows.std(ddof=1) / len(history.test.windows) ** 0.5)
-        assert entropy - 0.1 < history.validation.loss < 0.75 * np.log(V)
+        assert history.validation_loss[-1] == history.validation.mean_loss  # all windows fit
+        assert len(history.validation.window_losses) == 499 // T
+        assert history.test.mean_loss == pytest.approx(history.test.window_losses.mean())
+        assert history.test.stderr == pytest.approx(
+            history.test.window_losses.std(ddof=1) / len(history.test.window_losses) ** 0.5
+        )
+        assert entropy - 0.1 < history.validation.mean_loss < 0.75 * np.log(V)
         assert fractions == pytest.approx(np.arange(1, 151) / 150)
 
     def test_batches_depend_on_seed_and_step_alone(self):
@@ -198,7 +200,12 @@ class TestTraining:
 
         for width in (1, 16):
             net = Spy(
-                V, T, width=D, layers=1, heads=1, make_mlp=lambda i, h=width: TrainedReadout(D, D, width=h, seed=i)
+                V,
+                T,
+                model_width=D,
+                layers=1,
+                heads=1,
+                make_mlp=lambda i, h=width: TrainedReadout(D, D, width=h, seed=i),
             )
             torch.manual_seed(width)
             run(net, steps=6)
@@ -238,7 +245,7 @@ class TestTraining:
         tokens = np.arange(200)
         found = evaluate(Spy(), tokens, windows=5, batch=2, context=8)
         assert starts == [0, 47, 95, 143, 191]
-        assert found.loss == pytest.approx(np.log(200))
+        assert found.mean_loss == pytest.approx(np.log(200))
         starts.clear()
         evaluate(Spy(), tokens[:17], windows=5, batch=2, context=8)
         assert starts == [0, 8]
@@ -252,7 +259,7 @@ class TestTraining:
         assert 1 <= history.diverged_at < 60
         assert f"not finite at step {history.diverged_at};" in history.message
         assert "reduce the learning rate" in history.message
-        assert history.validation.loss == history.test.loss == np.inf
+        assert history.validation.mean_loss == history.test.mean_loss == np.inf
         assert np.isnan(history.validation.stderr)
         assert len(history.steps) == len(history.validation_loss) == history.diverged_at // 5
 
@@ -265,7 +272,7 @@ class TestTraining:
         net = model()
         _, history = run(net, optimisers=lambda n: [Breaks(n.parameters(), lr=0.1)], steps=1)
         assert (history.status, history.diverged_at) == (Status.DIVERGED, 1)
-        assert history.test.loss == np.inf
+        assert history.test.mean_loss == np.inf
 
     @pytest.mark.parametrize(
         ("changes", "match"),
@@ -417,8 +424,10 @@ kept.path.unlink(missing_ok=True)
 @pytest.mark.skipif("INFWIDTH_TEST_TEXT" not in os.environ, reason="INFWIDTH_TEST_TEXT names no file of text")
 def test_real_text_is_learned():
     text = text_task(path=os.environ["INFWIDTH_TEST_TEXT"], context=32)
-    net = Transformer(256, 32, width=32, layers=1, heads=2, make_mlp=lambda i: TrainedReadout(32, 32, width=32, seed=i))
+    net = Transformer(
+        256, 32, model_width=32, layers=1, heads=2, make_mlp=lambda i: TrainedReadout(32, 32, width=32, seed=i)
+    )
     begun = time.process_time()
     history = train(net, text, steps=150, batch=8, context=32, optimisers=[adam(net)], seed=0, evaluate_every=150)
-    assert history.validation.loss < 2.9  # single letters' frequencies give 3.1
+    assert history.validation.mean_loss < 2.9  # single letters' frequencies give 3.1
     assert time.process_time() - begun < 20

@@ -26,11 +26,11 @@ def long_run(activation, coupling, *, rtol=2e-3, time=80.0, **options):
         couplings=[coupling],
         times=np.array([time]),
         strength=STRENGTH,
-        decay=DECAY,
+        weight_decay=DECAY,
         activation=phi,
-        draws=draws,
+        sampling=draws,
         limits=Limits(rtol=rtol),
-        observe=lambda seen: shots.append(seen.snapshot),
+        show=lambda seen: shots.append(seen.snapshot),
     )
     rates = {"elastic_coupling": coupling, "readout_decay": DECAY, "hidden_decay": DECAY}
     late = LateParticles.of(shots[0], anchor[0], x, y[:8], strength=STRENGTH, activation=phi, **rates, **options)

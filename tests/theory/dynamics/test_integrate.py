@@ -10,7 +10,7 @@ from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import flow
 from infwidth.theory.dynamics.draws import coordinates, draw_particles, draw_readout, turn, whiten
 from infwidth.theory.dynamics.step import Geometry, anchoring
-from infwidth.theory.dynamics.transfer import Draws, Limits, anchor_weights, train_source, train_target
+from infwidth.theory.dynamics.transfer import Draws, Limits, starting_weights, train_source, train_target
 
 
 def make_task(dimension=6, n_source=12, n_target=5, seed=0):
@@ -42,12 +42,12 @@ def transfer(
         dimension=task.dimension,
         time=source_time,
         strength=strengths[0],
-        decay=decays[0],
+        weight_decay=decays[0],
         activation=phi,
-        draws=draws,
+        sampling=draws,
         limits=limits,
     )
-    anchor = anchor_weights(source, task.dimension, kind, draws, torch.from_numpy(x[1]))
+    anchor = starting_weights(source, task.dimension, kind, draws, torch.from_numpy(x[1]))
     courses = train_target(
         anchor,
         x[1],
@@ -56,9 +56,9 @@ def transfer(
         couplings=couplings,
         times=np.asarray(times),
         strength=strengths[1],
-        decay=decays[1],
+        weight_decay=decays[1],
         activation=phi,
-        draws=draws,
+        sampling=draws,
         limits=limits,
         **options,
     )
@@ -91,7 +91,7 @@ def test_order_of_convergence_is_two(activation, coupling):
     task, fits = make_task(), []
     steps = [0.1, 0.05, 0.025, 0.0125, 0.0125 / 8]
     for step in steps:
-        limits = Limits(step=step)
+        limits = Limits(constant_step=step)
         _, _, courses = transfer(task, activation, [coupling], [1.0], limits=limits, source_time=1.0)
         fits.append(courses.train_prediction)
     errors = [np.linalg.norm(fit - fits[-1]) for fit in fits[:-1]]
@@ -151,9 +151,9 @@ def test_random_anchor_keeps_norms_in_all_dimensions():
     task = make_task(dimension=50)
     source, anchor, _ = transfer(task, kind="random", draws=Draws(2000, 1))
     missing = 50 - anchor.shape[2]
-    norms = np.sum(source.hidden.numpy() ** 2, -1) + source.outside
+    norms = np.sum(source.hidden.numpy() ** 2, -1) + source.squared_outside
     assert missing == 24
-    assert source.outside.mean() == pytest.approx(missing * np.exp(-2 * 0.05 * 2.0), rel=0.02)
+    assert source.squared_outside.mean() == pytest.approx(missing * np.exp(-2 * 0.05 * 2.0), rel=0.02)
     # A random direction leaves the share d/D of the squared norm inside.
     inside = np.sum(anchor.numpy() ** 2, -1)
     assert inside.mean() == pytest.approx(norms.mean() * 26 / 50, rel=0.02)

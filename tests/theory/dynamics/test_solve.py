@@ -216,7 +216,7 @@ def test_a_tied_lazy_network_ends_at_ridge_regression_on_frozen_features(activat
     fields = []
     solve(
         target_times=[0.0],
-        observe=lambda seen: fields.append(seen.preactivation) if seen.time == 0 else None,
+        observe=lambda seen: fields.append(seen.preactivation) if seen.time_index == 0 else None,
         **settings,
     )
     (anchor,) = (h.numpy() for h in fields)

@@ -13,15 +13,15 @@ def rng():
     return np.random.default_rng(1)
 
 
-def potential(rng, coupling, spread, decay=0.7):
+def potential(rng, coupling, scatters, decay=0.7):
     root = rng.standard_normal((D, D))
-    return Potential.elastic(root @ root.T / D, coupling, 0.9, decay, spread)
+    return Potential.elastic(root @ root.T / D, coupling, 0.9, decay, scatters)
 
 
-@pytest.mark.parametrize("spread", [True, False])
+@pytest.mark.parametrize("scatters", [True, False])
 @pytest.mark.parametrize("coupling", [0.0, 0.5, 20.0, np.inf])
-def test_derivatives_match_finite_differences(rng, coupling, spread):
-    law = potential(rng, coupling, spread)
+def test_derivatives_match_finite_differences(rng, coupling, scatters):
+    law = potential(rng, coupling, scatters)
     k, h = 0.2 * rng.standard_normal(D), 1e-5
     assert law.margin(k) > 0.1
     steps = h * np.eye(D)
@@ -31,18 +31,18 @@ def test_derivatives_match_finite_differences(rng, coupling, spread):
     np.testing.assert_allclose(law.hessian(k), hessian, atol=1e-8)
 
 
-@pytest.mark.parametrize("spread", [True, False])
-def test_convex_up_to_the_border(rng, spread):
-    law = potential(rng, 2.0, spread)
+@pytest.mark.parametrize("scatters", [True, False])
+def test_convex_up_to_the_border(rng, scatters):
+    law = potential(rng, 2.0, scatters)
     for size in (0.01, 0.5, 0.9, 0.999):
         k = rng.standard_normal(D)
         k *= size / np.linalg.norm(k) * np.sqrt(2.9 * 0.7)
         assert np.linalg.eigvalsh(law.hessian(k))[0] > 0
 
 
-@pytest.mark.parametrize("spread", [True, False])
-def test_gradient_is_the_second_moment_on_k(rng, spread):
-    law = potential(rng, 2.0, spread)
+@pytest.mark.parametrize("scatters", [True, False])
+def test_gradient_is_the_second_moment_on_k(rng, scatters):
+    law = potential(rng, 2.0, scatters)
     k = 0.3 * rng.standard_normal(D)
     np.testing.assert_allclose(law.second_moment(k) @ k / 0.7, law.gradient(k), rtol=1e-12)
 
@@ -52,7 +52,7 @@ def test_sampled_log_moment(rng):
     law = potential(rng, 1.5, True)
     k = 0.25 * rng.standard_normal(D)
     stiffness, size = 2.4, np.linalg.norm(k)
-    anchors = rng.multivariate_normal(np.zeros(D), law.anchor, size=100_000) @ k / size
+    anchors = rng.multivariate_normal(np.zeros(D), law.anchor_moment, size=100_000) @ k / size
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)
     along = (1.5 / stiffness) * anchors[:, None] + nodes / np.sqrt(stiffness)
     inner = np.exp(size**2 * along**2 / (2 * 0.7)) @ weights / np.sqrt(2 * np.pi)

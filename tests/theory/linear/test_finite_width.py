@@ -9,7 +9,7 @@ from infwidth.theory import bayes
 from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.exact_width import norm_law
-from infwidth.theory.linear.finite_width import Layer, SourceScatter, bend, expand_posteriors
+from infwidth.theory.linear.finite_width import SaddlePoint, SourceScatter, bend, expand_posteriors
 from infwidth.theory.linear.posterior import solve_posterior
 from infwidth.theory.posterior.solution import PARTS
 from infwidth.theory.problem import BayesProblem, Designs
@@ -32,7 +32,7 @@ def reference_task(overlap, dimension=40, n_source=120, n_target=20):
 def posteriors(designs, task, coupling, precision=1.0):
     shared = {"inverse_temperature": BETA, "hidden_precision": precision, "readout_precision": precision}
     source = solve_posterior(designs.source, task.y_source, strength=STRENGTHS[0], **shared)
-    tie = {"elastic_coupling": coupling, "anchor": source.hidden}
+    tie = {"elastic_coupling": coupling, "anchor_moment": source.hidden_moment}
     return source, solve_posterior(designs.target, task.y_target, strength=STRENGTHS[1], **tie, **shared)
 
 
@@ -91,9 +91,9 @@ def layers(coupling, precision=1.4):
     designs = Designs.of(task)
     source, target = posteriors(designs, task, coupling, precision)
     fresh = Potential.elastic(np.zeros((40, 40)), 0.0, precision, precision, True)
-    tied = Potential.elastic(source.hidden, coupling, precision, precision, True)
-    first = Layer.of(fresh, source.saddle.drive, designs.source, BETA, STRENGTHS[0])
-    return first, Layer.of(tied, target.saddle.drive, designs.target, BETA, STRENGTHS[1])
+    tied = Potential.elastic(source.hidden_moment, coupling, precision, precision, True)
+    first = SaddlePoint.of(fresh, source.saddle.drive, designs.source, BETA, STRENGTHS[0])
+    return first, SaddlePoint.of(tied, target.saddle.drive, designs.target, BETA, STRENGTHS[1])
 
 
 def slope(function, k, step=1e-5):

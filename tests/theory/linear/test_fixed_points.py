@@ -36,8 +36,8 @@ def run(anchor, x, y, end=300.0, **changes):
 def assert_same(fixed, moments, strength=0.9, atol=1e-7):
     assert fixed.status is Status.CONVERGED
     np.testing.assert_allclose(fixed.weights, moments.predictor / strength, atol=atol)
-    np.testing.assert_allclose(fixed.hidden, moments.hidden, atol=atol)
-    assert fixed.readout == pytest.approx(moments.readout, abs=10 * atol)
+    np.testing.assert_allclose(fixed.hidden_moment, moments.hidden_moment, atol=atol)
+    assert fixed.readout_moment == pytest.approx(moments.readout_moment, abs=10 * atol)
 
 
 @pytest.mark.parametrize("samples", [4, 20])
@@ -87,7 +87,7 @@ def test_anchor_of_low_rank_lets_new_directions_grow(coupling):
 @pytest.mark.parametrize("samples", [4, 20])
 def test_newton_and_nested_roots_agree_where_both_work(samples, coupling):
     x, y = data(1, samples)
-    law = Potential.elastic(np.diag(np.linspace(0.2, 2, D)), coupling, 0.15, 0.4, spread=False)
+    law = Potential.elastic(np.diag(np.linspace(0.2, 2, D)), coupling, 0.15, 0.4, scatters=False)
     newton = maximise(Design.of(x), y, law, strength=0.9, ridge=1.0)
     weights, residual, _ = _lifted_point(Design.of(x), y, law, 0.9)
     assert residual < 1e-12
@@ -123,7 +123,7 @@ def test_frozen_features_at_any_time():
     np.testing.assert_array_equal(course[0], 0)
     ridge = anchored_fixed_point(Design.of(x), y, anchor, elastic_coupling=np.inf, **RATES)
     np.testing.assert_allclose(course[-1], ridge.weights, atol=1e-10)
-    np.testing.assert_allclose(ridge.hidden, anchor, atol=1e-12)
+    np.testing.assert_allclose(ridge.hidden_moment, anchor, atol=1e-12)
     np.testing.assert_allclose(x @ course[-1], kernel @ np.linalg.solve(kernel + 0.4 * np.eye(4), y), atol=1e-10)
     h = 1e-4
     fit = frozen_weights(x, y, anchor, [2 - h, 2, 2 + h], readout_decay=0.4) @ x.T

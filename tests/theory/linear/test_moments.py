@@ -20,12 +20,12 @@ def data(seed, samples):
 def empirical(w, hidden, anchor):
     n = len(w)
     return Moments(
-        readout=w @ w / n,
+        readout_moment=w @ w / n,
         predictor=w @ hidden / n,
-        hidden=hidden.T @ hidden / n,
+        hidden_moment=hidden.T @ hidden / n,
         cross=hidden.T @ anchor / n,
         anchor_readout=w @ anchor / n,
-        anchor=anchor.T @ anchor / n,
+        anchor_moment=anchor.T @ anchor / n,
     )
 
 
@@ -43,19 +43,23 @@ def test_exact_for_finite_networks_from_their_own_moments(width, coupling, metho
     moments = integrate_moments(empirical(w, hidden, hidden), x1, y1, times, **tight).moments
     for (w_t, h_t), m in zip(source, moments, strict=True):
         np.testing.assert_allclose(m.predictor, w_t @ h_t / width, atol=1e-8)
-        np.testing.assert_allclose(m.hidden, h_t.T @ h_t / width, atol=1e-8)
+        np.testing.assert_allclose(m.hidden_moment, h_t.T @ h_t / width, atol=1e-8)
 
     anchor, fresh = source[-1][1], rng.standard_normal(width)
     start = empirical(fresh, anchor, anchor)
     # The target starts from the theory's own source, not from the network's.
     start = Moments(
-        start.readout, start.predictor, *(moments[-1].hidden,) * 2, start.anchor_readout, moments[-1].hidden
+        start.readout_moment,
+        start.predictor,
+        *(moments[-1].hidden_moment,) * 2,
+        start.anchor_readout,
+        moments[-1].hidden_moment,
     )
     target = train_neurons(fresh, anchor, x2, y2, times, coupling=coupling, **NETWORK)
     path = integrate_moments(start, x2, y2, times, elastic_coupling=coupling, **tight)
     for (w_t, h_t), m in zip(target, path.moments, strict=True):
         exact = empirical(w_t, h_t, anchor)
-        for name in ("readout", "predictor", "hidden", "cross", "anchor_readout"):
+        for name in ("readout_moment", "predictor", "hidden_moment", "cross", "anchor_readout"):
             np.testing.assert_allclose(getattr(m, name), getattr(exact, name), atol=1e-8, err_msg=name)
 
 
@@ -66,7 +70,7 @@ def test_any_start_and_restart():
     kw = {**RATES, "elastic_coupling": 1.7, "rtol": 1e-10}
     whole = integrate_moments(Moments.fresh_readout(anchor), x, y, [1.0, 3.0], **kw).moments
     rest = integrate_moments(whole[0], x, y, [2.0], **kw).moments[0]
-    for name in ("readout", "predictor", "hidden", "cross", "anchor_readout"):
+    for name in ("readout_moment", "predictor", "hidden_moment", "cross", "anchor_readout"):
         np.testing.assert_allclose(getattr(rest, name), getattr(whole[1], name), atol=1e-8, err_msg=name)
 
 

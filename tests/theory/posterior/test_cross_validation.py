@@ -25,34 +25,34 @@ def left_out(fold, **settings):
 
 @pytest.mark.parametrize("coupling", [0.0, 3.0, math.inf])
 def test_linear_folds_are_exact(coupling):
-    found = bayes.solve(TASK, activation="linear", elastic_coupling=coupling, folds=FOLDS, **SETTINGS).folds
+    found = bayes.solve(TASK, activation="linear", elastic_coupling=coupling, folds=FOLDS, **SETTINGS).folds_left_out
     for fold in range(4):
         expected = left_out(fold, activation="linear", elastic_coupling=coupling)
-        np.testing.assert_allclose(found.residual[fold == FOLDS], expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(found.residuals[fold == FOLDS], expected, rtol=1e-6, atol=1e-9)
     assert not found.stderr.any()
     if math.isinf(coupling):  # the features are the source's, so first order is exact
-        np.testing.assert_allclose(found.first_order, found.residual, rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(found.fixed, found.residual, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(found.first_order, found.residuals, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(found.fixed, found.residuals, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("coupling", [0.0, 10.0, math.inf])
 def test_particles_follow_a_fold_that_leaves(coupling):
     """Within 8 % of a solution from scratch, where first order is farther off."""
     common = {"activation": "erf", "elastic_coupling": coupling, "particles": 1024, "evidence": False, "strict": False}
-    found = bayes.solve(TASK, folds=FOLDS, folds_solved=2, **common, **SETTINGS).folds
+    found = bayes.solve(TASK, folds=FOLDS, folds_solved=2, **common, **SETTINGS).folds_left_out
     expected = np.concatenate([left_out(fold, **common) for fold in (0, 1)])
-    solved = np.concatenate([found.residual[fold == FOLDS] for fold in (0, 1)])
+    solved = np.concatenate([found.residuals[fold == FOLDS] for fold in (0, 1)])
     assert np.linalg.norm(solved - expected) < 0.08 * np.linalg.norm(expected)
     cheap = np.concatenate([found.first_order[fold == FOLDS] for fold in (0, 1)])
     if coupling == 0:
         assert np.linalg.norm(cheap - expected) > 2 * np.linalg.norm(solved - expected)
-    assert np.isnan(found.residual[FOLDS == 3]).all() == (coupling < math.inf)
+    assert np.isnan(found.residuals[FOLDS == 3]).all() == (coupling < math.inf)
 
 
 def test_couplings_keep_their_folds_apart():
     found = bayes.solve(TASK, activation="linear", elastic_coupling=[0.0, 5.0], folds=FOLDS, **SETTINGS)
-    assert len(found.folds) == 2
-    assert bayes.solve(TASK, activation="linear", elastic_coupling=[0.0, 5.0], **SETTINGS).folds is None
+    assert len(found.folds_left_out) == 2
+    assert bayes.solve(TASK, activation="linear", elastic_coupling=[0.0, 5.0], **SETTINGS).folds_left_out is None
 
 
 @pytest.mark.parametrize(

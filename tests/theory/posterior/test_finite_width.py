@@ -12,7 +12,7 @@ from infwidth.tasks import linear
 from infwidth.theory import bayes
 from infwidth.theory.posterior.anchor import SourceChain
 from infwidth.theory.posterior.coordinates import Coordinates
-from infwidth.theory.posterior.finite_width import BLOCKS, SIBLINGS, Neurons, Posterior, TrialPoints, measure
+from infwidth.theory.posterior.finite_width import BLOCKS, SIBLINGS, NeuronStream, Posterior, TrialPoints, measure
 from infwidth.theory.posterior.particles import Layer, Population
 
 SETTINGS = {"source_strength": 1.0, "target_strength": 0.7, "inverse_temperature": 10.0, "prior_precision": 1.3}
@@ -32,7 +32,7 @@ def sampled(task, coupling, count, rounds, sweeps, seed=0):
 
     target = posterior(where.target, exact.dual, 0.7, precision + coupling)
     residuals = torch.tensor(exact.prediction - task.y_test)
-    tests, source, chain = TrialPoints(where.test, where.outside, residuals), None, None
+    tests, source, chain = TrialPoints(where.test, where.norms_outside, residuals), None, None
     if coupling > 0:
         fields = (task.x_source, task.y_source)
         # At δ = 0 the target's posterior on the source's data is the source's own.
@@ -46,7 +46,7 @@ def sampled(task, coupling, count, rounds, sweeps, seed=0):
         for _ in range(40):
             population.move(source.layer, source.dual)
         chain = SourceChain(population, source.layer, source.dual, where, precision, generator)
-    neurons = Neurons(target, source, chain, coupling, count, generator)
+    neurons = NeuronStream(target, source, chain, coupling, count, generator)
     return measure(neurons, tests, rounds=rounds, sweeps=sweeps), exact.finite_width
 
 

@@ -197,7 +197,7 @@ def test_fields_and_shapes():
     task = small_task()
 
     def observe(shown):
-        seen.setdefault((shown.coupling, shown.time), []).append(shown.preactivation)
+        seen.setdefault((shown.coupling_index, shown.time_index), []).append(shown.preactivation)
 
     s = solve(task, elastic_coupling=[0, 20, math.inf], particles=1024, observe=observe, strict=False)
     assert s.prediction.shape == s.stderr["prediction"].shape == (3, 40)

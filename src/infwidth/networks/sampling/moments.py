@@ -16,13 +16,13 @@ from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 
 
-class Moments:
+class Sums:
     """Running sums of what is averaged over a chain, for all chains."""
 
-    def __init__(self, chains: int, samples: int, tests: int):
-        self.count = np.zeros(chains)
-        self.test, self.square = np.zeros((chains, tests)), np.zeros((chains, tests))
-        self.train, self.kernel = np.zeros((chains, samples)), np.zeros((chains, samples, samples))
+    def __init__(self, n_chains: int, n_train: int, n_test: int):
+        self.count = np.zeros(n_chains)
+        self.test, self.square = np.zeros((n_chains, n_test)), np.zeros((n_chains, n_test))
+        self.train, self.kernel = np.zeros((n_chains, n_train)), np.zeros((n_chains, n_train, n_train))
 
     def reset(self, chain: int) -> None:
         """Forget a chain's samples."""
@@ -55,35 +55,35 @@ class Moments:
 
 @dataclass(frozen=True)
 class MomentCollector:
-    """Adds the samples of one chunk of chains to the moments, and shows those whose numbers are ``shown``.
+    """Adds the samples of one chunk of chains to the sums, and shows those whose numbers are ``shown``.
 
     Inputs and tests are in the coordinates of the weights that are sampled; ``outside`` draws the rest.
     """
 
-    moments: Moments
-    offset: int
+    sums: Sums
+    first_row: int
     inputs: Tensor
     tests: list[Tensor]
     outside: list[OutsideSpan]
     strengths: list[float]
     activation: Activation
-    observe: Callable[[int, Tensor], None] | None = None
+    show: Callable[[int, Tensor], None] | None = None
     shown: Collection[int] = ()
 
     def reset(self, chain: int) -> None:
         """Forget a chain's samples: it restarts."""
-        self.moments.reset(self.offset + chain)
+        self.sums.reset(self.first_row + chain)
 
     def add(self, chain: int, number: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
         """Take one sample of a chain."""
-        row, moments = self.offset + chain, self.moments
-        offset = self.outside[chain].sample()
-        offset = None if offset is None else offset.mT
-        f = predict(readout, hidden, self.tests[chain], self.strengths[chain], self.activation, offset).cpu().numpy()
-        moments.count[row] += 1
-        moments.test[row] += f
-        moments.square[row] += f**2
-        moments.train[row] += output.cpu().numpy()
-        moments.kernel[row] += feature_kernel(hidden, self.inputs[chain], self.activation).cpu().numpy()
-        if self.observe is not None and number in self.shown:
-            self.observe(row, (self.inputs[chain] @ hidden).mT)
+        row, sums = self.first_row + chain, self.sums
+        beyond = self.outside[chain].sample()
+        beyond = None if beyond is None else beyond.mT
+        f = predict(readout, hidden, self.tests[chain], self.strengths[chain], self.activation, beyond).cpu().numpy()
+        sums.count[row] += 1
+        sums.test[row] += f
+        sums.square[row] += f**2
+        sums.train[row] += output.cpu().numpy()
+        sums.kernel[row] += feature_kernel(hidden, self.inputs[chain], self.activation).cpu().numpy()
+        if self.show is not None and number in self.shown:
+            self.show(row, (self.inputs[chain] @ hidden).mT)

@@ -16,7 +16,7 @@ class PosteriorBatch(Batch):
     """K posteriors ∝ exp(−½βγ²N Σ(f−y)² − ½λ_w|w|² − ½L|W − m|²).
 
     Attributes:
-        mean: m, (K, r, N), or None where it is 0.
+        prior_mean: m, (K, r, N), or None where it is 0.
         inputs: x/√D, (K, P, r).
         labels: y, (K, P).
         strength: γ, (K,).
@@ -25,7 +25,7 @@ class PosteriorBatch(Batch):
         stiffness: L = λ_W + δ, (K,); inf freezes W at m.
     """
 
-    mean: Tensor | None
+    prior_mean: Tensor | None
     inputs: Tensor
     labels: Tensor
     strength: Tensor
@@ -36,7 +36,7 @@ class PosteriorBatch(Batch):
     def weights(self, v: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return w (K, N) and W (K, r, N) from whitened coordinates."""
         scale = self.stiffness.rsqrt()[:, None, None]
-        hidden = z * scale if self.mean is None else torch.addcmul(self.mean, z, scale)
+        hidden = z * scale if self.prior_mean is None else torch.addcmul(self.prior_mean, z, scale)
         return v * self.readout_precision.rsqrt()[:, None], hidden
 
     def evaluate(self, v: Tensor, z: Tensor, evaluator: Evaluator) -> Response:

@@ -73,21 +73,21 @@ class Schedule:
                 self.collector.add(int(state.chains[k]), int(collected[k]), w[k], weights[k], state.forces.output[k])
         return due
 
-    def report(self, elapsed: Tensor, chains: int) -> None:
+    def report(self, elapsed: Tensor, n_chains: int) -> None:
         """Report progress, given the times of those of the chains that still run."""
         if self.progress is not None:
             left = float((1 - elapsed / self.duration).clamp(min=0).sum())
-            self.progress(1.0 - left / chains)
+            self.progress(1.0 - left / n_chains)
 
 
 class Records:
     """What K chains leave: final weights w (K, N) and W (K, r, N), steps, readings of the monitors, acceptance."""
 
-    def __init__(self, total: int, shape: tuple[int, int], like: Tensor):
-        self.readout = like.new_full((total, shape[1]), torch.nan)
-        self.hidden = like.new_full((total, *shape), torch.nan)
-        self.steps, self.acceptance = np.zeros(total, dtype=int), np.full(total, np.nan)
-        self.readings: list[list[np.ndarray]] = [[] for _ in range(total)]
+    def __init__(self, n_chains: int, shape: tuple[int, int], like: Tensor):
+        self.readout = like.new_full((n_chains, shape[1]), torch.nan)
+        self.hidden = like.new_full((n_chains, *shape), torch.nan)
+        self.steps, self.acceptance = np.zeros(n_chains, dtype=int), np.full(n_chains, np.nan)
+        self.readings: list[list[np.ndarray]] = [[] for _ in range(n_chains)]
 
     def reset(self, chain: int) -> None:
         """Forget a chain: it restarts."""

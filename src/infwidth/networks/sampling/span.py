@@ -25,26 +25,26 @@ class OutsideSpan:
 
     Args:
         span: of the training inputs.
-        mean: m, prior mean of the weights, (N, D).
+        prior_mean: m, prior mean of the weights, (N, D).
         tests: test inputs x/√D, (Pt, D).
         stiffness: L, of the prior; inf for weights held at m.
         seed: what the draws derive from; chains of one seed share them.
     """
 
-    def __init__(self, span: TrainingSpan, mean: Tensor, tests: Tensor, stiffness: float, seed: int):
-        self.width = len(mean)
-        self.mean = span.passive_products(mean, tests)  # None where the inputs span everything
+    def __init__(self, span: TrainingSpan, prior_mean: Tensor, tests: Tensor, stiffness: float, seed: int):
+        self.width = len(prior_mean)
+        self.prior_mean = span.passive_products(prior_mean, tests)  # None where the inputs span everything
         self.root = None
-        if self.mean is not None:
+        if self.prior_mean is not None:
             outside = tests - span.coordinates(tests) @ span.basis.T
             # its Gram matrix is that of the test inputs, in as few coordinates as there are of these
             self.root = torch.linalg.qr(outside.T, mode="r").R / stiffness**0.5
-        self.generator = torch.Generator(mean.device).manual_seed(derive_seed(seed, "outside the training span"))
+        self.generator = torch.Generator(prior_mean.device).manual_seed(derive_seed(seed, "outside the training span"))
 
     def sample(self) -> Tensor | None:
         """Return one draw, (N, Pt); None where the training inputs span everything."""
-        if self.mean is None or self.root is None:
+        if self.prior_mean is None or self.root is None:
             return None
         shape = (self.width, len(self.root))
-        noise = torch.randn(shape, generator=self.generator, device=self.mean.device, dtype=self.mean.dtype)
-        return torch.addmm(self.mean, noise, self.root)
+        noise = torch.randn(shape, generator=self.generator, device=self.prior_mean.device, dtype=self.prior_mean.dtype)
+        return torch.addmm(self.prior_mean, noise, self.root)

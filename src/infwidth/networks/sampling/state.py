@@ -98,26 +98,26 @@ class Chains:
         """Return safety × the stability limit 2/√(1 + λ_max), at most a radian of the prior's rotation, (K,)."""
         return (2 * safety * (1 + self.curvature).rsqrt()).clamp(max=1.0)
 
-    def kick(self, step: Tensor) -> None:
-        """Add step × the likelihood's force to the momenta."""
+    def kick(self, step_size: Tensor) -> None:
+        """Add step_size × the likelihood's force to the momenta."""
         posterior = self.posterior
-        push = step * posterior.inverse_temperature * posterior.strength
+        push = step_size * posterior.inverse_temperature * posterior.strength
         self.pv.addcmul_((push * posterior.readout_precision.rsqrt())[:, None], self.forces.readout_force)
         scale = push * posterior.stiffness.rsqrt() * posterior.readout_precision.rsqrt()
         self.pz.addcmul_((scale[:, None] * self.v)[:, None], self.forces.slopes)  # the force is w times the slopes
 
-    def turn(self, step: Tensor) -> None:
-        """Move along the prior for a time ``step``."""
-        rotate(self.v, self.pv, step[:, None])
-        rotate(self.z, self.pz, step[:, None, None])
+    def turn(self, step_size: Tensor) -> None:
+        """Move along the prior for a time ``step_size``."""
+        rotate(self.v, self.pv, step_size[:, None])
+        rotate(self.z, self.pz, step_size[:, None, None])
 
-    def drift(self, step: Tensor, stir: bool) -> None:
-        """Move along the prior for a time ``step``, with the friction due since the last in the middle."""
-        self.since = self.since + step
+    def drift(self, step_size: Tensor, stir: bool) -> None:
+        """Move along the prior for a time ``step_size``, with the friction due since the last in the middle."""
+        self.since = self.since + step_size
         if not stir:
-            self.turn(step)
+            self.turn(step_size)
             return
-        self.turn(step / 2)
+        self.turn(step_size / 2)
         keep, noise = torch.exp(-FRICTION * self.since), (-torch.expm1(-2 * FRICTION * self.since)).sqrt()
         for momentum in (self.pv, self.pz):
             form = (-1, *[1] * (momentum.ndim - 1))
@@ -125,7 +125,7 @@ class Chains:
             fresh = fresh.mT if momentum.ndim == 3 else fresh  # drawn neuron by neuron
             momentum.mul_(keep.view(form)).addcmul_(fresh, noise.view(form))
         self.since = torch.zeros_like(self.since)
-        self.turn(step / 2)
+        self.turn(step_size / 2)
 
     def cool(self, chosen: Tensor) -> None:
         """Scale back the momenta of chosen chains hotter than HOT: falling into the posterior heats them."""

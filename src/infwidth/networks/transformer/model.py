@@ -29,9 +29,9 @@ class Transformer(nn.Module):
     Args:
         vocabulary: number of tokens V ≥ 1.
         context: tokens seen at once T ≥ 1; positions are learned.
-        width: d ≥ 1, of the residual stream.
+        model_width: d ≥ 1, of the residual stream.
         layers: L ≥ 1.
-        heads: attention heads, a divisor of ``width``.
+        heads: attention heads, a divisor of ``model_width``.
         make_mlp: layer index 0 … L−1 ↦ the layer's MLP block, a module (n, d) → (n, d) without residual or norm; or
             None, for no block.
         seed: whole number ≥ 0 that all weights outside the MLP blocks derive from.
@@ -45,7 +45,7 @@ class Transformer(nn.Module):
         vocabulary: int,
         context: int,
         *,
-        width: int,
+        model_width: int,
         layers: int,
         heads: int,
         make_mlp: MakeMLP,
@@ -53,16 +53,16 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         self.vocabulary, self.context = check_count("vocabulary", vocabulary), check_count("context", context)
-        check_count("width", width)
-        if width % check_count("heads", heads):
-            raise InputError(f"heads = {heads}: expected a divisor of width = {width}; change one of them")
+        check_count("model_width", model_width)
+        if model_width % check_count("heads", heads):
+            raise InputError(f"heads = {heads}: expected a divisor of model_width = {model_width}; change one of them")
         blocks = [make_mlp(layer) for layer in range(check_count("layers", layers))]
         with torch.random.fork_rng(devices=[]):  # torch draws weights that _draw replaces
-            self.embedding = nn.Embedding(vocabulary, width)
-            self.positions = nn.Parameter(torch.empty(context, width))
-            self.layers = nn.ModuleList(_Layer(width, heads, block) for block in blocks)
-            self.norm = nn.LayerNorm(width)
-            self.unembedding = nn.Linear(width, vocabulary, bias=False)
+            self.embedding = nn.Embedding(vocabulary, model_width)
+            self.positions = nn.Parameter(torch.empty(context, model_width))
+            self.layers = nn.ModuleList(_Layer(model_width, heads, block) for block in blocks)
+            self.norm = nn.LayerNorm(model_width)
+            self.unembedding = nn.Linear(model_width, vocabulary, bias=False)
         self._draw(check_count("seed", seed, minimum=0))
 
     @torch.no_grad()
@@ -107,11 +107,11 @@ class Transformer(nn.Module):
 class _Attention(nn.Module):
     """Causal self-attention of several heads, (B, T, d) → (B, T, d)."""
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, model_width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.project = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.project = nn.Linear(model_width, 3 * model_width, bias=False)
+        self.out = nn.Linear(model_width, model_width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (
@@ -124,11 +124,11 @@ class _Attention(nn.Module):
 class _Layer(nn.Module):
     """Attention and, unless it is None, an MLP block."""
 
-    def __init__(self, width: int, heads: int, mlp: nn.Module | None):
+    def __init__(self, model_width: int, heads: int, mlp: nn.Module | None):
         super().__init__()
-        self.attention_norm = nn.LayerNorm(width)
-        self.attention = _Attention(width, heads)
-        self.mlp_norm = None if mlp is None else nn.LayerNorm(width)
+        self.attention_norm = nn.LayerNorm(model_width)
+        self.attention = _Attention(model_width, heads)
+        self.mlp_norm = None if mlp is None else nn.LayerNorm(model_width)
         self.mlp = mlp
 
     def forward(self, x: Tensor) -> Tensor:

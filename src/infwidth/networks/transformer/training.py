@@ -49,14 +49,14 @@ class Evaluation:
     """The loss over fixed windows of one part of the text.
 
     Attributes:
-        loss: mean cross-entropy, in nats per token; inf for a diverged model.
+        mean_loss: mean cross-entropy, in nats per token; inf for a diverged model.
         stderr: standard error of that mean over windows (of the text, not of training); NaN for a diverged model.
-        windows: mean loss of each window, (n,): for paired comparisons of models on the same windows.
+        window_losses: mean loss of each window, (n,): for paired comparisons of models on the same windows.
     """
 
-    loss: float
+    mean_loss: float
     stderr: float
-    windows: np.ndarray
+    window_losses: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +219,7 @@ def train(
         done = step + 1
         if done % evaluate_every == 0 or done == steps:
             point = evaluate(model, task.validation, windows=CURVE_WINDOWS, batch=batch, context=context, device=device)
-            curve.append([done, float(np.mean(recent)), point.loss])
+            curve.append([done, float(np.mean(recent)), point.mean_loss])
             recent.clear()
             if checkpoint is not None and (checkpoint.due or done == steps):
                 checkpoint.save(_state(done, curve, model, optimisers))
@@ -230,7 +230,7 @@ def train(
         evaluate(model, part, windows=final_windows, batch=batch, context=context, device=device)
         for part in (task.validation, task.test)
     )
-    finite = math.isfinite(validation.loss) and math.isfinite(test.loss)
+    finite = math.isfinite(validation.mean_loss) and math.isfinite(test.mean_loss)
     return _history(curve, validation, test, None if finite else steps)
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 
-def tie(coupling: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+def tie(elastic_coupling: Tensor, hidden_decay: float) -> tuple[Tensor, Tensor]:
     """Return the stiffness L = λ_W + δ and the pull δ/L, (K,) each: inf and 1 at δ = inf; no coupling does not pull."""
-    stiffness = coupling + decay
-    pull = torch.where(torch.isfinite(stiffness), coupling / stiffness, 1.0)
-    return stiffness, torch.where(coupling > 0, pull, 0.0)
+    stiffness = elastic_coupling + hidden_decay
+    pull = torch.where(torch.isfinite(stiffness), elastic_coupling / stiffness, 1.0)
+    return stiffness, torch.where(elastic_coupling > 0, pull, 0.0)

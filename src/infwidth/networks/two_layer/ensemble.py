@@ -82,9 +82,9 @@ def draw(shape: tuple[int, ...], seed: int, purpose: str, like: Tensor) -> Tenso
     return torch.from_numpy(generator(seed, purpose).standard_normal(shape)).to(like)
 
 
-def origin_weights(source: SourceNetworks, index: int, seed: int, origin: str) -> Tensor:
-    """Return the first-layer weights (N, D) that target network ``index`` starts from and is tied to."""
-    hidden = source.hidden[index]
+def origin_weights(source: SourceNetworks, body: int, seed: int, origin: str) -> Tensor:
+    """Return the first-layer weights (N, D) that target network ``body`` starts from and is tied to."""
+    hidden = source.hidden[body]
     if origin == "source":
         return hidden
     fresh = draw(tuple(hidden.shape), seed, f"target hidden, {origin}", hidden)
@@ -113,7 +113,7 @@ def check_seeds(seeds: Sequence[int], *, distinct: bool) -> list[int]:
     return numbers
 
 
-def check_place(dtype: torch.dtype, device: str | torch.device) -> None:
+def check_place(dtype: torch.dtype, device: str) -> None:
     """Raise InputError unless networks can be computed in a dtype, float32 or float64, on a device."""
     if dtype not in DTYPES:
         raise InputError(f"dtype = {spell(dtype)}: expected torch.float32 or torch.float64; pass one of them")
@@ -142,7 +142,7 @@ def data_batch(
     y: np.ndarray | Tensor | None,
     count: int,
     dtype: torch.dtype,
-    device: str | torch.device,
+    device: str,
 ) -> tuple[Tensor, Tensor]:
     """Return inputs (count, P, D) and labels (count, P); a single data set is broadcast.
 

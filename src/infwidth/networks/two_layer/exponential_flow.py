@@ -45,7 +45,7 @@ class FlowBatch(Batch):
     Attributes:
         readout: w, (K, N).
         hidden: W in coordinates of the training span, (K, r, N).
-        anchor: W̄ likewise, (K, r, N); None where nothing pulls.
+        anchor_weights: W̄ likewise, (K, r, N); None where nothing pulls.
         inputs: x/√D likewise, (K, P, r).
         labels: y, (K, P).
         strength: γ, (K,).
@@ -56,7 +56,7 @@ class FlowBatch(Batch):
 
     readout: Tensor
     hidden: Tensor
-    anchor: Tensor | None
+    anchor_weights: Tensor | None
     inputs: Tensor
     labels: Tensor
     strength: Tensor
@@ -87,18 +87,18 @@ def decay_factor(rate: Tensor, time: Tensor) -> Tensor:
     return torch.where(finite, torch.exp(-torch.where(finite, rate, 0.0) * time), 0.0)
 
 
-def exponential_weights(rate: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def exponential_weights(rate: Tensor, step_size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return exact decay e^{−z} and ETD2RK weights h(1 − e^{−z})/z, h(e^{−z} − 1 + z)/z² with z = rate·h.
 
     Both weights are 0 at rate = inf.
     """
     finite = torch.isfinite(rate)
-    z = torch.where(finite, rate, 0.0) * step
+    z = torch.where(finite, rate, 0.0) * step_size
     safe = z.clamp(min=torch.finfo(z.dtype).tiny)
     first = -torch.expm1(-safe) / safe
     series = (1 - z / 3 * (1 - z / 4 * (1 - z / 5 * (1 - z / 6 * (1 - z / 7))))) / 2
     second = torch.where(z < 0.05, series, (1 - first) / safe)  # below, the closed form cancels
-    moving = finite * step
+    moving = finite * step_size
     return finite * torch.exp(-z), moving * first, moving * second
 
 
@@ -120,52 +120,54 @@ class _Flow:
     def __init__(self, activation: Activation):
         self.evaluator = Evaluator(activation)
 
-    def respond(self, batch: FlowBatch) -> Response:
-        return self.evaluator.respond(batch.readout, batch.hidden, batch.inputs, batch.labels, batch.strength)
+    def respond(self, networks: FlowBatch) -> Response:
+        return self.evaluator.respond(
+            networks.readout, networks.hidden, networks.inputs, networks.labels, networks.strength
+        )
 
-    def growth(self, batch: FlowBatch, response: Response) -> Tensor:
+    def growth(self, networks: FlowBatch, response: Response) -> Tensor:
         """The rate at which neurons grow, (K,): 0 where the hidden layer is frozen (L = inf)."""
-        return response.steepest * batch.strength * torch.isfinite(batch.stiffness)
+        return response.steepest * networks.strength * torch.isfinite(networks.stiffness)
 
-    def probe(self, batch: FlowBatch, vector: Tensor) -> Tensor:
+    def probe(self, networks: FlowBatch, vector: Tensor) -> Tensor:
         """The curvature of what moves, times a vector, at the batch evaluated last."""
-        moving = torch.isfinite(batch.stiffness).to(batch.strength)
-        return self.evaluator.probe(vector, (torch.ones_like(moving), moving), batch.readout, batch.inputs)
+        moving = torch.isfinite(networks.stiffness).to(networks.strength)
+        return self.evaluator.probe(vector, (torch.ones_like(moving), moving), networks.readout, networks.inputs)
 
-    def objective(self, batch: FlowBatch, response: Response) -> Tensor:
+    def objective(self, networks: FlowBatch, response: Response) -> Tensor:
         """½Σ(f−y)² + (λ_w|w|² + L|W − δW̄/L|²)/(2γ²N): the regularised loss up to a constant."""
-        fit = (response.output - batch.labels).square().sum(1) / 2
-        rest = batch.hidden
-        if batch.anchor is not None:
-            rest = torch.addcmul(rest, batch.anchor, _per_matrix(batch.pull), value=-1)
-        finite = torch.where(torch.isfinite(batch.stiffness), batch.stiffness, 0.0)
+        fit = (response.output - networks.labels).square().sum(1) / 2
+        rest = networks.hidden
+        if networks.anchor_weights is not None:
+            rest = torch.addcmul(rest, networks.anchor_weights, _per_matrix(networks.pull), value=-1)
+        finite = torch.where(torch.isfinite(networks.stiffness), networks.stiffness, 0.0)
         size = torch.linalg.vector_norm(rest.flatten(1), dim=1).square()
-        weights = batch.readout_decay * batch.readout.square().sum(1) + finite * size
-        return fit + weights / (2 * batch.strength**2 * batch.readout.shape[1])
+        weights = networks.readout_decay * networks.readout.square().sum(1) + finite * size
+        return fit + weights / (2 * networks.strength**2 * networks.readout.shape[1])
 
-    def step(self, batch: FlowBatch, first: Response, h: Tensor) -> tuple[FlowBatch, Tensor]:
+    def step(self, networks: FlowBatch, first: Response, h: Tensor) -> tuple[FlowBatch, Tensor]:
         """Return the batch after time h (K,), and the first-order output there (K, P)."""
-        rates = torch.stack([batch.readout_decay, batch.stiffness])
+        rates = torch.stack([networks.readout_decay, networks.stiffness])
         (decay, hidden_decay), (once, hidden_once), (twice, hidden_twice) = exponential_weights(rates, h)
-        readout = _per_row(decay) * batch.readout + _per_row(once * batch.strength) * first.readout_force
-        hidden = _per_matrix(hidden_decay) * batch.hidden
-        hidden.addcmul_((_per_row(hidden_once * batch.strength) * batch.readout)[:, None], first.slopes)
-        if batch.anchor is not None:
-            hidden.addcmul_(_per_matrix((1 - hidden_decay) * batch.pull), batch.anchor)
-        second = self.respond(replace(batch, readout=readout, hidden=hidden))
+        readout = _per_row(decay) * networks.readout + _per_row(once * networks.strength) * first.readout_force
+        hidden = _per_matrix(hidden_decay) * networks.hidden
+        hidden.addcmul_((_per_row(hidden_once * networks.strength) * networks.readout)[:, None], first.slopes)
+        if networks.anchor_weights is not None:
+            hidden.addcmul_(_per_matrix((1 - hidden_decay) * networks.pull), networks.anchor_weights)
+        second = self.respond(replace(networks, readout=readout, hidden=hidden))
         # in place: the predictor has served; forces on W are w times slopes
-        turn = _per_row(hidden_twice * batch.strength)
+        turn = _per_row(hidden_twice * networks.strength)
         hidden.addcmul_((turn * readout)[:, None], second.slopes)
-        hidden.addcmul_((turn * batch.readout)[:, None], first.slopes, value=-1)
-        readout = readout + _per_row(twice * batch.strength) * (second.readout_force - first.readout_force)
-        return replace(batch, readout=readout, hidden=hidden), second.output
+        hidden.addcmul_((turn * networks.readout)[:, None], first.slopes, value=-1)
+        readout = readout + _per_row(twice * networks.strength) * (second.readout_force - first.readout_force)
+        return replace(networks, readout=readout, hidden=hidden), second.output
 
 
 @dataclass
 class _Course(Batch):
     """Networks under way; ``label`` maps them to rows of the outcome, ``goal`` is the next time to record."""
 
-    batch: FlowBatch
+    networks: FlowBatch
     response: Response
     objective: Tensor
     scale: Tensor
@@ -179,19 +181,20 @@ class _Course(Batch):
     bad: Tensor
 
     @classmethod
-    def start(cls, batch: FlowBatch, flow: _Flow) -> _Course:
+    def start(cls, networks: FlowBatch, flow: _Flow) -> _Course:
         """All networks at time 0, with the largest eigenvalue of their tangent kernels."""
-        response, like = flow.respond(batch), batch.strength
-        vector = probe_vector(batch.inputs).contiguous()
+        response, like = flow.respond(networks), networks.strength
+        vector = probe_vector(networks.inputs).contiguous()
         for _ in range(POWER_ITERATIONS):
-            product = flow.probe(batch, vector)
+            product = flow.probe(networks, vector)
             curvature = torch.linalg.vector_norm(product, dim=1)
             vector = product / _per_row(curvature.clamp(min=_tiny(like)))
-        objective, size = flow.objective(batch, response), batch.labels.square().sum(1)
+        objective, size = flow.objective(networks, response), networks.labels.square().sum(1)
         label, zero = torch.arange(len(like), device=like.device), torch.zeros_like(like)
         return cls(
-            batch, response, objective, torch.where(size > 0, size, batch.labels.shape[1]), curvature, vector, label,
-            torch.zeros_like(label), zero, torch.ones_like(like), torch.zeros_like(label), ~torch.isfinite(objective),
+            networks, response, objective, torch.where(size > 0, size, networks.labels.shape[1]), curvature, vector,
+            label, torch.zeros_like(label), zero, torch.ones_like(like), torch.zeros_like(label),
+            ~torch.isfinite(objective),
         )  # fmt: skip
 
     def record(self, times: Tensor, record: Record) -> None:
@@ -199,7 +202,7 @@ class _Course(Batch):
         reached = ~self.bad & (self.now >= times[self.goal])
         if reached.any():
             for k in reached.nonzero()[:, 0].tolist():
-                weights = self.batch.readout[k], self.batch.hidden[k]
+                weights = self.networks.readout[k], self.networks.hidden[k]
                 record(int(self.label[k]), int(self.goal[k]), *weights, self.response.output[k])
             self.goal = self.goal + reached.long()
 
@@ -208,12 +211,12 @@ class _Course(Batch):
 
         The error is relative to the labels, and 0 for a step that is not kept.
         """
-        limit = 2 / (self.curvature + flow.growth(self.batch, self.response)).clamp(min=_tiny(self.now))
+        limit = 2 / (self.curvature + flow.growth(self.networks, self.response)).clamp(min=_tiny(self.now))
         left = times[self.goal] - self.now
         longest = self.fraction * safety * limit
         h = left / (left / longest).ceil().clamp(min=1)
         last = h >= left
-        trial, first_order = flow.step(self.batch, self.response, h)
+        trial, first_order = flow.step(self.networks, self.response, h)
         answer = flow.respond(trial)
         level = flow.objective(trial, answer)
         slack = RISE * self.scale / 2 + 100 * torch.finfo(h.dtype).eps * self.objective
@@ -236,21 +239,21 @@ class _Course(Batch):
     def _keep(self, trial: FlowBatch, answer: Response, level: Tensor, good: Tensor) -> None:
         """Go on from the trial where it is good."""
         if good.all():
-            self.batch, self.response, self.objective = trial, answer, level
+            self.networks, self.response, self.objective = trial, answer, level
             return
 
         def chosen(new: Tensor, old: Tensor) -> Tensor:
             return torch.where(good.view(-1, *[1] * (new.ndim - 1)), new, old)
 
-        weights = {name: chosen(getattr(trial, name), getattr(self.batch, name)) for name in ("readout", "hidden")}
-        self.batch = replace(self.batch, **weights)
+        weights = {name: chosen(getattr(trial, name), getattr(self.networks, name)) for name in ("readout", "hidden")}
+        self.networks = replace(self.networks, **weights)
         self.response = Response(*map(chosen, answer, self.response))
         self.objective = torch.where(good, level, self.objective)
 
 
 @torch.inference_mode()
 def integrate(
-    batch: FlowBatch,
+    networks: FlowBatch,
     times: Tensor,
     record: Record,
     *,
@@ -261,7 +264,7 @@ def integrate(
     """Integrate K networks along (7) and record each at every time.
 
     Args:
-        batch: the networks at time 0, of f = 0: neurons in pairs of opposite readouts.
+        networks: the networks at time 0, of f = 0: neurons in pairs of opposite readouts.
         times: times at which to record, increasing from ≥ 0, (T,).
         record: called as record(network, time index, readout (N,), hidden (r, N), training output (P,)) when
             a network reaches a time; never for a time it does not reach.
@@ -276,12 +279,12 @@ def integrate(
         rejected and halved; after MAX_HALVINGS of them, or at a step below SHORTEST of the time, the network has
         diverged. It has stalled if a step's error exceeded LARGEST_RESIDUAL labels, or was no number.
     """
-    total, like = len(batch.strength), batch.strength
+    total, like = len(networks.strength), networks.strength
     keep_freed_memory()
     times, flow = times.to(like), _Flow(activation)
     steps = torch.zeros(total, dtype=torch.long, device=like.device)
     failed = torch.zeros(total, dtype=torch.bool, device=like.device)
-    course, iteration = _Course.start(batch, flow), 0
+    course, iteration = _Course.start(networks, flow), 0
     residual = (course.response.output.square().sum(1) / course.scale).sqrt()  # f(0) is rounding
     while True:
         course.record(times, record)

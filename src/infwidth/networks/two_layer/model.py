@@ -69,12 +69,12 @@ class Evaluator:
         slopes = torch.bmm(inputs.mT, phi.gated(preactivation, error[:, :, None], out=work))
         return Response(output, readout_force, slopes, slopes.square().sum(1).amax(1).sqrt())
 
-    def probe(self, vector: Tensor, weights: tuple[Tensor, Tensor], readout: Tensor, inputs: Tensor) -> Tensor:
+    def probe(self, vector: Tensor, shares: tuple[Tensor, Tensor], readout: Tensor, inputs: Tensor) -> Tensor:
         """Multiply a vector with the tangent kernel of the networks evaluated last.
 
         Args:
             vector: v, (K, P).
-            weights: a and b, (K,) each.
+            shares: a and b, (K,) each.
             readout: their w, (K, N).
             inputs: their x/√D, (K, P, r).
 
@@ -84,10 +84,10 @@ class Evaluator:
         phi, width = self.activation, readout.shape[1]
         preactivation, work = self._room(*vector.shape, width, readout)
         features = phi.value(preactivation, out=work)
-        projected = torch.bmm(vector[:, None], features) * weights[0][:, None, None]
+        projected = torch.bmm(vector[:, None], features) * shares[0][:, None, None]
         product = torch.bmm(projected, features.mT)[:, 0]
         pulled = torch.bmm(inputs.mT, phi.gated(preactivation, vector[:, :, None], out=work))
-        pulled *= (readout.square() * weights[1][:, None])[:, None]
+        pulled *= (readout.square() * shares[1][:, None])[:, None]
         back = torch.bmm(inputs, pulled)
         return (product + phi.gated(preactivation, back, out=work).sum(2)) / width
 

@@ -23,25 +23,25 @@ class Starts:
         self.tests: dict[int, Tensor] = {}
         self._weights: dict[tuple[int, str], tuple[Tensor, Tensor | None]] = {}
 
-    def _load(self, b: int, origin: str) -> tuple[Tensor, Tensor | None]:
-        if b not in self.spans:
-            self.spans[b] = span = training_span(self.x[b])
+    def _load(self, body: int, origin: str) -> tuple[Tensor, Tensor | None]:
+        if body not in self.spans:
+            self.spans[body] = span = training_span(self.x[body])
             root = self.x.shape[-1] ** 0.5
-            self.inputs[b] = span.coordinates(self.x[b]) / root
-            self.tests[b] = span.coordinates(self.x_test[b]) / root
-        if (b, origin) not in self._weights:
-            full = origin_weights(self.source, b, self.seeds[b], origin)
-            products = self.spans[b].passive_products(full, self.x_test[b] / self.x.shape[-1] ** 0.5)
-            self._weights[b, origin] = (self.spans[b].coordinates(full), products)
-        return self._weights[b, origin]
+            self.inputs[body] = span.coordinates(self.x[body]) / root
+            self.tests[body] = span.coordinates(self.x_test[body]) / root
+        if (body, origin) not in self._weights:
+            full = origin_weights(self.source, body, self.seeds[body], origin)
+            products = self.spans[body].passive_products(full, self.x_test[body] / self.x.shape[-1] ** 0.5)
+            self._weights[body, origin] = (self.spans[body].coordinates(full), products)
+        return self._weights[body, origin]
 
-    def hidden(self, b: int, origin: str) -> Tensor:
+    def hidden(self, body: int, origin: str) -> Tensor:
         """Starting weights (N, r) in the training span."""
-        return self._load(b, origin)[0]
+        return self._load(body, origin)[0]
 
-    def passive(self, b: int, origin: str) -> Tensor | None:
+    def passive(self, body: int, origin: str) -> Tensor | None:
         """What the starting weights outside the span add to test preactivations, (N, Pt)."""
-        return self._load(b, origin)[1]
+        return self._load(body, origin)[1]
 
 
 def target_batch(
@@ -52,16 +52,16 @@ def target_batch(
     weight_decay: float,
 ) -> FlowBatch:
     """Return the target networks (network, point) of ``pairs`` at time 0, readouts ±w on duplicated neurons."""
-    hidden = torch.stack([starts.hidden(b, points[g].origin).mT.repeat(1, 2) for b, g in pairs])
-    halves = {b: draw((hidden.shape[2] // 2,), starts.seeds[b], "target readout", y) for b, _ in pairs}
-    coupling = y.new_tensor([points[g].coupling for _, g in pairs])
-    stiffness, pull = tie(coupling, weight_decay)
+    hidden = torch.stack([starts.hidden(body, points[g].origin).mT.repeat(1, 2) for body, g in pairs])
+    halves = {body: draw((hidden.shape[2] // 2,), starts.seeds[body], "target readout", y) for body, _ in pairs}
+    couplings = y.new_tensor([points[g].coupling for _, g in pairs])
+    stiffness, pull = tie(couplings, weight_decay)
     return FlowBatch(
-        readout=torch.stack([torch.cat([halves[b], -halves[b]]) for b, _ in pairs]),
+        readout=torch.stack([torch.cat([halves[body], -halves[body]]) for body, _ in pairs]),
         hidden=hidden,
-        anchor=hidden if bool((pull > 0).any()) else None,
-        inputs=torch.stack([starts.inputs[b] for b, _ in pairs]),
-        labels=torch.stack([y[b] for b, _ in pairs]),
+        anchor_weights=hidden if bool((pull > 0).any()) else None,
+        inputs=torch.stack([starts.inputs[body] for body, _ in pairs]),
+        labels=torch.stack([y[body] for body, _ in pairs]),
         strength=y.new_tensor([points[g].target_strength for _, g in pairs]),
         readout_decay=torch.full_like(stiffness, weight_decay),
         stiffness=stiffness,

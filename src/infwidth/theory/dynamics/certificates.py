@@ -58,14 +58,14 @@ class LateParticles:
         readout: w, (S,).
         features: φ(h), (S, n).
         gates: φ'(h), (S, n).
-        start: h̄, (S, n).
+        anchor_fields: h̄, (S, n).
         covariance: x·x'/D of the inputs, (n, n).
     """
 
     readout: Tensor
     features: Tensor
     gates: Tensor
-    start: Tensor
+    anchor_fields: Tensor
     covariance: Tensor
 
     @classmethod
@@ -73,7 +73,7 @@ class LateParticles:
     def of(
         cls,
         shot: Snapshot,
-        anchor: Tensor,
+        anchor_weights: Tensor,
         inputs: np.ndarray,
         labels: np.ndarray,
         *,
@@ -94,7 +94,7 @@ class LateParticles:
 
         Args:
             shot: the population.
-            anchor: W̄ in d coordinates, (S, d), or (S/2, d) where copies share it.
+            anchor_weights: W̄ in d coordinates, (S, d), or (S/2, d) where copies share it.
             inputs: x/√D of n inputs likewise, training inputs first, (n, d).
             labels: y, (P,).
             strength: γ.
@@ -105,13 +105,13 @@ class LateParticles:
             steps: steps to average over, after a tenth of them that are not counted.
             fraction: a step's length times λ_W + δ + λ_w.
         """
-        x = torch.from_numpy(np.array(inputs)).to(anchor)
+        x = torch.from_numpy(np.array(inputs)).to(anchor_weights)
         count = len(labels)
-        force = strength * (torch.from_numpy(np.array(labels)).to(anchor) - shot.output)
+        force = strength * (torch.from_numpy(np.array(labels)).to(anchor_weights) - shot.output)
         stiffness = elastic.stiffness(hidden_decay, elastic_coupling)
         step = fraction / (stiffness + readout_decay)
-        start = anchor.repeat(len(shot.readout) // len(anchor), 1)
-        readout, weights = shot.readout, shot.weights(anchor)
+        start = anchor_weights.repeat(len(shot.readout) // len(anchor_weights), 1)
+        readout, weights = shot.readout, shot.weights(anchor_weights)
         sums = [torch.zeros_like(readout), *(torch.zeros_like(start @ x.T) for _ in range(2))]
         for i in range(steps // 10 + steps):
             field = weights @ x.T
@@ -122,7 +122,7 @@ class LateParticles:
             pulled = (readout[:, None] * gates[:, :count] * force) @ x[:count]
             readout = readout + step * (features[:, :count] @ force - readout_decay * readout)
             weights = weights + step * (pulled - stiffness * weights + elastic_coupling * start)
-        return cls(*sums, start=start @ x.T, covariance=x @ x.T)
+        return cls(*sums, anchor_fields=start @ x.T, covariance=x @ x.T)
 
     def feature_kernel(self, n_train: int) -> np.ndarray:
         """Φ, (n, n_train)."""
@@ -137,4 +137,4 @@ class LateParticles:
     def drift(self, elastic_coupling: float, strength: float) -> np.ndarray:
         """r(x) = (δ/γ) E[w φ'(h) h̄], (n,)."""
         slopes = self.gates * self.readout[:, None]
-        return (elastic_coupling / strength * (slopes * self.start).mean(0)).cpu().numpy()
+        return (elastic_coupling / strength * (slopes * self.anchor_fields).mean(0)).cpu().numpy()

@@ -30,13 +30,13 @@ def coordinates(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def draw_particles(
-    count: int, dimension: int, scheme: str, rng: np.random.Generator, *, match: bool = True
+    count: int, n_coordinates: int, scheme: str, rng: np.random.Generator, *, match: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw w, W ~ N(0, 1).
 
     Args:
         count: S, a multiple of 4.
-        dimension: coordinates of W, d.
+        n_coordinates: coordinates of W, d.
         scheme: one of ``SCHEMES``.
         rng: the generator.
         match: whether E w² = 1, and E WWᵀ = I where there are enough draws, hold exactly.
@@ -46,7 +46,7 @@ def draw_particles(
     """
     check_choice("scheme", scheme, SCHEMES)
     copies = {"independent": 1, "signs": 2, "fourfold": 4}[scheme]
-    numbers = rng.standard_normal((count // copies, dimension + 1))
+    numbers = rng.standard_normal((count // copies, n_coordinates + 1))
     readout, hidden = numbers[:, 0], numbers[:, 1:]
     if match:
         readout = readout / np.sqrt(np.mean(readout**2))
@@ -74,19 +74,19 @@ def draw_readout(count: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([readout, -readout])
 
 
-def turn(hidden: np.ndarray, outside: np.ndarray, missing: int, rng: np.random.Generator) -> np.ndarray:
+def turn(hidden: np.ndarray, squared_outside: np.ndarray, n_outside: int, rng: np.random.Generator) -> np.ndarray:
     """Weights of the same norms and random directions.
 
     Args:
         hidden: W in d coordinates, (S, d).
-        outside: squared norm of W in the other D − d, (S,).
-        missing: D − d.
+        squared_outside: squared norm of W in the other D − d, (S,).
+        n_outside: D − d.
         rng: the generator.
 
     Returns:
         The first d of D coordinates of the turned weights, (S, d).
     """
     fresh = rng.standard_normal(hidden.shape)
-    rest = rng.chisquare(missing, len(hidden)) if missing else 0.0
-    norm = np.sqrt((hidden**2).sum(1) + outside)
+    rest = rng.chisquare(n_outside, len(hidden)) if n_outside else 0.0
+    norm = np.sqrt((hidden**2).sum(1) + squared_outside)
     return fresh * (norm / np.sqrt((fresh**2).sum(1) + rest))[:, None]

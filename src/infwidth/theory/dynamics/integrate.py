@@ -41,7 +41,7 @@ class ParticleOutcome:
 
 @torch.inference_mode()
 def integrate(
-    batch: Populations,
+    populations: Populations,
     geometry: Geometry,
     labels: Tensor,
     times: Tensor,
@@ -52,12 +52,12 @@ def integrate(
     activation: Activation,
     rtol: float,
     max_evaluations: int,
-    step: float | None = None,
+    constant_step: float | None = None,
 ) -> ParticleOutcome:
     """Integrate K populations along (7), each at its own pace, and record each at every time.
 
     Args:
-        batch: the populations at time 0.
+        populations: the populations at time 0.
         geometry: the training inputs.
         labels: y, (P,).
         times: increasing times ≥ 0, (T,); steps end exactly there.
@@ -68,13 +68,13 @@ def integrate(
         rtol: a step is accepted when rms(f − f_pred) ≤ rtol rms(y) over the samples, f_pred being the outputs at
             its first-order point.
         max_evaluations: right-hand sides allowed a population, two a step.
-        step: take this constant step and accept it whatever the error (to measure the order of convergence).
+        constant_step: take this constant step and accept it whatever the error (to measure the order of convergence).
 
     Returns:
         Statuses, evaluations and error estimates.
     """
     keep_freed_memory()
-    like = batch.readout
+    like = populations.readout
     total = len(like)
     flow = ParticleFlow(geometry, labels, strength, readout_decay, activation)
     times = times.to(like)
@@ -87,10 +87,16 @@ def integrate(
     # Everything below is per active population; `label` maps them to rows of the outcome.
     label = torch.arange(total, device=like.device)
     goal, now = torch.zeros_like(label), torch.zeros_like(residual)
-    point = flow.at(batch, now, batch.readout, batch.moved)
-    proposal = _first_step(flow, batch, point, scale, rtol, times[-1]) if step is None else torch.full_like(now, step)
+    point = flow.at(populations, now, populations.readout, populations.moved)
+    proposal = (
+        _first_step(flow, populations, point, scale, rtol, times[-1])
+        if constant_step is None
+        else torch.full_like(now, constant_step)
+    )
     shortest = SHORTEST * proposal
-    hopeless = _below_rounding(flow, point, rtol * scale) if step is None else torch.zeros_like(now, dtype=torch.bool)
+    hopeless = (
+        _below_rounding(flow, point, rtol * scale) if constant_step is None else torch.zeros_like(now, dtype=torch.bool)
+    )
     patience = [Patience(float(times[-1]), max_evaluations, JUDGED) for _ in range(total)]
     while True:
         short = proposal < torch.maximum(shortest[label], SHORTEST * now)
@@ -98,7 +104,7 @@ def integrate(
         stuck = hopeless[label] | _too_slow(patience, label, now, evaluations[label] + 1)
         arrived = (now >= times[goal]) & ~broken
         for k in arrived.nonzero()[:, 0].tolist():
-            left = float(anchoring(batch.stiffness[k], batch.pull[k], now[k]))
+            left = float(anchoring(populations.stiffness[k], populations.pull[k], now[k]))
             shot = Snapshot(point.readout[k], point.moved[k], left, point.preactivation[k].T, point.output[k], geometry)
             record(int(label[k]), int(goal[k]), shot)
         goal = goal + arrived.long()
@@ -109,7 +115,7 @@ def integrate(
         if len(keep) == 0:
             break
         if len(keep) < len(label):
-            batch, point = batch.select(keep), point.select(keep)
+            populations, point = populations.select(keep), point.select(keep)
             label, goal, now, proposal = label[keep], goal[keep], now[keep], proposal[keep]
         if bool((now >= times[goal]).any()):
             continue  # equal times
@@ -117,13 +123,13 @@ def integrate(
         left = times[goal] - now
         parts = (left / proposal * (1 - 1e-12)).ceil().clamp(min=1)
         h = left / parts
-        trial, predicted = flow.step(batch, point, now, h)
+        trial, predicted = flow.step(populations, point, now, h)
         evaluations[label] += 2
         gap = (trial.output - predicted).square().mean(1).sqrt() / scale
         gap = torch.where(torch.isfinite(gap), gap, torch.inf)
-        good = gap <= rtol if step is None else torch.isfinite(gap)
+        good = gap <= rtol if constant_step is None else torch.isfinite(gap)
         residual[label] = torch.where(good, torch.maximum(residual[label], gap), residual[label])
-        if step is None:
+        if constant_step is None:
             factor = (SAFETY * (gap / rtol).clamp(min=1e-12).rsqrt()).clamp(SHRINK, GROW)
             # A step cut short to land on a time says nothing against the longer one.
             longer = torch.where(good & (factor >= 1), proposal, 0.0)
@@ -148,7 +154,7 @@ def _below_rounding(flow: ParticleFlow, point: Point, allowed: Tensor) -> Tensor
 
 
 def _first_step(
-    flow: ParticleFlow, batch: Populations, point: Point, scale: Tensor, rtol: float, end: Tensor
+    flow: ParticleFlow, populations: Populations, point: Point, scale: Tensor, rtol: float, end: Tensor
 ) -> Tensor:
     """A step that moves f by √rtol rms(y): the error estimate is of second order."""
     if float(end) == 0:
@@ -157,7 +163,7 @@ def _first_step(
     kernels = point.features.square().sum(1).mean(1)
     kernels = kernels + (point.slopes.square().mean(2) * flow.geometry.inputs.square().sum(1)).sum(1)
     tiny = (1 / kernels).clamp(max=1e-6 * float(end))
-    moved = flow.step(batch, point, torch.zeros_like(tiny), tiny)[0]
+    moved = flow.step(populations, point, torch.zeros_like(tiny), tiny)[0]
     speed = (moved.output - point.output).square().mean(1).sqrt() / tiny
     guess = math.sqrt(rtol) * scale / speed.clamp(min=torch.finfo(end.dtype).tiny)
     return torch.where(torch.isfinite(guess), guess, tiny).clamp(max=float(end)).maximum(1e-3 * tiny)

@@ -12,21 +12,23 @@ from infwidth.theory.dynamics.step import Geometry, Snapshot
 class Predictor:
     """f on the test points of populations that share R sets of starting weights."""
 
-    def __init__(self, anchor: Tensor, x_test: Tensor, geometry: Geometry, strength: float, activation: Activation):
-        self.anchor, self.x_test, self.geometry = anchor, x_test, geometry
+    def __init__(
+        self, anchor_weights: Tensor, x_test: Tensor, geometry: Geometry, strength: float, activation: Activation
+    ):
+        self.anchor_weights, self.x_test, self.geometry = anchor_weights, x_test, geometry
         self.strength, self.activation = strength, activation
-        self.block = max(1, working_set(x_test) // (2 * anchor.shape[1]))
-        self.fields = x_test @ anchor.mT if geometry.field else None
-        self.product = x_test @ geometry.inputs.T if geometry.field else x_test
+        self.block = max(1, working_set(x_test) // (2 * anchor_weights.shape[1]))
+        self.fields = x_test @ anchor_weights.mT if geometry.by_sample else None
+        self.product = x_test @ geometry.inputs.T if geometry.by_sample else x_test
 
     def starting(self, replica: int) -> Tensor:
         """h̄ on the test points, (S, Pt)."""
-        return self.anchor[replica] @ self.x_test.T if self.fields is None else self.fields[replica].T
+        return self.anchor_weights[replica] @ self.x_test.T if self.fields is None else self.fields[replica].T
 
     def __call__(self, replica: int, shot: Snapshot) -> Tensor:
         """f, (Pt,), of a population of 2S particles."""
-        count = self.anchor.shape[1]
-        weights = None if self.geometry.field else shot.weights(self.anchor[replica])
+        count = self.anchor_weights.shape[1]
+        weights = None if self.geometry.by_sample else shot.weights(self.anchor_weights[replica])
         pieces = []
         for low in range(0, len(self.x_test), self.block):
             part = slice(low, low + self.block)

@@ -20,7 +20,7 @@ from infwidth.theory.dynamics.transfer import (
     Shown,
     SourceParticles,
     TargetCourses,
-    anchor_weights,
+    starting_weights,
     train_source,
     train_target,
 )
@@ -54,22 +54,22 @@ def solve_particles(
     Returns:
         One point a coupling.
     """
-    draws = Draws(DEFAULT_PARTICLES if particles is None else particles, replicas, seed)
+    sampling = Draws(DEFAULT_PARTICLES if particles is None else particles, replicas, seed)
 
     def missing(status: Status) -> FlowSolution:
         return FlowSolution.missing(problem.task, status, problem.times)
 
     count = len(problem.couplings)
-    errors = (*NUMERICAL, torch.linalg.LinAlgError)
+    exceptions = (*NUMERICAL, torch.linalg.LinAlgError)
     if problem.origin == "scratch":  # there is no anchor: every δ is the same
         problem = dataclasses.replace(problem, couplings=[0.0])
-    solve = partial(_solve, problem, draws, device, observe, {} if sources is None else sources)
-    points = attempt(solve, missing, count=len(problem.couplings), errors=errors)
+    solve = partial(_solve, problem, sampling, device, observe, {} if sources is None else sources)
+    points = attempt(solve, missing, count=len(problem.couplings), exceptions=exceptions)
     return points * count if problem.origin == "scratch" else points
 
 
 def _solve(
-    problem: FlowProblem, draws: Draws, device: str, observe: Observer | None, sources: dict
+    problem: FlowProblem, sampling: Draws, device: str, observe: Observer | None, sources: dict
 ) -> list[FlowSolution]:
     """All couplings on the same particles."""
     task, phi, times = problem.task, get_activation(problem.activation), problem.times
@@ -78,46 +78,52 @@ def _solve(
     like = torch.zeros(inputs[0].shape, dtype=torch.float64, device=device)
     source = None
     if problem.origin != "scratch":
-        settings = {"time": problem.source_time, "strength": problem.strengths[0], "decay": problem.decays[0]}
-        settings |= {"device": device, "dimension": task.dimension, "activation": phi, "draws": draws, "limits": limits}
+        settings = {"time": problem.source_time, "strength": problem.strengths[0], "weight_decay": problem.decays[0]}
+        settings |= {
+            "device": device,
+            "dimension": task.dimension,
+            "activation": phi,
+            "sampling": sampling,
+            "limits": limits,
+        }
         key = (inputs[0].tobytes(), task.y_source.tobytes(), *settings.values())
         if key not in sources:
             sources[key] = train_source(inputs[0], task.y_source, **settings)
         source = sources[key]
-    anchor = anchor_weights(source, task.dimension, problem.origin, draws, like)
+    anchors = starting_weights(source, task.dimension, problem.origin, sampling, like)
     if observe is not None:
-        _observe_frozen(observe, source, anchor, inputs, problem.couplings, len(times))
+        _observe_frozen(observe, source, anchors, inputs, problem.couplings, len(times))
     courses = train_target(
-        anchor,
+        anchors,
         inputs[1],
         task.y_target,
         inputs[2],
         couplings=problem.couplings,
         times=times,
         strength=problem.strengths[1],
-        decay=problem.decays[1],
+        weight_decay=problem.decays[1],
         activation=phi,
-        draws=draws,
+        sampling=sampling,
         limits=limits,
-        observe=observe and partial(_show, observe),
-        starts=source and source.status,
+        show=observe and partial(_show, observe),
+        source_status=source and source.status,
     )
     return [_observe(task, times, courses, source, g) for g in range(len(problem.couplings))]
 
 
 def _show(observe: Observer, seen: Shown) -> None:
     """Show an observer particles that are being trained."""
-    observe(Observed(seen.replica, seen.coupling, seen.time, seen.snapshot.preactivation))
+    observe(Observed(seen.replica, seen.coupling_index, seen.time_index, seen.snapshot.preactivation))
 
 
-def _observe_frozen(observe, source, anchor, inputs, couplings, times: int) -> None:
+def _observe_frozen(observe, source, anchors, inputs, couplings, n_times: int) -> None:
     """Show what no integration of the target meets: the source, and the frozen features of δ = ∞."""
-    source_inputs, target_inputs = (torch.from_numpy(x).to(anchor) for x in inputs[:2])
-    for r, hidden in enumerate(anchor):
+    source_inputs, target_inputs = (torch.from_numpy(x).to(anchors) for x in inputs[:2])
+    for r, hidden in enumerate(anchors):
         if source is not None:
             observe(Observed(r, None, None, source.hidden[r] @ source_inputs.T))
         for g in (g for g, coupling in enumerate(couplings) if math.isinf(coupling)):
-            for t in range(times):
+            for t in range(n_times):
                 observe(Observed(r, g, t, hidden @ target_inputs.T))
 
 

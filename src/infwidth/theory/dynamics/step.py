@@ -23,18 +23,18 @@ class Geometry:
     Attributes:
         inputs: X/√D, (P, d), in any orthonormal basis that holds them.
         product: B, (P, r): X/√D in weight space, C = XXᵀ/D in field space.
-        field: whether U holds coefficients of the inputs (r = P) rather than weights (r = d).
+        by_sample: whether U holds coefficients of the inputs (r = P) rather than weights (r = d).
     """
 
     inputs: Tensor
     product: Tensor
-    field: bool
+    by_sample: bool
 
     @classmethod
     def of(cls, inputs: Tensor, space: str = "auto") -> Geometry:
         """Take "weight" or "field" space, or whichever is smaller ("auto")."""
-        field = space == "field" or (space == "auto" and len(inputs) < inputs.shape[1])
-        return cls(inputs, inputs @ inputs.T if field else inputs, field)
+        by_sample = space == "field" or (space == "auto" and len(inputs) < inputs.shape[1])
+        return cls(inputs, inputs @ inputs.T if by_sample else inputs, by_sample)
 
     def lift(self, values: Tensor, factors: Tensor, onto: Tensor | None = None) -> Tensor:
         """What Σ_μ c_μ v_μ x_μ/√D is as a change of U.
@@ -47,7 +47,7 @@ class Geometry:
         Returns:
             The change, (K, r, S), or ``onto``.
         """
-        if self.field:
+        if self.by_sample:
             scaled = factors[:, :, None]
             return values * scaled if onto is None else onto.addcmul_(values, scaled)
         scaled = self.inputs.T * factors[:, None]
@@ -55,7 +55,7 @@ class Geometry:
 
     def weights(self, moved: Tensor) -> Tensor:
         """What U, (r, S), is as weights, (S, d)."""
-        return moved.T @ self.inputs if self.field else moved.T
+        return moved.T @ self.inputs if self.by_sample else moved.T
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class Populations:
     Attributes:
         readout: w, (K, S).
         moved: U, (K, r, S), zero at time 0.
-        anchor: h̄ on the training inputs: preactivations of the starting weights, (K, P, S).
+        anchor_fields: h̄ on the training inputs: preactivations of the starting weights, (K, P, S).
         stiffness: L = λ_W + δ, (K,), finite.
         pull: δ/L, (K,); 0 where L = 0.
     """
 
     readout: Tensor
     moved: Tensor
-    anchor: Tensor
+    anchor_fields: Tensor
     stiffness: Tensor
     pull: Tensor
 
@@ -101,10 +101,10 @@ class Snapshot:
     output: Tensor
     geometry: Geometry
 
-    def weights(self, anchor: Tensor) -> Tensor:
+    def weights(self, anchor_weights: Tensor) -> Tensor:
         """W = a W̄ + U, (S, d), from the starting weights W̄, which copies of the particles may share."""
-        copies = len(self.readout) // len(anchor)
-        return self.geometry.weights(self.moved) + self.anchoring * anchor.repeat(copies, 1)
+        copies = len(self.readout) // len(anchor_weights)
+        return self.geometry.weights(self.moved) + self.anchoring * anchor_weights.repeat(copies, 1)
 
 
 def anchoring(stiffness: Tensor, pull: Tensor, time: Tensor) -> Tensor:
@@ -128,9 +128,9 @@ class Point:
         """The states of those indices."""
         return Point(*(value[keep] for value in vars(self).values()))
 
-    def where(self, good: Tensor, other: Point) -> Point:
-        """These states where ``good`` (K,), the other ones elsewhere."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+    def where(self, good: Tensor, old: Point) -> Point:
+        """These states where ``good`` (K,), the old ones elsewhere."""
+        pairs = zip(vars(self).values(), vars(old).values(), strict=True)
         return Point(*(torch.where(good.view(-1, *[1] * (new.ndim - 1)), new, old) for new, old in pairs))
 
 
@@ -145,17 +145,17 @@ class ParticleFlow:
         self.covariance = geometry.inputs @ geometry.inputs.T
         self.strength, self.readout_decay = strength, readout_decay
 
-    def at(self, batch: Populations, time: Tensor, readout: Tensor, moved: Tensor) -> Point:
+    def at(self, populations: Populations, time: Tensor, readout: Tensor, moved: Tensor) -> Point:
         """Evaluate states w (K, S), U (K, r, S) at times (K,)."""
-        left = anchoring(batch.stiffness, batch.pull, time)[:, None, None]
+        left = anchoring(populations.stiffness, populations.pull, time)[:, None, None]
         field = self.geometry.product @ moved
-        preactivation = torch.addcmul(field, left, batch.anchor)
+        preactivation = torch.addcmul(field, left, populations.anchor_fields)
         features = self.activation.value(preactivation)
         slopes = self.activation.gated(preactivation, readout[:, None])
         output = _over(features, readout) / (self.strength * readout.shape[1])
         return Point(readout, moved, field, preactivation, features, slopes, output)
 
-    def step(self, batch: Populations, point: Point, time: Tensor, h: Tensor) -> tuple[Point, Tensor]:
+    def step(self, populations: Populations, point: Point, time: Tensor, h: Tensor) -> tuple[Point, Tensor]:
         """Return the state after steps h (K,), and the outputs (K, P) that the first stage alone predicts.
 
         With J the decay and the Gauss–Newton part of the Jacobian, (I − g h J) k1 = F(t, u),
@@ -163,7 +163,7 @@ class ParticleFlow:
         (Verwer et al. 1999). J acts on neurons through δf alone, so each solve is one of P equations.
         """
         lift, product, count = self.geometry.lift, self.geometry.product, point.readout.shape[1]
-        gain, decay_w, decay_u = self.strength, self.readout_decay, batch.stiffness[:, None]
+        gain, decay_w, decay_u = self.strength, self.readout_decay, populations.stiffness[:, None]
         small = IMPLICITNESS * h[:, None]
         shrink_w, shrink_u = 1 / (1 + small * decay_w), 1 / (1 + small * decay_u)
 
@@ -191,7 +191,9 @@ class ParticleFlow:
         k_u = lift(point.slopes, shrink_u * (error - change), onto=k_u)
 
         step_u = h[:, None, None]
-        middle = self.at(batch, time + h, point.readout + h[:, None] * k_w, torch.addcmul(point.moved, step_u, k_u))
+        middle = self.at(
+            populations, time + h, point.readout + h[:, None] * k_w, torch.addcmul(point.moved, step_u, k_u)
+        )
         error = gain * (self.labels - middle.output)
         force_w = _under(error, middle.features) - decay_w * middle.readout - 2 * k_w
         force_u = torch.addcmul(-2 * k_u, middle.moved, -decay_u[:, :, None])
@@ -202,7 +204,7 @@ class ParticleFlow:
 
         readout = point.readout + h[:, None] * (1.5 * k_w + 0.5 * l_w)
         moved = torch.addcmul(point.moved, step_u / 2, l_u)
-        return self.at(batch, time + h, readout, moved), middle.output
+        return self.at(populations, time + h, readout, moved), middle.output
 
 
 def _over(values: Tensor, weights: Tensor) -> Tensor:

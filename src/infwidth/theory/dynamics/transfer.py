@@ -29,13 +29,13 @@ class Limits:
         rtol: relative tolerance of a step, see ``particle_flow.integrate``.
         max_evaluations: right-hand sides allowed a population.
         space: "auto", "weight" or "field".
-        step: a constant step instead of error control, or None.
+        constant_step: a constant step instead of error control, or None.
     """
 
     rtol: float = 1e-2
     max_evaluations: int = 1_000_000
     space: str = "auto"
-    step: float | None = None
+    constant_step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Draws:
         """The generator for a purpose."""
         return generator(self.seed, replica, f"particles, {purpose}")
 
-    def fresh(self, dimension: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+    def fresh(self, n_coordinates: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
         """Untrained particles: w (R, S) and W (R, S, d)."""
         pairs = [
-            draw_particles(self.particles, dimension, self.scheme, self.rng(r, purpose), match=self.match)
+            draw_particles(self.particles, n_coordinates, self.scheme, self.rng(r, purpose), match=self.match)
             for r in range(self.replicas)
         ]
         readout, hidden = zip(*pairs, strict=True)
@@ -77,7 +77,7 @@ class SourceParticles:
     Attributes:
         hidden: W̄ in d coordinates, (R, S, d); NaN where the integrator stopped early.
         readout: w̄, (R, S).
-        outside: squared norm of W̄ in the other D − d coordinates, (R, S).
+        squared_outside: squared norm of W̄ in the other D − d coordinates, (R, S).
         status: R of them.
         residual: largest error estimate of a step, (R,).
         evaluations: right-hand sides, (R,).
@@ -85,7 +85,7 @@ class SourceParticles:
 
     hidden: Tensor
     readout: Tensor
-    outside: np.ndarray
+    squared_outside: np.ndarray
     status: tuple[Status, ...]
     residual: np.ndarray
     evaluations: np.ndarray
@@ -118,14 +118,14 @@ class Shown:
 
     Attributes:
         replica: index of the population's replica.
-        coupling: index of its δ, a finite one.
-        time: index of the time.
+        coupling_index: index of its δ, a finite one.
+        time_index: of the record time.
         snapshot: the particles; i and S + i share W̄ i.
     """
 
     replica: int
-    coupling: int
-    time: int
+    coupling_index: int
+    time_index: int
     snapshot: Snapshot
 
 
@@ -136,9 +136,9 @@ def train_source(
     dimension: int,
     time: float,
     strength: float,
-    decay: float,
+    weight_decay: float,
     activation: Activation,
-    draws: Draws,
+    sampling: Draws,
     limits: Limits,
     device: str = "cpu",
 ) -> SourceParticles:
@@ -150,9 +150,9 @@ def train_source(
         dimension: D.
         time: training time, finite.
         strength: γ̄.
-        decay: λ of both layers.
+        weight_decay: λ of both layers.
         activation: φ.
-        draws: the particles.
+        sampling: the particles.
         limits: of the integration.
         device: where to compute.
 
@@ -161,16 +161,16 @@ def train_source(
     """
     x, y = _tensors(device, inputs, labels)
     geometry = Geometry.of(x, limits.space)
-    readout, hidden = _tensors(device, *draws.fresh(x.shape[1], "source"))
+    readout, hidden = _tensors(device, *sampling.fresh(x.shape[1], "source"))
     trained_w, trained = torch.full_like(readout, torch.nan), torch.full_like(hidden, torch.nan)
     ends: list = []
-    for chunk in _chunks(draws.replicas, draws.particles * len(x), x):
-        rate = x.new_full((len(chunk),), decay)
+    for chunk in _chunks(sampling.replicas, sampling.particles * len(x), x):
+        rate = x.new_full((len(chunk),), weight_decay)
         part = hidden[chunk.start : chunk.stop]
-        batch = Populations(
+        populations = Populations(
             readout=readout[chunk.start : chunk.stop],
-            moved=x.new_zeros(len(chunk), geometry.product.shape[1], draws.particles),
-            anchor=x @ part.mT,
+            moved=x.new_zeros(len(chunk), geometry.product.shape[1], sampling.particles),
+            anchor_fields=x @ part.mT,
             stiffness=rate,
             pull=torch.zeros_like(rate),
         )
@@ -179,42 +179,50 @@ def train_source(
             trained_w[chunk[k]] = end.readout
             trained[chunk[k]] = end.weights(hidden[chunk[k]])
 
-        ends.append(_integrate(batch, geometry, y, np.array([time]), keep, strength, decay, activation, limits))
-    missing = dimension - x.shape[1]
-    outside = np.zeros(readout.shape)
-    if missing:
-        squares = [draws.rng(r, "source norms").chisquare(missing, draws.particles) for r in range(draws.replicas)]
-        outside = math.exp(-2 * decay * time) * np.stack(squares)
+        ends.append(
+            _integrate(populations, geometry, y, np.array([time]), keep, strength, weight_decay, activation, limits)
+        )
+    n_outside = dimension - x.shape[1]
+    squared_outside = np.zeros(readout.shape)
+    if n_outside:
+        squares = [
+            sampling.rng(r, "source norms").chisquare(n_outside, sampling.particles) for r in range(sampling.replicas)
+        ]
+        squared_outside = math.exp(-2 * weight_decay * time) * np.stack(squares)
     status = tuple(status for end in ends for status in end.status)
     residual = torch.cat([end.residual for end in ends]).cpu().numpy()
     evaluations = torch.cat([end.evaluations for end in ends]).cpu().numpy()
-    return SourceParticles(trained, trained_w, outside, status, residual, evaluations)
+    return SourceParticles(trained, trained_w, squared_outside, status, residual, evaluations)
 
 
-def anchor_weights(source: SourceParticles | None, dimension: int, kind: str, draws: Draws, like: Tensor) -> Tensor:
+def starting_weights(
+    source: SourceParticles | None, dimension: int, origin: str, sampling: Draws, like: Tensor
+) -> Tensor:
     """Hidden weights (R, S, d) that a target starts from.
 
     Args:
-        source: the source; not read where ``kind`` is "scratch".
+        source: the source; not read where ``origin`` is "scratch".
         dimension: D.
-        kind: "source", "random" (of the source's norms, D-dimensional ones) or "scratch".
-        draws: the particles.
+        origin: "source", "random" (of the source's norms, D-dimensional ones) or "scratch".
+        sampling: the particles.
         like: inputs (P, d) of the result's dtype and device.
     """
-    if kind == "source":
+    if origin == "source":
         return source.hidden
-    if kind == "scratch":
-        return torch.from_numpy(draws.fresh(like.shape[1], "scratch")[1]).to(like)
-    missing = dimension - like.shape[1]
+    if origin == "scratch":
+        return torch.from_numpy(sampling.fresh(like.shape[1], "scratch")[1]).to(like)
+    n_outside = dimension - like.shape[1]
     turned = [
-        turn(hidden, outside, missing, draws.rng(r, "random anchor"))
-        for r, (hidden, outside) in enumerate(zip(source.hidden.cpu().numpy(), source.outside, strict=True))
+        turn(hidden, squared_outside, n_outside, sampling.rng(r, "random anchor"))
+        for r, (hidden, squared_outside) in enumerate(
+            zip(source.hidden.cpu().numpy(), source.squared_outside, strict=True)
+        )
     ]
     return torch.from_numpy(np.stack(turned)).to(like)
 
 
 def train_target(
-    anchor: Tensor,
+    anchor_weights: Tensor,
     inputs: np.ndarray,
     labels: np.ndarray,
     test_inputs: np.ndarray,
@@ -222,68 +230,68 @@ def train_target(
     couplings: Sequence[float],
     times: np.ndarray,
     strength: float,
-    decay: float,
+    weight_decay: float,
     activation: Activation,
-    draws: Draws,
+    sampling: Draws,
     limits: Limits,
-    observe: Callable[[Shown], None] | None = None,
-    starts: Sequence[Status] | None = None,
+    show: Callable[[Shown], None] | None = None,
+    source_status: Sequence[Status] | None = None,
 ) -> TargetCourses:
     """Train target populations along (7) from, and tied by δ to, weights W̄: fresh ±w on each, so f(0) = 0.
 
     Args:
-        anchor: W̄ in d coordinates, (R, S, d); at equal replica all couplings share W̄ and w.
+        anchor_weights: W̄ in d coordinates, (R, S, d); at equal replica all couplings share W̄ and w.
         inputs: X/√D likewise, (P, d).
         labels: y, (P,).
         test_inputs: likewise, (Pt, d).
         couplings: δ ≥ 0, n of them; inf freezes W at W̄ and is solved in closed form.
         times: increasing times ≥ 0, finite unless every δ is inf, (T,).
         strength: γ.
-        decay: λ of both layers.
+        weight_decay: λ of both layers.
         activation: φ.
-        draws: the particles.
+        sampling: the particles.
         limits: of the integration.
-        observe: shown the particles at every record of a finite δ.
-        starts: how the training of each replica's W̄ ended: from one that was not reached, NaN, no target starts.
+        show: shown the particles at every record of a finite δ.
+        source_status: how the training of each replica's W̄ ended: from one that was not reached, NaN, no target starts.
 
     Returns:
         The courses.
     """
-    x, y, x_test = _tensors(anchor.device, inputs, labels, test_inputs)
-    replicas, count = anchor.shape[:2]
+    x, y, x_test = _tensors(anchor_weights.device, inputs, labels, test_inputs)
+    replicas, count = anchor_weights.shape[:2]
     shape = (replicas, len(couplings))
     fit = np.full((*shape, len(times), len(y)), np.nan)
     prediction = np.full((*shape, len(times), len(x_test)), np.nan)
     kernel = np.full((*shape, len(y), len(y)), np.nan)
     residual, evaluations = np.zeros(shape), np.zeros(shape, dtype=np.int64)
     status = np.full(shape, Status.CONVERGED, dtype=object)
-    sound = torch.isfinite(anchor).all(2).all(1).tolist()
+    sound = torch.isfinite(anchor_weights).all(2).all(1).tolist()
 
     geometry = Geometry.of(x, limits.space)
-    fields = x @ anchor.mT
-    readout = torch.stack([torch.from_numpy(draw_readout(count, draws.rng(r, "target"))) for r in range(replicas)]).to(
-        x
-    )
-    predictor = Predictor(anchor, x_test, geometry, strength, activation)
+    fields = x @ anchor_weights.mT
+    readout = torch.stack(
+        [torch.from_numpy(draw_readout(count, sampling.rng(r, "target"))) for r in range(replicas)]
+    ).to(x)
+    predictor = Predictor(anchor_weights, x_test, geometry, strength, activation)
     for r in range(replicas):
         for g in range(len(couplings)):
             if not sound[r]:
-                status[r, g] = Status.DIVERGED if starts is None else starts[r]
+                status[r, g] = Status.DIVERGED if source_status is None else source_status[r]
             elif math.isinf(couplings[g]):
                 kernel[r, g], fit[r, g], prediction[r, g] = _frozen(
-                    fields[r].T, predictor, r, y, times, decay, activation
+                    fields[r].T, predictor, r, y, times, weight_decay, activation
                 )
     pairs = [(r, g) for r in range(replicas) for g in range(len(couplings)) if sound[r] and math.isfinite(couplings[g])]
     for chunk in _chunks(len(pairs), 2 * count * len(y), x):
         members = [pairs[k] for k in chunk]
         rows = torch.tensor([r for r, _ in members], device=x.device)
         own = fields[rows]
-        batch = Populations(
+        populations = Populations(
             readout=readout[rows],
             moved=x.new_zeros(len(members), geometry.product.shape[1], 2 * count),
-            anchor=torch.cat([own, own], 2),
-            stiffness=x.new_tensor([elastic.stiffness(decay, couplings[g]) for _, g in members]),
-            pull=x.new_tensor([elastic.pull(decay, couplings[g]) for _, g in members]),
+            anchor_fields=torch.cat([own, own], 2),
+            stiffness=x.new_tensor([elastic.stiffness(weight_decay, couplings[g]) for _, g in members]),
+            pull=x.new_tensor([elastic.pull(weight_decay, couplings[g]) for _, g in members]),
         )
 
         def keep(k: int, t: int, shot: Snapshot, members=members) -> None:
@@ -293,37 +301,37 @@ def train_target(
             if t == len(times) - 1:
                 features = activation.value(shot.preactivation)
                 kernel[r, g] = (features.T @ features / len(features)).cpu().numpy()
-            if observe is not None:
-                observe(Shown(r, g, t, shot))
+            if show is not None:
+                show(Shown(r, g, t, shot))
 
-        end = _integrate(batch, geometry, y, times, keep, strength, decay, activation, limits)
+        end = _integrate(populations, geometry, y, times, keep, strength, weight_decay, activation, limits)
         for k, pair in enumerate(members):
             status[pair], residual[pair], evaluations[pair] = end.status[k], end.residual[k], end.evaluations[k]
     return TargetCourses(fit, prediction, kernel, tuple(map(tuple, status)), residual, evaluations)
 
 
-def _frozen(fields, predictor, replica, labels, times, decay, activation):
+def _frozen(fields, predictor, replica, labels, times, weight_decay, activation):
     """Kernel, f on training and test inputs at δ = ∞ of one replica."""
     features = activation.value(fields)
     kernel = features.T @ features / len(features)
     cross = activation.value(predictor.starting(replica)).T @ features / len(features)
-    dual = frozen_course(kernel.cpu().numpy(), labels.cpu().numpy(), times, readout_decay=decay)
+    dual = frozen_course(kernel.cpu().numpy(), labels.cpu().numpy(), times, readout_decay=weight_decay)
     return kernel.cpu().numpy(), dual @ kernel.cpu().numpy(), dual @ cross.T.cpu().numpy()
 
 
-def _integrate(batch, geometry, labels, times, keep, strength, decay, activation, limits):
+def _integrate(populations, geometry, labels, times, keep, strength, weight_decay, activation, limits):
     return integrate(
-        batch,
+        populations,
         geometry,
         labels,
         torch.as_tensor(times),
         keep,
         strength=strength,
-        readout_decay=decay,
+        readout_decay=weight_decay,
         activation=activation,
         rtol=limits.rtol,
         max_evaluations=limits.max_evaluations,
-        step=limits.step,
+        constant_step=limits.constant_step,
     )
 
 

@@ -21,15 +21,15 @@ class Learnt:
     Attributes:
         shrinkage: s = 1 − χ⟨ŝ²g⟩, in (0, 1].
         signal: a0 = ⟨ŝwgΣ⟩, the predictor's part along the spike at ω = 1.
-        drive: (j0, j1, j2) of c1²κ²/Γ² = j0 + j1 ω + j2 ω².
-        error: (e0, e1, e2) of the test error E = e0 + e1 ω + e2 ω².
+        drive_powers: (j0, j1, j2) of c1²κ²/Γ² = j0 + j1 ω + j2 ω².
+        error_powers: (e0, e1, e2) of the test error E = e0 + e1 ω + e2 ω².
         slack: ζ/ν: the train error is E (ζ/ν)².
     """
 
     shrinkage: np.ndarray
     signal: np.ndarray
-    drive: tuple[np.ndarray, np.ndarray, np.ndarray]
-    error: tuple[np.ndarray, np.ndarray, np.ndarray]
+    drive_powers: tuple[np.ndarray, np.ndarray, np.ndarray]
+    error_powers: tuple[np.ndarray, np.ndarray, np.ndarray]
     slack: np.ndarray
 
 
@@ -76,14 +76,14 @@ class IsotropicData:
         return Learnt(
             shrinkage=kept,
             signal=np.sqrt(self.aligned) * kept,
-            drive=(square * (rest + missed), zero, square * (self.aligned + missed_spike)),
-            error=(nu * missed, zero, nu * missed_spike),
+            drive_powers=(square * (rest + missed), zero, square * (self.aligned + missed_spike)),
+            error_powers=(nu * missed, zero, nu * missed_spike),
             slack=zeta / nu,
         )
 
     def seen_from(self, source: IsotropicData, gain: np.ndarray, overlap: np.ndarray) -> IsotropicData:
         """The data with the spike along what ``source`` learnt at its gain c̄1: m² = α²/(1 + τ̄²), eq. (A5)."""
-        return replace(self, aligned=overlap**2 / (1 + source.learn(gain).error[0] / source.ratio))
+        return replace(self, aligned=overlap**2 / (1 + source.learn(gain).error_powers[0] / source.ratio))
 
     @property
     def alignment(self) -> np.ndarray:
@@ -169,21 +169,21 @@ class ShiftedData:
         crossed, weight = mean(sigma * g2 * self.cross), mean(sigma * g2)
         gap = np.maximum(nu - mean(sigma * sigma * g2), 0.0)
         # in powers of o = 1 − ω
-        error = (
+        error_powers = (
             nu * _quotient(self.noise_power + chi * chi * mean(sigma * g2 * self.teacher), gap),
             -2 * nu * _quotient(chi * lever * crossed, gap),
             nu * _quotient(lever * lever * mean(sigma * g2 * self.direction), gap),
         )
-        drive = (
-            mean(sigma * sigma * g2 * self.teacher) + weight * error[0] / nu,
-            2 * lever * crossed - 2 * signal * signal / shrinkage + weight * error[1] / nu,
-            signal * signal + lever * lever * (mean(g2 * self.direction) - overlap**2) + weight * error[2] / nu,
+        drive_powers = (
+            mean(sigma * sigma * g2 * self.teacher) + weight * error_powers[0] / nu,
+            2 * lever * crossed - 2 * signal * signal / shrinkage + weight * error_powers[1] / nu,
+            signal * signal + lever * lever * (mean(g2 * self.direction) - overlap**2) + weight * error_powers[2] / nu,
         )
-        return Learnt(shrinkage, signal, _complement(drive), _complement(error), zeta / nu)
+        return Learnt(shrinkage, signal, _complement(drive_powers), _complement(error_powers), zeta / nu)
 
     def seen_from(self, source: ShiftedData, gain: np.ndarray, overlap: np.ndarray) -> ShiftedData:
         """The data with the spike along what ``source`` learnt at its gain c̄1, eq. (A15)."""
-        tau = (source.learn(gain).error[0] / source.ratio)[..., None]
+        tau = (source.learn(gain).error_powers[0] / source.ratio)[..., None]
         _, _, g = source.resolvent(gain)
         sigma, teacher = source.spectrum, source.teacher
         power = g * g * sigma * (sigma * teacher + tau)

@@ -24,35 +24,42 @@ Data = IsotropicData | ShiftedData
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureLaw:
     """A hidden layer tied to a source with one spike; a number or an array (B,) of settings in every field.
 
     Attributes:
-        richness: Γ = γ√D.
-        compliance: 1/(Lλ_w); 0 when δ = ∞.
+        richness: γ√D, written Γ.
+        tightness: 1/(Lλ_w); 0 when δ = ∞.
         carried: c/K with c = (δ/L)², K = λ_Wλ_w: what the source's bulk adds to the gain.
         spike: b, the source's spike over its bulk.
     """
 
     richness: np.ndarray
-    compliance: np.ndarray
+    tightness: np.ndarray
     carried: np.ndarray
     spike: np.ndarray
 
     @classmethod
-    def elastic(cls, richness, elastic_coupling, hidden_precision, readout_precision, spike) -> Features:
+    def elastic(
+        cls,
+        richness: np.ndarray,
+        elastic_coupling: np.ndarray,
+        hidden_precision: np.ndarray,
+        readout_precision: np.ndarray,
+        spike: np.ndarray,
+    ) -> FeatureLaw:
         """The layer at elastic coupling δ; δ = ∞ is exact."""
         pull = elastic.pull(hidden_precision, elastic_coupling)
         return cls(
             richness=richness,
-            compliance=1 / (elastic.stiffness(hidden_precision, elastic_coupling) * readout_precision),
+            tightness=1 / (elastic.stiffness(hidden_precision, elastic_coupling) * readout_precision),
             carried=pull * pull / (hidden_precision * readout_precision),
             spike=spike,
         )
 
-    def take(self, index: np.ndarray) -> Features:
+    def take(self, index: np.ndarray) -> FeatureLaw:
         """The settings of these indices."""
-        return Features(self.richness[index], self.compliance[index], self.carried[index], self.spike[index])
+        return FeatureLaw(self.richness[index], self.tightness[index], self.carried[index], self.spike[index])
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Saddle:
 
     Attributes:
         gain: c1, eigenvalue of γ∂v/∂k on the bulk.
-        weight: ω = c1/(c1 + s c2), 1 without a spike.
+        spike_weight: ω = c1/(c1 + s c2), 1 without a spike.
         margin: q, 1 for a lazy network and 0 at the border of the domain.
         tilt: κ²/(Lλ_w) = 1 − q.
         test_error: E, label noise included.
@@ -72,7 +79,7 @@ class Saddle:
     """
 
     gain: np.ndarray
-    weight: np.ndarray
+    spike_weight: np.ndarray
     margin: np.ndarray
     tilt: np.ndarray
     test_error: np.ndarray
@@ -82,35 +89,35 @@ class Saddle:
     status: np.ndarray
 
 
-def solve_saddle(features: Features, data: Data) -> Saddle:
+def solve_saddle(law: FeatureLaw, data: Data) -> Saddle:
     """Solve both layers for every setting.
 
     Args:
-        features: the hidden layer, B settings (arrays (B,)) or one (numbers).
+        law: the hidden layer, B settings (arrays (B,)) or one (numbers).
         data: what it learns from, as many.
 
     Returns:
         The saddle points; look at ``status``. DIVERGED: the error is infinite (ν = 1, β = ∞, label noise).
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        low = np.log(features.compliance + features.carried) - 1e-6
-        low, high, bounded = _bracket(features, data, low)
-        log_gain, iterations = _root(features, data, low, high) if np.any(bounded) else (high, 0 * np.int64(bounded))
+        low = np.log(law.tightness + law.carried) - 1e-6
+        low, high, bounded = _bracket(law, data, low)
+        log_gain, iterations = _root(law, data, low, high) if np.any(bounded) else (high, 0 * np.int64(bounded))
         gain = np.exp(log_gain)
         learnt = data.learn(gain)
-        weight, _ = _inner(gain, features, learnt)
-        margin = _margin(gain, weight, features, learnt)
-        weight = margin / (margin + _brake(gain, features, learnt))
-        tilt = features.compliance * (features.richness / gain) ** 2 * _polynomial(learnt.drive, weight)
-        error = _polynomial(learnt.error, weight)
+        weight, _ = _inner(gain, law, learnt)
+        margin = _margin(gain, weight, law, learnt)
+        weight = margin / (margin + _brake(gain, law, learnt))
+        tilt = law.tightness * (law.richness / gain) ** 2 * _polynomial(learnt.drive_powers, weight)
+        error = _polynomial(learnt.error_powers, weight)
         bounded = bounded & np.isfinite(error)
         train = np.where(learnt.slack > 0, error * learnt.slack**2, 0.0)
-        mismatch = np.abs(_margin(gain, weight, features, learnt) / margin - 1)
+        mismatch = np.abs(_margin(gain, weight, law, learnt) / margin - 1)
         residual = np.maximum(np.abs(1 - margin - tilt), mismatch)
     found = np.where(residual <= ACCURACY, Status.CONVERGED, Status.STALLED)
     return Saddle(
         gain=gain,
-        weight=weight,
+        spike_weight=weight,
         margin=margin,
         tilt=tilt,
         test_error=np.where(bounded, error, np.inf),
@@ -121,72 +128,72 @@ def solve_saddle(features: Features, data: Data) -> Saddle:
     )
 
 
-def _bracket(features: Features, data: Data, low: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _bracket(law: FeatureLaw, data: Data, low: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Move ln c1 up from its least value until the excess changes sign; says where it does."""
     start, width = low, 1.0
     high = start + width
-    excess = _excess(high, features, data)
+    excess = _excess(high, law, data)
     while (excess < 0).any() and width < REACH:
         width *= 2
         low, high = np.where(excess < 0, high, low), np.where(excess < 0, start + width, high)
-        excess = _excess(high, features, data)
+        excess = _excess(high, law, data)
     return low, high, excess >= 0
 
 
-def _root(features: Features, data: Data, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _root(law: FeatureLaw, data: Data, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the excess changes sign, as ln c1, and the evaluations it took."""
     if np.ndim(low) == 0:  # a lone point: the vectorised method's bookkeeping would take most of the time
-        root, report = brentq(_excess, low, high, args=(features, data), xtol=1e-14, full_output=True)
+        root, report = brentq(_excess, low, high, args=(law, data), xtol=1e-14, full_output=True)
         return np.float64(root), np.int64(report.function_calls)
 
     def excess(log_gain, index):
-        return _excess(log_gain, features.take(index), data.take(index))
+        return _excess(log_gain, law.take(index), data.take(index))
 
     tolerances = {"xatol": 1e-14, "xrtol": 1e-14}
     found = find_root(excess, (low, high), args=(np.arange(len(low)),), tolerances=tolerances)
     return np.where(np.isfinite(found.x), found.x, high), found.nfev
 
 
-def _excess(log_gain: np.ndarray, features: Features, data: Data) -> np.ndarray:
+def _excess(log_gain: np.ndarray, law: FeatureLaw, data: Data) -> np.ndarray:
     """(c1 − R)/(c1 + R), eq. (A10), between −1 and 1 and increasing in c1."""
     gain = np.exp(log_gain)
     learnt = data.learn(gain)
-    weight, margin = _inner(gain, features, learnt)
-    left, right = gain * margin * margin, _required(gain, weight, margin, features, learnt)
+    weight, margin = _inner(gain, law, learnt)
+    left, right = gain * margin * margin, _required(gain, weight, margin, law, learnt)
     return (left - right) / (left + right)
 
 
-def _required(gain, weight, margin, features: Features, learnt: Learnt) -> np.ndarray:
+def _required(gain, weight, margin, law: FeatureLaw, learnt: Learnt) -> np.ndarray:
     """q² times the gain that the feature layer gives back, eq. (A2)."""
-    return features.compliance * margin + _held(gain, weight, features, learnt)
+    return law.tightness * margin + _held(gain, weight, law, learnt)
 
 
-def _held(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:
+def _held(gain, weight, law: FeatureLaw, learnt: Learnt) -> np.ndarray:
     """(c/K)(1 + b k_s²/(Lλ_w)): what of eq. (A2) the source holds."""
-    along_spike = (features.richness * learnt.signal * weight / gain) ** 2
-    return features.carried * (1 + features.spike * features.compliance * along_spike)
+    along_spike = (law.richness * learnt.signal * weight / gain) ** 2
+    return law.carried * (1 + law.spike * law.tightness * along_spike)
 
 
-def _brake(gain, features: Features, learnt: Learnt) -> np.ndarray:
+def _brake(gain, law: FeatureLaw, learnt: Learnt) -> np.ndarray:
     """η of eq. (A9)."""
-    return features.carried * features.spike * learnt.shrinkage / gain
+    return law.carried * law.spike * learnt.shrinkage / gain
 
 
-def _margin(gain, weight, features: Features, learnt: Learnt) -> np.ndarray:
+def _margin(gain, weight, law: FeatureLaw, learnt: Learnt) -> np.ndarray:
     """The root q of eq. (A2), c1q² = q/(Lλ_w) + what the source holds, to full precision however small."""
-    held = _held(gain, weight, features, learnt)
-    return np.minimum((features.compliance + np.sqrt(features.compliance**2 + 4 * gain * held)) / (2 * gain), 1.0)
+    held = _held(gain, weight, law, learnt)
+    return np.minimum((law.tightness + np.sqrt(law.tightness**2 + 4 * gain * held)) / (2 * gain), 1.0)
 
 
-def _inner(gain: np.ndarray, features: Features, learnt: Learnt) -> tuple[np.ndarray, np.ndarray]:
+def _inner(gain: np.ndarray, law: FeatureLaw, learnt: Learnt) -> tuple[np.ndarray, np.ndarray]:
     """ω and q at fixed c1: the root of 1 − κ²(ω)/(Lλ_w) = ηω/(1 − ω), eq. (A11).
 
     The difference of the sides is concave, so Newton's method comes down to the root from any point above it. It
     starts at the lesser of two: where the right side equals the left at its greatest, and where the left is 0.
     """
-    scale = features.compliance * (features.richness / gain) ** 2
-    constant, linear, square = (np.where(scale > 0, scale * power, 0.0) for power in learnt.drive)
-    brake = _brake(gain, features, learnt)
+    scale = law.tightness * (law.richness / gain) ** 2
+    constant, linear, square = (np.where(scale > 0, scale * power, 0.0) for power in learnt.drive_powers)
+    brake = _brake(gain, law, learnt)
     room = np.maximum(1 - constant, 0.0)
     most = room + np.minimum(linear, 0.0) ** 2 / (4 * np.maximum(square, TINY))
     margin_zero = 2 * room / np.maximum(linear + np.sqrt(linear * linear + 4 * square * room), TINY)

@@ -26,30 +26,35 @@ class Potential:
     logarithm, which comes from the posterior's spread of W around its mean.
 
     Attributes:
-        anchor: A1 = E W̄W̄ᵀ, (D, D).
+        anchor_moment: A1 = E W̄W̄ᵀ, (D, D).
         pull: δ/L, between 0 and 1.
         compliance: 1/L; 0 when δ = ∞.
         readout_decay: λ_w.
-        spread: whether W scatters around its mean (the posterior) or not (the flow).
+        scatters: whether W scatters around its mean (the posterior) or not (the flow).
     """
 
-    anchor: np.ndarray
+    anchor_moment: np.ndarray
     pull: float
     compliance: float
     readout_decay: float
-    spread: bool = True
+    scatters: bool = True
 
     @classmethod
     def elastic(
-        cls, anchor: np.ndarray, elastic_coupling: float, hidden_decay: float, readout_decay: float, spread: bool
+        cls,
+        anchor_moment: np.ndarray,
+        elastic_coupling: float,
+        hidden_decay: float,
+        readout_decay: float,
+        scatters: bool,
     ) -> Potential:
         """The potential at elastic coupling δ; δ = ∞ is exact."""
         pull = elastic.pull(hidden_decay, elastic_coupling)
-        return cls(anchor, pull, 1 / elastic.stiffness(hidden_decay, elastic_coupling), readout_decay, spread)
+        return cls(anchor_moment, pull, 1 / elastic.stiffness(hidden_decay, elastic_coupling), readout_decay, scatters)
 
     def project(self, basis: np.ndarray) -> Potential:
         """The potential of k = basis·κ as a function of κ; ``basis`` (D, r) has orthonormal columns."""
-        return replace(self, anchor=basis.T @ self.anchor @ basis)
+        return replace(self, anchor_moment=basis.T @ self.anchor_moment @ basis)
 
     @property
     def _rate(self) -> float:
@@ -62,39 +67,39 @@ class Potential:
     def value(self, k: np.ndarray) -> float:
         """Λ(k)."""
         loss = self._rate * float(k @ k)
-        entropy = -0.5 * math.log1p(-loss) if self.spread else 0.0
-        return entropy + self.pull**2 * float(k @ self.anchor @ k) / (2 * self.readout_decay * (1 - loss))
+        entropy = -0.5 * math.log1p(-loss) if self.scatters else 0.0
+        return entropy + self.pull**2 * float(k @ self.anchor_moment @ k) / (2 * self.readout_decay * (1 - loss))
 
     def gradient(self, k: np.ndarray) -> np.ndarray:
         """∇Λ(k), (D,)."""
         q, r, weight = self.margin(k), self._rate, self.pull**2 / self.readout_decay
-        ak = self.anchor @ k
-        return self.spread * r * k / q + weight * (ak / q + r * (k @ ak) * k / q**2)
+        ak = self.anchor_moment @ k
+        return self.scatters * r * k / q + weight * (ak / q + r * (k @ ak) * k / q**2)
 
     def hessian(self, k: np.ndarray) -> np.ndarray:
         """∇²Λ(k), (D, D), positive semidefinite."""
         q, r, weight = self.margin(k), self._rate, self.pull**2 / self.readout_decay
-        ak = self.anchor @ k
+        ak = self.anchor_moment @ k
         e = k @ ak
         mixed = np.outer(
-            k, (2 * weight * r / q**2) * ak + (self.spread * r**2 / q**2 + 2 * weight * r**2 * e / q**3) * k
+            k, (2 * weight * r / q**2) * ak + (self.scatters * r**2 / q**2 + 2 * weight * r**2 * e / q**3) * k
         )
-        out = (weight / q) * self.anchor
+        out = (weight / q) * self.anchor_moment
         out += mixed
         out += mixed.T
-        out.flat[:: len(k) + 1] += self.spread * r / q + weight * r * e / q**2
+        out.flat[:: len(k) + 1] += self.scatters * r / q + weight * r * e / q**2
         return out
 
     def second_moment(self, k: np.ndarray) -> np.ndarray:
         """E WWᵀ, (D, D), of hidden weights tilted by k; ∇Λ = E WWᵀ k/λ_w."""
         tilt = self._rate / self.margin(k)  # times k kᵀ, added to the identity on either side
-        ak, weight = self.anchor @ k, self.pull**2
-        along = 0.5 * tilt * (self.spread * self.compliance + weight * tilt * float(k @ ak)) * k + weight * tilt * ak
+        ak, weight = self.anchor_moment @ k, self.pull**2
+        along = 0.5 * tilt * (self.scatters * self.compliance + weight * tilt * float(k @ ak)) * k + weight * tilt * ak
         mixed = np.outer(k, along)
-        out = weight * self.anchor
+        out = weight * self.anchor_moment
         out += mixed
         out += mixed.T
-        out.flat[:: len(k) + 1] += self.spread * self.compliance
+        out.flat[:: len(k) + 1] += self.scatters * self.compliance
         return out
 
 
@@ -111,8 +116,8 @@ class DualSolution:
         margin: q.
         residual: |y − ρg − f̂|/|y| on the training points.
         gap: Newton's estimate of S(g*) − S(g), inf where q sank below rounding.
-        factor: Cholesky factor of ΣVᵀ∇²ΛVΣ/γ² + ρ, whose inverse is that of H + ρ in the range of X, (r, r); None where
-            q sank below rounding.
+        cholesky: factor of ΣVᵀ∇²ΛVΣ/γ² + ρ, whose inverse is that of H + ρ in the range of X, (r, r); None where q sank
+            below rounding.
         iterations: Newton steps.
         status: CONVERGED when residual ≤ tolerance, else STALLED.
     """
@@ -125,7 +130,7 @@ class DualSolution:
     margin: float
     residual: float
     gap: float
-    factor: np.ndarray | None
+    cholesky: np.ndarray | None
     iterations: int
     status: Status
 
@@ -178,10 +183,10 @@ def maximise(
         curvature *= sigma[:, None]
         curvature.flat[:: len(sigma) + 1] += ridge
         residual = float(np.linalg.norm(slope)) / scale
-        factor, failed = dpotrf(curvature, lower=True, clean=False)
-        step, _ = dpotrs(factor, slope, lower=True)
+        cholesky, failed = dpotrf(curvature, lower=True, clean=False)
+        step, _ = dpotrs(cholesky, slope, lower=True)
         if failed or not np.isfinite(step).all():  # q has sunk below rounding: no curvature to trust
-            decrement, step, factor = np.inf, np.inf, None
+            decrement, step, cholesky = np.inf, np.inf, None
             break
         decrement = float(slope @ step)
         settled = residual <= tolerance and np.linalg.norm(step) <= tolerance * np.linalg.norm(g)
@@ -203,8 +208,8 @@ def maximise(
     rounding = 4 * np.finfo(g.dtype).eps  # a large g along a small singular value leaves it to every sample
     outside, error, dropped = design.outside_accurately(labels) if accurate else (*design.outside(labels), 0.0)
     error = rounding * float(np.linalg.norm(g)) + error / ridge
-    if dropped and factor is not None:  # the part of Xᵀg that the basis lacks, and what it would change within
-        response, _ = dpotrs(factor, np.diag(sigma), lower=True)
+    if dropped and cholesky is not None:  # the part of Xᵀg that the basis lacks, and what it would change within
+        response, _ = dpotrs(cholesky, np.diag(sigma), lower=True)
         stiffness = np.linalg.norm(inner.hessian(strength * sigma * g), 2)
         error += float(np.linalg.norm(response, 2) * stiffness) * dropped / ridge
     return DualSolution(
@@ -216,7 +221,7 @@ def maximise(
         margin=potential.margin(drive),
         residual=residual,
         gap=strength**2 * decrement / 2,
-        factor=factor,
+        cholesky=cholesky,
         iterations=iterations,
         status=Status.CONVERGED if residual <= tolerance else Status.STALLED,
     )

@@ -46,9 +46,9 @@ class Training:
     hidden_decay: float
 
     @classmethod
-    def of(cls, design: np.ndarray, labels: np.ndarray, strength: float, readout_decay: float, hidden_decay: float):
+    def of(cls, inputs: np.ndarray, labels: np.ndarray, strength: float, readout_decay: float, hidden_decay: float):
         """Prepare inputs X/√D, (P, D)."""
-        return cls(Design.of(design), labels, strength, readout_decay, hidden_decay)
+        return cls(Design.of(inputs), labels, strength, readout_decay, hidden_decay)
 
     @property
     def rates(self) -> dict[str, float]:
@@ -65,16 +65,16 @@ class SourceEnd:
     """The source's hidden weights when its training ends.
 
     Attributes:
-        hidden: E WWᵀ, (r, r), in the basis of the inputs; NaN if the integrator stopped early.
-        outside: E W² along each of the D − r directions no input has.
+        hidden_moment: E WWᵀ, (r, r), in the basis of the inputs; NaN if the integrator stopped early.
+        variance_outside: E W² along each of the D − r directions no input has.
         dimension: D.
         residual: relative violation of stationarity, 0 at finite times.
         evaluations: right-hand sides or root-finding steps.
         status: how the stage ended.
     """
 
-    hidden: np.ndarray
-    outside: float
+    hidden_moment: np.ndarray
+    variance_outside: float
     dimension: int
     residual: float
     evaluations: int
@@ -82,8 +82,8 @@ class SourceEnd:
 
     def isotropic(self) -> np.ndarray:
         """E WWᵀ, (r, r), of weights turned at random, neuron by neuron: (tr E WWᵀ/D) I."""
-        r = len(self.hidden)
-        trace = np.trace(self.hidden) + (self.dimension - r) * self.outside
+        r = len(self.hidden_moment)
+        trace = np.trace(self.hidden_moment) + (self.dimension - r) * self.variance_outside
         return trace / self.dimension * np.eye(r)
 
 
@@ -93,14 +93,14 @@ class Course:
 
     Attributes:
         weights: v(t), (T, r); NaN at times that were not reached.
-        hidden: E WWᵀ at the last time, (r, r).
+        hidden_moment: E WWᵀ at the last time, (r, r).
         residual: relative violation of stationarity at t = ∞, else 0.
         evaluations: right-hand sides and Newton steps.
         status: how the stage ended.
     """
 
     weights: np.ndarray
-    hidden: np.ndarray
+    hidden_moment: np.ndarray
     residual: float
     evaluations: int
     status: Status
@@ -128,11 +128,11 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
     Returns:
         The second moment of the hidden weights.
     """
-    outside = math.exp(-2 * training.hidden_decay * end)
+    variance_outside = math.exp(-2 * training.hidden_decay * end)
     if math.isinf(end):
         rates = {"strength": training.strength, "readout_decay": training.readout_decay}
         last = free_fixed_point(training.design, training.labels, stiffness=training.hidden_decay, **rates)
-        return SourceEnd(last.hidden, outside, dimension, last.residual, last.iterations, last.status)
+        return SourceEnd(last.hidden_moment, variance_outside, dimension, last.residual, last.iterations, last.status)
     r = training.design.matrix.shape[1]
     path = integrate_moments(
         Moments.fresh_readout(np.eye(r)),
@@ -143,13 +143,13 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
         max_evaluations=max_evaluations,
         **training.rates,
     )
-    hidden = path.moments[-1].hidden if path.moments else np.full((r, r), np.nan)
-    return SourceEnd(hidden, outside, dimension, 0.0, path.evaluations, path.status)
+    hidden_moment = path.moments[-1].hidden_moment if path.moments else np.full((r, r), np.nan)
+    return SourceEnd(hidden_moment, variance_outside, dimension, 0.0, path.evaluations, path.status)
 
 
 def target_course(
     training: Training,
-    anchor: np.ndarray,
+    anchor_moment: np.ndarray,
     elastic_coupling: float,
     times: np.ndarray,
     *,
@@ -160,7 +160,7 @@ def target_course(
 
     Args:
         training: the target's data and rates.
-        anchor: E W̄W̄ᵀ, (r, r).
+        anchor_moment: A1 = E W̄W̄ᵀ, (r, r).
         elastic_coupling: δ; 0 only starts at W̄, inf freezes W there.
         times: increasing times ≥ 0, the last may be inf, (T,).
         rtol: the integrator's tolerance.
@@ -171,25 +171,25 @@ def target_course(
     """
     design, labels = training.design, training.labels
     if math.isinf(elastic_coupling):
-        features = design.matrix @ anchor
+        features = design.matrix @ anchor_moment
         dual = frozen_course(features @ design.matrix.T, labels, times, readout_decay=training.readout_decay)
-        return Course(dual @ features, anchor, 0.0, 0, Status.CONVERGED)
+        return Course(dual @ features, anchor_moment, 0.0, 0, Status.CONVERGED)
     slowest = min(training.readout_decay, training.hidden_decay)
     late = LATE / slowest if slowest else np.inf
     if late < times[-1] < np.inf:
         limits = {"rtol": rtol, "max_evaluations": max_evaluations}
         early = times[times < late]
-        course = target_course(training, anchor, elastic_coupling, np.array([*early, late, np.inf]), **limits)
+        course = target_course(training, anchor_moment, elastic_coupling, np.array([*early, late, np.inf]), **limits)
         gap = np.linalg.norm(course.weights[-1] - course.weights[-2])
         if course.status is Status.CONVERGED and gap <= NEAR * rtol * np.linalg.norm(course.weights[-1]):
             after = np.repeat(course.weights[-1:], len(times) - len(early), axis=0)
             return replace(course, weights=np.concatenate([course.weights[: len(early)], after]))
-    weights = np.full((len(times), len(anchor)), np.nan)
-    hidden, residual, evaluations, status = np.full_like(anchor, np.nan), 0.0, 0, Status.CONVERGED
+    weights = np.full((len(times), len(anchor_moment)), np.nan)
+    hidden_moment, residual, evaluations, status = np.full_like(anchor_moment, np.nan), 0.0, 0, Status.CONVERGED
     finite = times[np.isfinite(times)]
     if len(finite):
         path = integrate_moments(
-            Moments.fresh_readout(anchor),
+            Moments.fresh_readout(anchor_moment),
             design.matrix,
             labels,
             finite,
@@ -202,13 +202,13 @@ def target_course(
         for i, moments in enumerate(path.moments):
             weights[i] = moments.predictor / training.strength
         if len(path.moments) == len(times):
-            hidden = path.moments[-1].hidden
+            hidden_moment = path.moments[-1].hidden_moment
     if len(finite) < len(times):
-        last = anchored_fixed_point(design, labels, anchor, elastic_coupling=elastic_coupling, **training.rates)
-        weights[-1], hidden, residual = last.weights, last.hidden, last.residual
+        last = anchored_fixed_point(design, labels, anchor_moment, elastic_coupling=elastic_coupling, **training.rates)
+        weights[-1], hidden_moment, residual = last.weights, last.hidden_moment, last.residual
         evaluations += last.iterations
         status = worst((status, last.status))
-    return Course(weights, hidden, residual, evaluations, status)
+    return Course(weights, hidden_moment, residual, evaluations, status)
 
 
 def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
@@ -225,7 +225,7 @@ def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
     source = Training.of(designs.source, task.y_source, problem.strengths[0], source_decay, source_decay)
     target = Training.of(designs.target, task.y_target, problem.strengths[1], decay, decay)
     rank = designs.target.shape[1]
-    nothing = {"weights": np.full((len(problem.times), rank), np.nan), "hidden": np.full((rank, rank), np.nan)}
+    nothing = {"weights": np.full((len(problem.times), rank), np.nan), "hidden_moment": np.full((rank, rank), np.nan)}
 
     @functools.cache
     def trained(rtol: float) -> SourceEnd:
@@ -233,23 +233,25 @@ def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
         return source_moment(source, problem.source_time, designs.dimension, **limits)
 
     @functools.cache
-    def course(coupling: float, rtol: float) -> Course:
+    def course(elastic_coupling: float, rtol: float) -> Course:
         limits = {"rtol": rtol, "max_evaluations": problem.max_evaluations}
         if problem.origin == "scratch":
-            return target_course(target, np.eye(rank), coupling, problem.times, **limits)
+            return target_course(target, np.eye(rank), elastic_coupling, problem.times, **limits)
         end = trained(rtol)
-        if not np.isfinite(end.hidden).all():
+        if not np.isfinite(end.hidden_moment).all():
             return Course(**nothing, residual=end.residual, evaluations=end.evaluations, status=end.status)
-        anchor = end.isotropic() if problem.origin == "random" else end.hidden
-        return target_course(target, anchor, coupling, problem.times, **limits).after(end)
+        anchor_moment = end.isotropic() if problem.origin == "random" else end.hidden_moment
+        return target_course(target, anchor_moment, elastic_coupling, problem.times, **limits).after(end)
 
-    def point(coupling: float) -> list[FlowSolution]:
+    def point(elastic_coupling: float) -> list[FlowSolution]:
         # From scratch there is no anchor: every δ is the same.
-        courses = (course(0.0 if problem.origin == "scratch" else coupling, problem.rtol * f) for f in (1.0, LOOSER))
+        courses = (
+            course(0.0 if problem.origin == "scratch" else elastic_coupling, problem.rtol * f) for f in (1.0, LOOSER)
+        )
         return [_observe(problem, designs, *courses)]
 
     def missing(status: Status) -> FlowSolution:
-        features = FactoredKernel(designs.target, nothing["hidden"])
+        features = FactoredKernel(designs.target, nothing["hidden_moment"])
         fields = {
             "weights": designs.expand(nothing["weights"]),
             "stderr": FlowSolution.exact(),
@@ -257,7 +259,7 @@ def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
         }
         return FlowSolution.missing(task, status, problem.times, **fields)
 
-    return [attempt(functools.partial(point, coupling), missing)[0] for coupling in problem.couplings]
+    return [attempt(functools.partial(point, elastic_coupling), missing)[0] for elastic_coupling in problem.couplings]
 
 
 def _observe(problem: FlowProblem, designs: Designs, course: Course, check: Course) -> FlowSolution:
@@ -276,7 +278,7 @@ def _observe(problem: FlowProblem, designs: Designs, course: Course, check: Cour
         prediction=prediction,
         train_loss=mean_squared_error(fit, task.y_target),
         test_loss=mean_squared_error(prediction, task.y_test),
-        kernel_form=FactoredKernel(designs.target, course.hidden),
+        kernel_form=FactoredKernel(designs.target, course.hidden_moment),
         weights=designs.expand(course.weights),
         status=status,
         residual=residual,

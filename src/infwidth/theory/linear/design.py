@@ -80,12 +80,12 @@ class Design:
                 break
         return rest[0], float(np.linalg.norm(inside)), float(np.linalg.norm(slope)) / self.scale
 
-    def inverse_diagonal(self, factor: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
+    def inverse_diagonal(self, cholesky: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
         """Diagonal of (U A Uᵀ + ρ(I − UUᵀ))⁻¹, (P,), from the Cholesky factor of A in the range of X, and its error.
 
         U A⁻¹Uᵀ + (I − UUᵀ)/ρ costs P r² where inverting P × P costs P³, and nothing cancels where β = 1/ρ is large.
         """
-        inside = np.square(solve_triangular(factor, self.left.T, lower=True, check_finite=False)).sum(0)
+        inside = np.square(solve_triangular(cholesky, self.left.T, lower=True, check_finite=False)).sum(0)
         rest = self._unexplained()
         return inside + rest / ridge, float(np.any(rest)) * UNEXPLAINED_ERROR / ridge
 

@@ -28,27 +28,27 @@ class FlowScatter:
     """Test losses of linear networks of one width; n couplings, T times.
 
     Attributes:
-        losses: of each network, (draws, n, T).
+        network_losses: of each network, (draws, n, T).
         times: the target times, (T,).
     """
 
-    losses: np.ndarray
+    network_losses: np.ndarray
     times: np.ndarray
 
     @property
     def mean(self) -> np.ndarray:
         """E_N, (n, T)."""
-        return self.losses.mean(0)
+        return self.network_losses.mean(0)
 
     @property
     def stderr(self) -> np.ndarray:
         """Standard error of the mean, (n, T)."""
-        return self.spread / math.sqrt(len(self.losses))
+        return self.spread / math.sqrt(len(self.network_losses))
 
     @property
     def spread(self) -> np.ndarray:
         """Standard deviation over networks, (n, T)."""
-        return self.losses.std(0, ddof=1)
+        return self.network_losses.std(0, ddof=1)
 
 
 def sample_flow(
@@ -116,9 +116,12 @@ def sample_flow(
     rng = generator(check_count("seed", seed, minimum=0), "initial moments")
     losses = []
     for _ in range(draws):
-        anchor = _source_end(source, width, task.dimension, end, rng, limits)
-        readout = rng.chisquare(width) / width
-        weights = [_course(target, anchor, readout, coupling, times, limits) for coupling in couplings]
+        anchor_moment = _source_end(source, width, task.dimension, end, rng, limits)
+        readout_moment = rng.chisquare(width) / width
+        weights = [
+            _course(target, anchor_moment, readout_moment, elastic_coupling, times, limits)
+            for elastic_coupling in couplings
+        ]
         losses.append([mean_squared_error(v @ tests.T, task.y_test) for v in weights])
     return FlowScatter(np.array(losses), times)
 
@@ -129,36 +132,43 @@ def _source_end(
     """E WWᵀ over the neurons of one source network when its training ends, (D, D)."""
     pairs = width // 2
     if pairs >= dimension:
-        hidden = wishart.rvs(pairs, np.eye(dimension) / pairs, random_state=rng).reshape(dimension, dimension)
+        hidden_moment = wishart.rvs(pairs, np.eye(dimension) / pairs, random_state=rng).reshape(dimension, dimension)
     else:
-        hidden = rng.standard_normal((pairs, dimension))
-        hidden = hidden.T @ hidden / pairs
-    start = Moments.fresh_readout(hidden, rng.chisquare(pairs) / pairs)
-    return _last(training, start, 0.0, np.array([end]), limits)[-1].hidden if end else hidden
+        hidden_moment = rng.standard_normal((pairs, dimension))
+        hidden_moment = hidden_moment.T @ hidden_moment / pairs
+    start = Moments.fresh_readout(hidden_moment, rng.chisquare(pairs) / pairs)
+    return _last(training, start, 0.0, np.array([end]), limits)[-1].hidden_moment if end else hidden_moment
 
 
 def _course(
-    training: Training, anchor: np.ndarray, readout: float, coupling: float, times: np.ndarray, limits: dict
+    training: Training,
+    anchor_moment: np.ndarray,
+    readout_moment: float,
+    elastic_coupling: float,
+    times: np.ndarray,
+    limits: dict,
 ) -> np.ndarray:
     """v(t) of the target network on hidden weights of these moments, (T, D)."""
-    if math.isinf(coupling):  # the readouts' scale has no effect on frozen weights
-        return target_course(training, anchor, coupling, times, **limits).weights
-    moments = _last(training, Moments.fresh_readout(anchor, readout), coupling, times, limits)
+    if math.isinf(elastic_coupling):  # the readouts' scale has no effect on frozen weights
+        return target_course(training, anchor_moment, elastic_coupling, times, **limits).weights
+    moments = _last(training, Moments.fresh_readout(anchor_moment, readout_moment), elastic_coupling, times, limits)
     return np.array([one.predictor for one in moments]) / training.strength
 
 
-def _last(training: Training, start: Moments, coupling: float, times: np.ndarray, limits: dict) -> tuple[Moments, ...]:
+def _last(
+    training: Training, start: Moments, elastic_coupling: float, times: np.ndarray, limits: dict
+) -> tuple[Moments, ...]:
     """The moments at all times."""
     path = integrate_moments(
         start,
         training.design.matrix,
         training.labels,
         times,
-        elastic_coupling=coupling,
+        elastic_coupling=elastic_coupling,
         **training.rates,
         **limits,
     )
     if path.status is not Status.CONVERGED:
-        what = f"moment equations at elastic_coupling = {coupling:g}: {path.evaluations} evaluations"
+        what = f"moment equations at elastic_coupling = {elastic_coupling:g}: {path.evaluations} evaluations"
         raise UnconvergedError(what, path.status)
     return path.moments

@@ -19,51 +19,51 @@ class Trial:
     Attributes:
         metric: mean of xxᵀ/D in the basis, (r, r).
         slope: mean of (f − y) x/√D in the basis at N = ∞, (r,).
-        outside: mean of |x|²/D off the basis.
-        loss: E_∞.
+        power_outside: mean of |x|²/D off the basis.
+        limit_loss: E_∞.
     """
 
     metric: np.ndarray
     slope: np.ndarray
-    outside: float
-    loss: float
+    power_outside: float
+    limit_loss: float
 
     @classmethod
-    def of(cls, inputs: np.ndarray, square_norms: np.ndarray, residuals: np.ndarray) -> Trial:
+    def of(cls, inputs: np.ndarray, square_norms: np.ndarray, errors: np.ndarray) -> Trial:
         """From test inputs over √D in the basis (Pt, r), their full |x|²/D (Pt,), and f − y (Pt,)."""
         metric = inputs.T @ inputs / len(inputs)
-        outside = max(float(np.mean(square_norms)) - float(np.trace(metric)), 0.0)
-        return cls(metric, inputs.T @ residuals / len(inputs), outside, float(np.mean(residuals**2)))
+        power_outside = max(float(np.mean(square_norms)) - float(np.trace(metric)), 0.0)
+        return cls(metric, inputs.T @ errors / len(inputs), power_outside, float(np.mean(errors**2)))
 
 
 @dataclass(frozen=True)
-class Layer:
+class SaddlePoint:
     """One network's saddle point, as the expansion around it needs it.
 
     Attributes:
         potential: Λ.
         drive: k, (r,).
         response: R = βĈ(I + βBĈ)⁻¹, (r, r), symmetric, with B = ∇²Λ and Ĉ = XᵀX/D.
-        hessian: B, (r, r).
+        curvature: B, (r, r).
         strength: γ.
     """
 
     potential: Potential
     drive: np.ndarray
     response: np.ndarray
-    hessian: np.ndarray
+    curvature: np.ndarray
     strength: float
 
     @classmethod
     def of(
         cls, potential: Potential, drive: np.ndarray, inputs: np.ndarray, inverse_temperature: float, strength: float
-    ) -> Layer:
-        """The layer of a saddle point at drive k on training inputs over √D, (P, r)."""
-        hessian = potential.hessian(drive)
+    ) -> SaddlePoint:
+        """What is needed of a saddle point at drive k on training inputs over √D, (P, r)."""
+        curvature = potential.hessian(drive)
         _, singular, right = np.linalg.svd(inputs, full_matrices=False)
         seen = singular[:, None] * right
-        noisy = seen @ hessian @ seen.T + np.eye(len(seen)) / inverse_temperature
-        return cls(potential, drive, seen.T @ np.linalg.solve(noisy, seen), hessian, strength)
+        noisy = seen @ curvature @ seen.T + np.eye(len(seen)) / inverse_temperature
+        return cls(potential, drive, seen.T @ np.linalg.solve(noisy, seen), curvature, strength)
 
 
 @dataclass(frozen=True)
@@ -71,48 +71,48 @@ class SourceScatter:
     """The scatter of S̄ = W̄ᵀW̄/N around A1 = E W̄W̄ᵀ over finite source networks.
 
     Attributes:
-        anchor: A1, (r, r).
-        shift: a1 = N(E S̄ − A1), (r, r).
+        anchor_moment: A1, (r, r).
+        moment_shift: a1 = N(E S̄ − A1), (r, r).
         response: R̄, (r, r).
-        weights: c̄ = γ̄v̄, (r,).
+        gradient: c̄ = ∇Λ̄ = γ̄v̄, (r,).
         free: 1/λ_W, variance off the basis.
     """
 
-    anchor: np.ndarray
-    shift: np.ndarray
+    anchor_moment: np.ndarray
+    moment_shift: np.ndarray
     response: np.ndarray
-    weights: np.ndarray
+    gradient: np.ndarray
     free: float
 
     @classmethod
-    def of(cls, source: Layer) -> SourceScatter:
+    def of(cls, source: SaddlePoint) -> SourceScatter:
         """Eq. (F4) with the source's Λ̄(k, J) = −½ log det(λ_W − J) − ½ log(1 − kᵀ(λ_W − J)⁻¹k/λ_w) at J = 0."""
         k, response, potential = source.drive, source.response, source.potential
         tilt = _rate(potential) / potential.margin(k)
         pulled, pull = response @ k, response @ bend(potential, k, -0.5 * response)
         mixed = np.outer(k, 2 * tilt * pulled + pull)
-        shift = response + mixed + mixed.T
-        shift += tilt * (np.trace(response) + 4 * tilt * (k @ pulled) + 2 * (k @ pull)) * np.outer(k, k)
+        moment_shift = response + mixed + mixed.T
+        moment_shift += tilt * (np.trace(response) + 4 * tilt * (k @ pulled) + 2 * (k @ pull)) * np.outer(k, k)
         return cls(
-            anchor=potential.second_moment(k),
-            shift=-tilt * potential.compliance * shift,
+            anchor_moment=potential.second_moment(k),
+            moment_shift=-tilt * potential.compliance * moment_shift,
             response=response,
-            weights=potential.gradient(k),
+            gradient=potential.gradient(k),
             free=potential.compliance,
         )
 
     def covariance(self, k: np.ndarray) -> np.ndarray:
         """K1 = N Cov(S̄k), (r, r)."""
-        image, weight = self.anchor @ k, k @ self.weights
-        tilt = np.outer(self.weights, image) + weight * self.anchor
-        return self.anchor * (k @ image) + np.outer(image, image) - tilt @ self.response @ tilt.T
+        image, weight = self.anchor_moment @ k, k @ self.gradient
+        tilt = np.outer(self.gradient, image) + weight * self.anchor_moment
+        return self.anchor_moment * (k @ image) + np.outer(image, image) - tilt @ self.response @ tilt.T
 
-    def trace_gradient(self, k: np.ndarray, factor: float, rate: float, weights: np.ndarray) -> np.ndarray:
+    def trace_gradient(self, k: np.ndarray, factor: float, rate: float, probe: np.ndarray) -> np.ndarray:
         """∇_k of tr(SQ), Q = (f²/q²) G K1 Gᵀ with G = I + z kkᵀ/q, q = 1 − z|k|², at a fixed symmetric S (r, r).
 
         In scalars, tr(SQ) = (f²/q²)(T0 + 2(z/q)T1 + (z/q)²T2).
         """
-        a1, response, c, s = self.anchor, self.response, self.weights, weights
+        a1, response, c, s = self.anchor_moment, self.response, self.gradient, probe
         image, carried, sk, sc = a1 @ k, a1 @ response @ a1, s @ k, s @ c
         e, kc, q = k @ image, k @ c, 1 - rate * (k @ k)
         hk, kck = carried @ k, k @ carried @ k
@@ -144,15 +144,15 @@ def _factor(potential: Potential) -> float:
     return potential.pull**2 / potential.readout_decay
 
 
-def bend(potential: Potential, k: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def bend(potential: Potential, k: np.ndarray, probe: np.ndarray) -> np.ndarray:
     """∇_k tr(SB(k)), (r,): the third derivative of Λ contracted with a fixed symmetric S (r, r)."""
     q, rate, factor = potential.margin(k), _rate(potential), _factor(potential)
-    image, sk = potential.anchor @ k, weights @ k
-    e, ksk, trace = k @ image, k @ sk, np.trace(weights)
-    trace_a, ska = np.sum(weights * potential.anchor), sk @ image
+    image, sk = potential.anchor_moment @ k, probe @ k
+    e, ksk, trace = k @ image, k @ sk, np.trace(probe)
+    trace_a, ska = np.sum(probe * potential.anchor_moment), sk @ image
     grown = 2 * rate * k / q  # ∇ log(1/q)
     out = factor * (grown * trace_a / q + 8 * rate * grown * ska / q**2)
-    out += 4 * factor * rate * (weights @ image + potential.anchor @ sk) / q**2
+    out += 4 * factor * rate * (probe @ image + potential.anchor_moment @ sk) / q**2
     out += (4 * rate**2 / q**2 + 12 * factor * rate**2 * e / q**3) * grown * ksk
     out += 8 * factor * rate**2 * ksk / q**3 * image
     out += (4 * rate**2 / q**2 + 8 * factor * rate**2 * e / q**3) * sk
@@ -160,7 +160,7 @@ def bend(potential: Potential, k: np.ndarray, weights: np.ndarray) -> np.ndarray
     return out + trace * 2 * factor * rate / q**2 * image
 
 
-def expand(target: Layer, scatter: SourceScatter | None, trial: Trial) -> FiniteWidth:
+def expand(target: SaddlePoint, scatter: SourceScatter | None, trial: Trial) -> FiniteWidth:
     """The coefficient c of one coupling, eq. (F5).
 
     Args:
@@ -173,24 +173,24 @@ def expand(target: Layer, scatter: SourceScatter | None, trial: Trial) -> Finite
     """
     k, potential, response = target.drive, target.potential, target.response
     q, rate, factor = potential.margin(k), _rate(potential), _factor(potential)
-    damp = np.eye(len(k)) - target.hessian @ response  # Π
-    image = k @ potential.anchor @ k
+    damp = np.eye(len(k)) - target.curvature @ response  # Π
+    image = k @ potential.anchor_moment @ k
     free, free_source = rate / q + factor * rate * image / q**2, 0.0
     slope, spread = bend(potential, k, -0.5 * response), np.zeros_like(response)
     if scatter is not None:
         tilt = (factor / q) * (np.eye(len(k)) + (rate / q) * np.outer(k, k))
         spread = tilt @ scatter.covariance(k) @ tilt.T  # Q
-        shifted = scatter.shift @ k
+        shifted = scatter.moment_shift @ k
         slope += factor * (shifted / q + rate * (k @ shifted) * k / q**2)
         slope += bend(potential, k, response @ spread @ response / 2)
         slope -= scatter.trace_gradient(k, factor, rate, response) / 2
         free += factor * scatter.free / q
         free_source = (factor / q) ** 2 * image * scatter.free
     mean = 2 * trial.slope @ damp @ slope / target.strength
-    thermal = np.sum(trial.metric * (damp @ target.hessian)) + trial.outside * free
-    source = np.sum(trial.metric * (damp @ spread @ damp.T)) + trial.outside * free_source
+    thermal = np.sum(trial.metric * (damp @ target.curvature)) + trial.power_outside * free
+    source = np.sum(trial.metric * (damp @ spread @ damp.T)) + trial.power_outside * free_source
     parts = [float(mean), float(thermal) / target.strength**2, float(source) / target.strength**2]
-    return FiniteWidth(*parts, total=sum(parts), one_percent=100 * abs(sum(parts)) / trial.loss)
+    return FiniteWidth(*parts, total=sum(parts), one_percent=100 * abs(sum(parts)) / trial.limit_loss)
 
 
 def expand_posteriors(
@@ -211,14 +211,14 @@ def expand_posteriors(
     """
     task, precision = problem.task, problem.prior_precision
     (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
-    nothing = np.zeros_like(target.hidden)
+    nothing = np.zeros_like(target.hidden_moment)
     scatter = None
     if source is not None and elastic_coupling > 0:
-        fresh = Potential.elastic(nothing, 0.0, precision, precision, spread=True)
-        layer = Layer.of(fresh, source.saddle.drive, designs.source, source_beta, source_strength)
-        scatter = SourceScatter.of(layer)
-    anchor = nothing if scatter is None else source.hidden
-    tied = Potential.elastic(anchor, elastic_coupling, precision, precision, spread=True)
-    layer = Layer.of(tied, target.saddle.drive, designs.target, beta, strength)
-    residuals = designs.test @ target.saddle.weights - task.y_test
-    return expand(layer, scatter, Trial.of(designs.test, np.mean(np.square(task.x_test), -1), residuals))
+        fresh = Potential.elastic(nothing, 0.0, precision, precision, scatters=True)
+        reached = SaddlePoint.of(fresh, source.saddle.drive, designs.source, source_beta, source_strength)
+        scatter = SourceScatter.of(reached)
+    anchor_moment = nothing if scatter is None else source.hidden_moment
+    tied = Potential.elastic(anchor_moment, elastic_coupling, precision, precision, scatters=True)
+    reached = SaddlePoint.of(tied, target.saddle.drive, designs.target, beta, strength)
+    errors = designs.test @ target.saddle.weights - task.y_test
+    return expand(reached, scatter, Trial.of(designs.test, np.mean(np.square(task.x_test), -1), errors))

@@ -26,26 +26,26 @@ class FixedPoint:
 
     Attributes:
         weights: v, (D,); the predictor is f(x) = x·v/√D, v = E wW/γ.
-        readout: E w².
-        hidden: E WWᵀ, (D, D).
+        readout_moment: E w².
+        hidden_moment: E WWᵀ, (D, D).
         residual: relative violation of the stationarity condition.
         iterations: Newton or root-finding steps.
         status: CONVERGED or STALLED.
     """
 
     weights: np.ndarray
-    readout: float
-    hidden: np.ndarray
+    readout_moment: float
+    hidden_moment: np.ndarray
     residual: float
     iterations: int
     status: Status
 
 
 def collapses(
-    design: np.ndarray, labels: np.ndarray, *, strength: float, readout_decay: float, stiffness: float
+    inputs: np.ndarray, labels: np.ndarray, *, strength: float, readout_decay: float, stiffness: float
 ) -> bool:
     """Whether decay wins and an unanchored network ends at f = 0: √(λ_wL) ≥ γ|Xᵀy|/√D."""
-    return math.sqrt(readout_decay * stiffness) >= strength * np.linalg.norm(design.T @ labels)
+    return math.sqrt(readout_decay * stiffness) >= strength * np.linalg.norm(inputs.T @ labels)
 
 
 def free_fixed_point(
@@ -87,8 +87,8 @@ def free_fixed_point(
     balance = math.sqrt(readout_decay / stiffness)
     return FixedPoint(
         weights=weights,
-        readout=strength * norm / balance,
-        hidden=strength * norm * balance * np.outer(direction, direction),
+        readout_moment=strength * norm / balance,
+        hidden_moment=strength * norm * balance * np.outer(direction, direction),
         residual=residual,
         iterations=iterations,
         status=Status.CONVERGED if residual <= TOLERANCE else Status.STALLED,
@@ -98,7 +98,7 @@ def free_fixed_point(
 def anchored_fixed_point(
     design: Design,
     labels: np.ndarray,
-    anchor: np.ndarray,
+    anchor_moment: np.ndarray,
     *,
     strength: float,
     elastic_coupling: float,
@@ -116,7 +116,7 @@ def anchored_fixed_point(
     Args:
         design: the training inputs.
         labels: y, (P,).
-        anchor: A1 = E W̄W̄ᵀ, (D, D).
+        anchor_moment: A1 = E W̄W̄ᵀ, (D, D).
         strength: γ.
         elastic_coupling: δ ≥ 0; inf is the ridge regression on frozen features.
         readout_decay: λ_w > 0.
@@ -127,10 +127,10 @@ def anchored_fixed_point(
         The fixed point.
     """
     stiffness = elastic.stiffness(hidden_decay, elastic_coupling)
-    if elastic_coupling == 0 or (not anchor.any() and math.isfinite(stiffness)):
+    if elastic_coupling == 0 or (not anchor_moment.any() and math.isfinite(stiffness)):
         # No anchor, or one at the origin, which only adds decay.
         return free_fixed_point(design, labels, strength=strength, readout_decay=readout_decay, stiffness=stiffness)
-    potential = Potential.elastic(anchor, elastic_coupling, hidden_decay, readout_decay, spread=False)
+    potential = Potential.elastic(anchor_moment, elastic_coupling, hidden_decay, readout_decay, scatters=False)
     saddle = maximise(design, labels, potential, strength=strength, ridge=1.0, max_iterations=max_iterations)
     weights, residual, iterations, status = saddle.weights, saddle.residual, saddle.iterations, saddle.status
     if status is not Status.CONVERGED and math.isfinite(stiffness):
@@ -139,11 +139,11 @@ def anchored_fixed_point(
         status = Status.CONVERGED if residual <= TOLERANCE else Status.STALLED
     # Second moments from u = γv and s alone, through s·u = λ_w E w² and L W = δW̄ + w s.
     push = strength * design.matrix.T @ (labels - design.matrix @ weights)
-    readout = strength * float(push @ weights) / readout_decay
-    tied = np.outer(push, strength * weights - potential.compliance * readout * push)
-    hidden = potential.pull**2 * anchor + potential.compliance * (tied + tied.T)
-    hidden += potential.compliance**2 * readout * np.outer(push, push)
-    return FixedPoint(weights, readout, hidden, residual, iterations, status)
+    readout_moment = strength * float(push @ weights) / readout_decay
+    tied = np.outer(push, strength * weights - potential.compliance * readout_moment * push)
+    hidden_moment = potential.pull**2 * anchor_moment + potential.compliance * (tied + tied.T)
+    hidden_moment += potential.compliance**2 * readout_moment * np.outer(push, push)
+    return FixedPoint(weights, readout_moment, hidden_moment, residual, iterations, status)
 
 
 def _lifted_point(
@@ -156,7 +156,7 @@ def _lifted_point(
     The third equation fixes q at given κ, and is monotone in it; the second then fixes κ, monotone again.
     """
     sigma, y = design.singular, design.left.T @ labels
-    eigenvalues, modes = np.linalg.eigh(potential.anchor)
+    eigenvalues, modes = np.linalg.eigh(potential.anchor_moment)
     half = modes * np.sqrt(np.where(eigenvalues > RANK_TOLERANCE * eigenvalues[-1], eigenvalues, 0.0))
     root = design.right.T @ half
     holding = potential.readout_decay / potential.pull**2

@@ -33,7 +33,7 @@ class System(Protocol):
     def derivative(self, time: float, state: np.ndarray) -> np.ndarray:
         """Right-hand side."""
 
-    def implicit_solver(self, time: float, state: np.ndarray, step: float) -> Callable[[np.ndarray], np.ndarray]:
+    def implicit_solver(self, time: float, state: np.ndarray, step_size: float) -> Callable[[np.ndarray], np.ndarray]:
         """The map v ↦ (I − step·J)⁻¹ v, J the Jacobian at a state."""
 
 

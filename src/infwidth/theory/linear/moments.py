@@ -23,26 +23,33 @@ class Moments:
     """Second moments, over neurons, of readout w, hidden weights W and anchor W̄.
 
     Attributes:
-        readout: a = E w², a number.
+        readout_moment: a = E w², a number.
         predictor: u = E wW, (D,); the predictor is f(x) = x·u/(γ√D).
-        hidden: Q = E WWᵀ, (D, D).
+        hidden_moment: Q = E WWᵀ, (D, D).
         cross: T = E WW̄ᵀ, (D, D).
         anchor_readout: z = E wW̄, (D,).
-        anchor: A1 = E W̄W̄ᵀ, (D, D), constant in time.
+        anchor_moment: A1 = E W̄W̄ᵀ, (D, D), constant in time.
     """
 
-    readout: float
+    readout_moment: float
     predictor: np.ndarray
-    hidden: np.ndarray
+    hidden_moment: np.ndarray
     cross: np.ndarray
     anchor_readout: np.ndarray
-    anchor: np.ndarray
+    anchor_moment: np.ndarray
 
     @classmethod
-    def fresh_readout(cls, hidden: np.ndarray, readout: float = 1.0) -> Moments:
+    def fresh_readout(cls, hidden_moment: np.ndarray, readout_moment: float = 1.0) -> Moments:
         """Moments of a fresh readout, E w² = 1 at N = ∞, on hidden weights that are their own anchor."""
-        zero = np.zeros(len(hidden))
-        return cls(readout=readout, predictor=zero, hidden=hidden, cross=hidden, anchor_readout=zero, anchor=hidden)
+        zero = np.zeros(len(hidden_moment))
+        return cls(
+            readout_moment=readout_moment,
+            predictor=zero,
+            hidden_moment=hidden_moment,
+            cross=hidden_moment,
+            anchor_readout=zero,
+            anchor_moment=hidden_moment,
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class MomentPath:
 
 def integrate_moments(
     moments: Moments,
-    design: np.ndarray,
+    inputs: np.ndarray,
     labels: np.ndarray,
     times: np.ndarray,
     *,
@@ -81,7 +88,7 @@ def integrate_moments(
 
     Args:
         moments: the moments at time 0.
-        design: training inputs over √D, X/√D, (P, D).
+        inputs: training inputs over √D, X/√D, (P, D).
         labels: training labels, (P,).
         times: times ≥ 0, increasing, finite, (T,).
         strength: feature-learning strength γ.
@@ -97,7 +104,7 @@ def integrate_moments(
         The moments at ``times``.
     """
     check_choice("method", method, ("auto", "explicit", "implicit"))
-    flow = _AnchoredFlow(moments, design, labels, strength, elastic_coupling, readout_decay, hidden_decay)
+    flow = _AnchoredFlow(moments, inputs, labels, strength, elastic_coupling, readout_decay, hidden_decay)
     times = np.asarray(times, dtype=np.float64)
     if times.size == 0 or not np.isfinite(times).all() or times[0] < 0 or np.any(np.diff(times) <= 0):
         raise InputError(f"times = {times.tolist()}: expected increasing finite numbers ≥ 0; reorder them")
@@ -120,25 +127,25 @@ class _AnchoredFlow:
     Dividing by γ keeps z, p and s of order 1 in the lazy limit. The state is the flat vector (a, z, p, R, Y).
     """
 
-    def __init__(self, moments, design, labels, strength, elastic_coupling, readout_decay, hidden_decay):
-        d = self.dimension = design.shape[1]
+    def __init__(self, moments, inputs, labels, strength, elastic_coupling, readout_decay, hidden_decay):
+        d = self.dimension = inputs.shape[1]
         self.readout_decay, self.hidden_decay = readout_decay, hidden_decay
         self.stiffness = elastic.stiffness(hidden_decay, elastic_coupling)
         self.pull = elastic.pull(hidden_decay, elastic_coupling)
-        self.anchor = moments.anchor
+        self.anchor_moment = moments.anchor_moment
         self.strength = strength
-        self.force = design.T @ labels
-        self.covariance = design.T @ design
+        self.force = inputs.T @ labels
+        self.covariance = inputs.T @ inputs
         self.sizes = (1, d, d, d * d, d * d)
         edges = [0, *itertools.accumulate(self.sizes)]
         self.parts = [slice(*pair) for pair in itertools.pairwise(edges)]
-        lag = moments.cross - moments.anchor
+        lag = moments.cross - moments.anchor_moment
         self.start = np.concatenate(
             [
-                [moments.readout],
+                [moments.readout_moment],
                 moments.anchor_readout / strength,
                 (moments.predictor - moments.anchor_readout) / strength,
-                (moments.hidden - moments.cross - lag.T).ravel(),
+                (moments.hidden_moment - moments.cross - lag.T).ravel(),
                 lag.ravel(),
             ]
         )
@@ -146,7 +153,7 @@ class _AnchoredFlow:
     @cached_property
     def driven_rate(self) -> float:
         """Rate at which the initial kernel fits the data, plus that at which weights first grow with the labels."""
-        kernel = max(self.start[0], np.linalg.eigvalsh(self.anchor)[-1])
+        kernel = max(self.start[0], np.linalg.eigvalsh(self.anchor_moment)[-1])
         return kernel * np.linalg.eigvalsh(self.covariance)[-1] + self.strength * np.linalg.norm(self.force)
 
     @property
@@ -177,9 +184,11 @@ class _AnchoredFlow:
     def moments(self, time, state) -> Moments:
         a, z, p, r, y = self.split(state)
         m = self.anchoring(time)
-        hidden = m * m * self.anchor + m * (y + y.T) + r
+        hidden_moment = m * m * self.anchor_moment + m * (y + y.T) + r
         predictor, anchor_readout = self.strength * (m * z + p), self.strength * z
-        return Moments(float(a[0]), predictor, hidden, m * self.anchor + y, anchor_readout, self.anchor)
+        return Moments(
+            float(a[0]), predictor, hidden_moment, m * self.anchor_moment + y, anchor_readout, self.anchor_moment
+        )
 
     def derivative(self, time, state):
         """Right-hand side at a state."""
@@ -191,7 +200,7 @@ class _AnchoredFlow:
         da, dz, dp, dr, dy = self.split(out)
         gain = self.strength**2
         da[:] = 2 * gain * (s @ v) - 2 * self.readout_decay * a
-        dz[:] = m * (self.anchor @ s) + s @ y - self.readout_decay * z
+        dz[:] = m * (self.anchor_moment @ s) + s @ y - self.readout_decay * z
         dp[:] = m * (y @ s) + r @ s + a * s - (self.readout_decay + self.stiffness) * p
         driven = (gain * s)[:, None]
         np.multiply(driven, p, out=dy)  # for a moment
@@ -201,13 +210,13 @@ class _AnchoredFlow:
         dy -= self.stiffness * y
         return out
 
-    def implicit_solver(self, time, state, step):
+    def implicit_solver(self, time, state, step_size):
         """Return v ↦ (I − step·J)⁻¹ v with J the Jacobian at a state.
 
         R and Y feed on (a, z, p) alone, so they are eliminated by hand: one LU of size 2D + 1.
         """
         a, z, p, r, y = self.split(state)
-        d, h, m = self.dimension, step, self.anchoring(time)
+        d, h, m = self.dimension, step_size, self.anchoring(time)
         v = m * z + p
         s = self.force - self.covariance @ v
         shrink_r, shrink_y = 1 / (1 + 2 * h * self.stiffness), 1 / (1 + h * self.stiffness)
@@ -215,7 +224,7 @@ class _AnchoredFlow:
         echo_r, echo_y = h * shrink_r * self.strength**2, h * shrink_y * self.strength**2
         eye = np.eye(d)
         # With e = −(XᵀX/D)(m ζ + π) the change of s, change of (z, p) per unit of e, ζ, π (before decay):
-        z_e = m * self.anchor + y.T + echo_y * np.outer(z, s)
+        z_e = m * self.anchor_moment + y.T + echo_y * np.outer(z, s)
         z_z = echo_y * (s @ s) * eye
         p_e = m * y + r + (a + m * echo_y * (z @ s) + echo_r * (p @ s)) * eye
         p_e += echo_r * np.outer(p, s)

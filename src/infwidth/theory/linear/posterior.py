@@ -16,14 +16,14 @@ class LinearPosterior:
 
     Attributes:
         saddle: the dual solution: dual vector g, weights v, domain margin, certificate.
-        hidden: E WWᵀ, (D, D); the kernel is Φ(x, x') = x E WWᵀ x'/D.
-        scaled_kernel: UᵀΦU/λ_w in the singular basis of the training inputs, (r, r).
+        hidden_moment: E WWᵀ, (D, D); the kernel is Φ(x, x') = x E WWᵀ x'/D.
+        reduced_kernel: UᵀΦU/λ_w in the singular basis of the training inputs, (r, r).
         residual: |y − g/β − Φg/λ_w| at this g and this kernel over |y| + |Φ||g|/λ_w, or |slope of S|/|y| if larger.
     """
 
     saddle: DualSolution
-    hidden: np.ndarray
-    scaled_kernel: np.ndarray
+    hidden_moment: np.ndarray
+    reduced_kernel: np.ndarray
     residual: float
 
 
@@ -36,7 +36,7 @@ def solve_posterior(
     readout_precision: float = 1.0,
     hidden_precision: float = 1.0,
     elastic_coupling: float = 0.0,
-    anchor: np.ndarray | None = None,
+    anchor_moment: np.ndarray | None = None,
     max_iterations: int = 100,
     accurate: bool = False,
 ) -> LinearPosterior:
@@ -50,7 +50,7 @@ def solve_posterior(
         readout_precision: λ_w > 0.
         hidden_precision: λ_W > 0.
         elastic_coupling: δ ≥ 0; inf freezes the hidden weights at the anchor.
-        anchor: E W̄W̄ᵀ, (D, D): the source's ``hidden``; needed if δ > 0.
+        anchor_moment: E W̄W̄ᵀ, (D, D): the source's ``hidden_moment``; needed if δ > 0.
         max_iterations: Newton steps allowed.
         accurate: whether g is needed to more digits than rounding times β leaves it.
 
@@ -58,9 +58,9 @@ def solve_posterior(
         The saddle point; look at its ``saddle.status``.
     """
     design = design if isinstance(design, Design) else Design.of(design)
-    if anchor is None:
-        anchor = np.zeros((design.matrix.shape[1],) * 2)
-    potential = Potential.elastic(anchor, elastic_coupling, hidden_precision, readout_precision, spread=True)
+    if anchor_moment is None:
+        anchor_moment = np.zeros((design.matrix.shape[1],) * 2)
+    potential = Potential.elastic(anchor_moment, elastic_coupling, hidden_precision, readout_precision, scatters=True)
     saddle = maximise(
         design,
         labels,
@@ -70,16 +70,16 @@ def solve_posterior(
         max_iterations=max_iterations,
         accurate=accurate,
     )
-    hidden = potential.second_moment(saddle.drive)
-    kernel = _inner_kernel(design, hidden) / readout_precision
-    fit = design.matrix @ (hidden @ (design.matrix.T @ saddle.dual)) / readout_precision
+    hidden_moment = potential.second_moment(saddle.drive)
+    kernel = _inner_kernel(design, hidden_moment) / readout_precision
+    fit = design.matrix @ (hidden_moment @ (design.matrix.T @ saddle.dual)) / readout_precision
     left = labels - saddle.dual / inverse_temperature - fit
     size = np.linalg.norm(labels) + np.linalg.norm(kernel) * np.linalg.norm(saddle.dual)
     residual = max(saddle.residual, float(np.linalg.norm(left) / (size or 1.0)))
-    return LinearPosterior(saddle, hidden, kernel, residual)
+    return LinearPosterior(saddle, hidden_moment, kernel, residual)
 
 
-def _inner_kernel(design: Design, hidden: np.ndarray) -> np.ndarray:
+def _inner_kernel(design: Design, hidden_moment: np.ndarray) -> np.ndarray:
     """UᵀΦU = ΣVᵀMVΣ, all there is of Φ = XMXᵀ/D, (r, r)."""
     inputs = design.right * design.singular
-    return inputs.T @ hidden @ inputs
+    return inputs.T @ hidden_moment @ inputs

@@ -45,20 +45,20 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             **problem.shared,
         )
 
-    def target(coupling: float) -> list[BayesSolution]:
+    def target(elastic_coupling: float) -> list[BayesSolution]:
         # At δ = 0 the source does not enter, and what became of it does not matter.
-        tied = source() if coupling and problem.source_weights is None else None
-        anchor = tied and tied.hidden
-        if coupling and problem.source_weights is not None:
-            anchor = problem.source_weights.T @ problem.source_weights / len(problem.source_weights)
+        tied = source() if elastic_coupling and problem.source_weights is None else None
+        anchor_moment = tied and tied.hidden_moment
+        if elastic_coupling and problem.source_weights is not None:
+            anchor_moment = problem.source_weights.T @ problem.source_weights / len(problem.source_weights)
         for accurate in (False, True):
             found = solve_posterior(
                 design,
                 task.y_target,
                 strength=problem.strengths[1],
                 inverse_temperature=problem.inverse_temperatures[1],
-                elastic_coupling=coupling,
-                anchor=anchor,
+                elastic_coupling=elastic_coupling,
+                anchor_moment=anchor_moment,
                 accurate=accurate,
                 **problem.shared,
             )
@@ -66,10 +66,14 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             if point.status is Status.CONVERGED:
                 break
         if problem.folds is not None:
-            left_out = _leave_folds_out(problem, designs, anchor, found, coupling, *problem.folds)
-            point = dataclasses.replace(point, folds=left_out)
-        given = anchor is not None and tied is None  # whose own fluctuations are not known
-        expand = None if given else functools.partial(expand_posteriors, problem, designs, tied, found, coupling)
+            left_out = _leave_folds_out(
+                problem, designs, anchor_moment, found, elastic_coupling, problem.folds, problem.folds_solved
+            )
+            point = dataclasses.replace(point, folds_left_out=left_out)
+        given = anchor_moment is not None and tied is None  # whose own fluctuations are not known
+        expand = (
+            None if given else functools.partial(expand_posteriors, problem, designs, tied, found, elastic_coupling)
+        )
         return [dataclasses.replace(point, expand=expand)]
 
     def missing(status: Status) -> BayesSolution:
@@ -77,7 +81,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
         fields = {"kernel_form": FactoredKernel(designs.target, nothing), "stderr": BayesSolution.exact()}
         return BayesSolution.missing(task, status, weights=np.full(task.dimension, np.nan), **fields)
 
-    return [attempt(functools.partial(target, coupling), missing)[0] for coupling in problem.couplings]
+    return [attempt(functools.partial(target, elastic_coupling), missing)[0] for elastic_coupling in problem.couplings]
 
 
 def _observe(
@@ -86,17 +90,17 @@ def _observe(
     """What one coupling's saddle point implies."""
     task, saddle, ridge = problem.task, target.saddle, 1 / problem.inverse_temperatures[1]
     prediction = designs.test @ saddle.weights
-    noisy = target.scaled_kernel + ridge * np.eye(len(target.scaled_kernel))
+    noisy = target.reduced_kernel + ridge * np.eye(len(target.reduced_kernel))
     other = (
         np.linalg.solve(noisy, design.left.T @ task.y_target)
         @ (design.right * design.singular).T
         / problem.prior_precision
     )
-    other = designs.test @ (target.hidden @ other)
+    other = designs.test @ (target.hidden_moment @ other)
     errors = [float(np.linalg.norm(other - prediction) / (np.linalg.norm(prediction) or 1.0))]
     left_out = np.full(len(task.y_target), np.nan)
-    if saddle.factor is not None:
-        diagonal, diagonal_error = design.inverse_diagonal(saddle.factor, ridge)
+    if saddle.cholesky is not None:
+        diagonal, diagonal_error = design.inverse_diagonal(saddle.cholesky, ridge)
         left_out = saddle.dual / diagonal
         errors.append(saddle.dual_error / (float(np.linalg.norm(saddle.dual)) or 1.0))
         errors.append(saddle.dual_error / float(np.min(diagonal)) / (float(np.linalg.norm(left_out)) or 1.0))
@@ -107,7 +111,7 @@ def _observe(
         prediction=prediction,
         train_loss=float(mean_squared_error(designs.target @ saddle.weights, task.y_target)),
         test_loss=float(mean_squared_error(prediction, task.y_test)),
-        kernel_form=FactoredKernel(designs.target, target.hidden),
+        kernel_form=FactoredKernel(designs.target, target.hidden_moment),
         dual=saddle.dual,
         weights=designs.expand(saddle.weights),
         log_evidence_density=-saddle.objective,
@@ -124,31 +128,33 @@ def _observe(
 def _leave_folds_out(
     problem: BayesProblem,
     designs: Designs,
-    anchor: np.ndarray | None,
+    anchor_moment: np.ndarray | None,
     target: LinearPosterior,
-    coupling: float,
+    elastic_coupling: float,
     folds: np.ndarray,
-    solved: int,
+    folds_solved: int,
 ) -> FoldsLeftOut:
     """Residuals of the target's folds."""
     design, labels, beta = designs.target, problem.task.y_target, problem.inverse_temperatures[1]
-    anchor = np.zeros((design.shape[1],) * 2) if anchor is None else anchor
+    anchor_moment = np.zeros((design.shape[1],) * 2) if anchor_moment is None else anchor_moment
     residual, fixed = np.full(len(labels), np.nan), np.full((2, len(labels)), np.nan)
-    for fold in range(solved):
+    for fold in range(folds_solved):
         out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         found = solve_posterior(
             design[kept],
             labels[kept],
             strength=problem.strengths[1],
             inverse_temperature=beta,
-            elastic_coupling=coupling,
-            anchor=anchor,
+            elastic_coupling=elastic_coupling,
+            anchor_moment=anchor_moment,
             **problem.shared,
         )
         residual[out] = labels[out] - design[out] @ found.saddle.weights
-        kernel = design @ found.hidden @ design.T / problem.prior_precision
+        kernel = design @ found.hidden_moment @ design.T / problem.prior_precision
         fixed[:, out] = ridge_residuals(kernel, labels, beta, out)
-    potential = Potential.elastic(anchor, coupling, problem.prior_precision, problem.prior_precision, spread=True)
+    potential = Potential.elastic(
+        anchor_moment, elastic_coupling, problem.prior_precision, problem.prior_precision, scatters=True
+    )
     hessian = design @ potential.hessian(target.saddle.drive) @ design.T
     error = np.where(np.isfinite(residual), 0.0, np.nan)
     return FoldsLeftOut(residual, error, first_order(target.saddle.dual, hessian, beta, folds), *fixed)

@@ -44,30 +44,30 @@ class SourceChain:
 
 
 def frozen_fits(
-    hidden: Tensor, layer: Layer, dual: Tensor, tests: tuple[Tensor, Tensor] | None, generator: torch.Generator
+    hidden: Tensor, layer: Layer, dual: Tensor, test_points: tuple[Tensor, Tensor] | None, generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
     """Block means of φ(h)(g·φ(h)) at weights (S, d): on the training points (B, P), on the test points (B, Pt)."""
     features = layer.features(hidden)
     score = (features @ dual.to(features.dtype))[:, None]
     train = (features * score).view(BLOCKS, -1, len(dual)).mean(1).double()
-    if tests is None:
+    if test_points is None:
         return train, None
     parts = []
-    for start in range(0, len(tests[0]), CHUNK):
-        field = fields_outside(hidden, tests, slice(start, start + CHUNK), generator)
+    for start in range(0, len(test_points[0]), CHUNK):
+        field = fields_outside(hidden, test_points, slice(start, start + CHUNK), generator)
         outside = layer.activation.value(field).view(BLOCKS, -1, field.shape[1])
         parts.append((score.view(BLOCKS, 1, -1) @ outside)[:, 0] / outside.shape[1])
     return train, torch.cat(parts, 1).double()
 
 
 def control_variate(
-    chain: SourceChain,
+    source_chain: SourceChain,
     anchors: Tensor,
     pull: float,
     layer: Layer,
     dual: Tensor,
     fits: Tensor,
-    tests: tuple[Tensor, Tensor],
+    test_points: tuple[Tensor, Tensor],
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """What to add to block averages of f̂ to free them of the noise of the draw of W̄ they were taken at.
@@ -76,23 +76,25 @@ def control_variate(
     draws is known better than at one, and at large δ it goes with f̂. Blocks stay independent of one another.
 
     Args:
-        chain: the source.
+        source_chain: the source.
         anchors: W̄ of the target's groups, (G, d).
         pull: δ/L.
         layer: the target's tilt.
         dual: g, (P,).
         fits: λ_w f̂ of the target on the training points, (B, P).
-        tests: as in ``observe_windows``.
+        test_points: as in ``observe_windows``.
         generator: the random stream.
 
     Returns:
         Corrections of λ_w f̂ on the training points, (B, P), and on the test points, (B, Pt).
     """
-    here, here_test = frozen_fits(pull * anchors, layer, dual, tests, generator)
+    here, here_test = frozen_fits(pull * anchors, layer, dual, test_points, generator)
     mean, mean_test = torch.zeros_like(here), torch.zeros_like(here_test)
     for draw in range(DRAWS):
         with_tests = draw % 2 == 1
-        train, test = frozen_fits(pull * chain.draw(), layer, dual, tests if with_tests else None, generator)
+        train, test = frozen_fits(
+            pull * source_chain.draw(), layer, dual, test_points if with_tests else None, generator
+        )
         mean += train / DRAWS
         if with_tests:
             mean_test += test / (DRAWS // 2)

@@ -37,24 +37,24 @@ class Certificate:
 
     @classmethod
     def of(
-        cls, windows: Windows, dual: Tensor, labels: Tensor, *, strength: float, inverse_temperature: float
+        cls, averages: Windows, dual: Tensor, labels: Tensor, *, strength: float, inverse_temperature: float
     ) -> Certificate:
         """Judge the averages at g; they are of one draw of W̄, and so are the solution and what it leaves."""
-        hessian = windows.hessians.mean(0)
+        hessian = averages.hessians.mean(0)
         inverse = torch.linalg.inv(hessian + torch.eye(len(labels)).to(hessian) / inverse_temperature)
 
         def energy(change: Tensor) -> float:
             return 0.5 * strength**2 * float((change @ inverse * change).sum())
 
-        left = labels - dual / inverse_temperature - windows.fits.mean(0)
+        left = labels - dual / inverse_temperature - averages.fits.mean(0)
         blocks = len(left)
         gap, floor = energy(left.mean(0)), energy(left - left.mean(0)) / ((blocks - 1) * blocks)
-        drift = energy((windows.fits[1] - windows.fits[0]).mean(0))
+        drift = energy((averages.fits[1] - averages.fits[0]).mean(0))
         return cls(gap, floor, max(gap, drift / 4) <= max(GAP, GAP_OVER_NOISE * floor))
 
 
 def answer(
-    windows: Windows,
+    averages: Windows,
     dual: Tensor,
     labels: Tensor,
     test_labels: Tensor,
@@ -70,7 +70,7 @@ def answer(
     its standard error, and it holds the noise of g as well as that of the averages.
 
     Args:
-        windows: the averages.
+        averages: the averages.
         dual: g, (P,).
         labels: y, (P,).
         test_labels: (Pt,).
@@ -82,23 +82,23 @@ def answer(
         The solution, without what the averages do not fix: domain margin, log-evidence, iterations.
     """
     ridge = torch.eye(len(labels), dtype=labels.dtype, device=labels.device) / inverse_temperature
-    inverse = torch.linalg.inv(windows.hessians.mean(0) + ridge)
-    raw = labels - dual / inverse_temperature - windows.fits.mean(0)
-    errors = raw - windows.correction
+    inverse = torch.linalg.inv(averages.hessians.mean(0) + ridge)
+    raw = labels - dual / inverse_temperature - averages.fits.mean(0)
+    errors = raw - averages.correction
     duals = dual + errors @ inverse
-    predictions = windows.tests + (errors @ inverse) @ windows.cross_hessian.T
-    kernels = windows.kernels + windows.shift
+    predictions = averages.test_fits + (errors @ inverse) @ averages.cross_hessian.T
+    kernels = averages.kernels + averages.kernel_shift
     prediction, solved, kernel = predictions.mean(0), duals.mean(0), kernels.mean(0)
     test_loss, test_error = _loss(predictions, prediction, test_labels)
     residuals = duals / inverse_temperature
     train_loss, train_error = _loss(residuals, residuals.mean(0), torch.zeros_like(labels))
-    left = _left_out(windows, duals, inverse, ridge)
+    left = _left_out(averages, duals, inverse, ridge)
     left_out, left_error = _loss(left, left.mean(0), torch.zeros_like(labels))
 
     size = labels.norm() or 1.0
-    certificate = Certificate.of(windows, dual, labels, strength=strength, inverse_temperature=inverse_temperature)
-    distance, agreed = _disagreement(windows, prediction, _stderr(predictions), labels, ridge, readout_precision)
-    correction = windows.correction.mean(0)
+    certificate = Certificate.of(averages, dual, labels, strength=strength, inverse_temperature=inverse_temperature)
+    distance, agreed = _disagreement(averages, prediction, _stderr(predictions), labels, ridge, readout_precision)
+    correction = averages.correction.mean(0)
     small = 0.5 * strength**2 * float(correction @ inverse @ correction) <= PERTURBATION
     finite = bool(torch.isfinite(prediction).all())
     return BayesSolution(
@@ -140,24 +140,24 @@ def _loss(samples: Tensor, mean: Tensor, goal: Tensor) -> tuple[float, float]:
     return max(value - bias, 0.0), math.hypot(float(slopes.std() / math.sqrt(len(samples))), bias)
 
 
-def _left_out(windows: Windows, duals: Tensor, inverse: Tensor, ridge: Tensor) -> Tensor:
+def _left_out(averages: Windows, duals: Tensor, inverse: Tensor, ridge: Tensor) -> Tensor:
     """Left-out residuals of the blocks, (B, P).
 
     What noise adds to the inverse of a noisy H makes the ratio too small, by P over the particles: a jackknife over
     the blocks takes it off, and its pseudo-values scatter with all noise there is.
     """
-    hessian, solved, blocks = windows.hessians.mean(0), duals.mean(0), len(duals)
-    left_out_by_block = (blocks * hessian - windows.hessians) / (blocks - 1) + ridge
+    hessian, solved, blocks = averages.hessians.mean(0), duals.mean(0), len(duals)
+    left_out_by_block = (blocks * hessian - averages.hessians) / (blocks - 1) + ridge
     without = (blocks * solved - duals) / (blocks - 1) / torch.linalg.inv(left_out_by_block).diagonal(dim1=1, dim2=2)
     return blocks * solved / torch.diagonal(inverse) - (blocks - 1) * without
 
 
 def _disagreement(
-    windows: Windows, prediction: Tensor, error: Tensor, labels: Tensor, ridge: Tensor, readout_precision: float
+    averages: Windows, prediction: Tensor, error: Tensor, labels: Tensor, ridge: Tensor, readout_precision: float
 ) -> tuple[float, bool]:
     """Relative distance to the kernel machine Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w, and whether noise and slack allow it."""
-    own = windows.kernels.mean(0) / readout_precision
-    smooth = windows.cross_kernel @ torch.linalg.solve(own + ridge, labels) / readout_precision
+    own = averages.kernels.mean(0) / readout_precision
+    smooth = averages.cross_kernel @ torch.linalg.solve(own + ridge, labels) / readout_precision
     scale = float(prediction.norm()) or 1.0
     distance = float((smooth - prediction).norm()) / scale
     return distance, distance <= DISAGREEMENT + 3 * float(error.norm()) / scale

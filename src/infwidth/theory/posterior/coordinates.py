@@ -26,18 +26,18 @@ class Coordinates:
         source: (P1, r1).
         target: (P2, r2).
         test: (Pt, r2).
-        outside: norms of the test points' part outside the target's basis, (Pt,).
+        norms_outside: norms of the test points' part outside the target's basis, (Pt,).
         basis: the target's basis, (D, r2).
-        overlap: inner products of the two bases, (r1, r2).
+        bases_overlap: inner products of the two bases, (r1, r2).
         rest: (r2, r2), root of the covariance, for unit precision, of source weights given those in its own basis.
     """
 
     source: Tensor
     target: Tensor
     test: Tensor
-    outside: Tensor
+    norms_outside: Tensor
     basis: Tensor
-    overlap: Tensor
+    bases_overlap: Tensor
     rest: Tensor | None
 
     @classmethod
@@ -49,18 +49,18 @@ class Coordinates:
         if (_outside(test, basis) > INSIDE * lengths).any():
             basis = _basis(np.concatenate([source, target]))
         basis = np.eye(task.dimension) if whole else basis
-        overlap = own.T @ basis
-        values, vectors = np.linalg.eigh(np.eye(len(overlap.T)) - overlap.T @ overlap)
+        bases_overlap = own.T @ basis
+        values, vectors = np.linalg.eigh(np.eye(len(bases_overlap.T)) - bases_overlap.T @ bases_overlap)
         rest = vectors * np.sqrt(np.clip(values, 0, None))
-        outside = _outside(test, basis)
-        outside = np.where(outside > INSIDE * lengths, outside, 0.0)
-        arrays = (source @ own, target @ basis, test @ basis, outside, basis, overlap)
+        norms_outside = _outside(test, basis)
+        norms_outside = np.where(norms_outside > INSIDE * lengths, norms_outside, 0.0)
+        arrays = (source @ own, target @ basis, test @ basis, norms_outside, basis, bases_overlap)
         tensors = (torch.tensor(array).to(like) for array in arrays)
         return cls(*tensors, rest=torch.tensor(rest).to(like) if (values > INSIDE).any() else None)
 
     def lift(self, hidden: Tensor, prior_precision: float, generator: torch.Generator) -> Tensor:
         """Source weights (S, r1) in the target's basis, (S, r2), with fresh draws of what their own leaves open."""
-        lifted = hidden @ self.overlap
+        lifted = hidden @ self.bases_overlap
         if self.rest is None:
             return lifted
         noise = torch.randn(lifted.shape, generator=generator, dtype=lifted.dtype, device=lifted.device)

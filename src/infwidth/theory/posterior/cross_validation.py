@@ -38,10 +38,10 @@ def leave_folds_out(
     population: Population,
     layer: Layer,
     dual: Tensor,
-    windows: Windows,
+    averages: Windows,
     labels: Tensor,
     folds: np.ndarray,
-    solved: int,
+    folds_solved: int,
     generator: torch.Generator,
     *,
     strength: float,
@@ -49,7 +49,7 @@ def leave_folds_out(
     readout_precision: float,
     frozen: bool = False,
 ) -> FoldsLeftOut:
-    """Leave each fold out, the first ``solved`` of them by solving again.
+    """Leave each fold out, the first ``folds_solved`` of them by solving again.
 
     The draw of W̄ that the particles are tied to is that of the whole set's solution, whose correction for it is
     taken over by first order.
@@ -58,26 +58,26 @@ def leave_folds_out(
         population: particles at equilibrium with g; unchanged.
         layer: the tilt.
         dual: g, (P,).
-        windows: averages at g.
+        averages: averages at g.
         labels: y, (P,).
         folds: the fold 0, 1, … of each sample, (P,).
-        solved: folds to solve again.
+        folds_solved: folds to solve again.
         generator: the random stream.
         strength: γ.
         inverse_temperature: β.
         readout_precision: λ_w.
         frozen: whether the hidden weights do not respond to g (δ = ∞), so that first order is exact.
     """
-    hessian = windows.hessians.mean(0)
+    hessian = averages.hessians.mean(0)
     ridge = torch.eye(len(labels)).to(hessian) / inverse_temperature
-    errors = (labels - dual / inverse_temperature - windows.fits.mean(0)).mean(0)
+    errors = (labels - dual / inverse_temperature - averages.fits.mean(0)).mean(0)
     inverse = torch.linalg.inv(hessian + ridge)
-    raw, better = dual + inverse @ errors, dual + inverse @ (errors - windows.correction.mean(0))
+    raw, better = dual + inverse @ errors, dual + inverse @ (errors - averages.correction.mean(0))
 
     linearised, uncorrected = (
         first_order(g.cpu().numpy(), hessian.cpu().numpy(), inverse_temperature, folds) for g in (better, raw)
     )
-    residual, stderr, fixed = (np.full(shape, np.nan) for shape in (len(labels), len(labels), (2, len(labels))))
+    residuals, stderr, fixed = (np.full(shape, np.nan) for shape in (len(labels), len(labels), (2, len(labels))))
 
     def keep_features(kernel: Tensor, out: Tensor) -> None:
         where = torch.nonzero(out)[:, 0].cpu().numpy()
@@ -87,10 +87,10 @@ def leave_folds_out(
     outs = [torch.from_numpy(folds == fold).to(labels.device) for fold in range(folds.max() + 1)]
     if frozen:
         for out in outs:
-            keep_features(windows.kernels.mean(0), out)
+            keep_features(averages.kernels.mean(0), out)
         return FoldsLeftOut(linearised, np.zeros(len(labels)), linearised, *fixed)
     shift = linearised - uncorrected
-    for out in outs[:solved]:
+    for out in outs[:folds_solved]:
         found = _solve_without(
             population,
             layer,
@@ -105,10 +105,10 @@ def leave_folds_out(
         )
         if found is not None:
             (blocks, kernel), where = found, out.cpu().numpy()
-            residual[where] = blocks.mean(0).cpu().numpy() + shift[where]
+            residuals[where] = blocks.mean(0).cpu().numpy() + shift[where]
             stderr[where] = blocks.std(0).cpu().numpy() / math.sqrt(BLOCKS)
             keep_features(kernel, out)
-    return FoldsLeftOut(residual, stderr, linearised, *fixed)
+    return FoldsLeftOut(residuals, stderr, linearised, *fixed)
 
 
 def _solve_without(

@@ -64,13 +64,13 @@ class TrialPoints:
 
     Attributes:
         inputs: x/√D in the target's basis, (Pt, d).
-        outside: norms of the part outside it, (Pt,).
-        residuals: f − y at N = ∞, (Pt,).
+        norms_outside: norms of the part outside it, (Pt,).
+        errors: f − y at N = ∞, (Pt,).
     """
 
     inputs: Tensor
-    outside: Tensor
-    residuals: Tensor
+    norms_outside: Tensor
+    errors: Tensor
 
 
 class Chained(Protocol):
@@ -83,9 +83,9 @@ class Chained(Protocol):
 def expand_target(
     target: Posterior,
     source: Posterior | None,
-    particles: Chained | None,
-    tests: TrialPoints,
-    coupling: float,
+    chained: Chained | None,
+    trial_points: TrialPoints,
+    elastic_coupling: float,
     count: int,
     seed: int,
 ) -> FiniteWidth:
@@ -94,15 +94,15 @@ def expand_target(
     Args:
         target: the target at its saddle point.
         source: the source at its own; None without a tie.
-        particles: the source's particles; None without a tie.
-        tests: the points on which the loss is taken.
-        coupling: δ.
+        chained: the source's particles; None without a tie.
+        trial_points: the points on which the loss is taken.
+        elastic_coupling: δ.
         count: target neurons, a multiple of ``BLOCKS`` × ``SIBLINGS``.
         seed: of the neurons.
     """
     generator = torch.Generator(target.dual.device).manual_seed(derive_seed(seed, "finite width"))
-    chain = None if particles is None else particles.chain(generator)
-    return measure(Neurons(target, source, chain, coupling, count, generator), tests)
+    source_chain = None if chained is None else chained.chain(generator)
+    return measure(NeuronStream(target, source, source_chain, elastic_coupling, count, generator), trial_points)
 
 
 @dataclass
@@ -122,23 +122,23 @@ class Sample:
     drawn: Tensor | None
 
 
-class Neurons:
+class NeuronStream:
     """Samples of a target's neurons and of the source neurons they are tied to."""
 
     def __init__(
         self,
         target: Posterior,
         source: Posterior | None,
-        chain: SourceChain | None,
-        coupling: float,
+        source_chain: SourceChain | None,
+        elastic_coupling: float,
         count: int,
         generator: torch.Generator,
     ):
         """Prepare ``count`` neurons, a multiple of ``BLOCKS`` × ``SIBLINGS``."""
-        self.target, self.source, self.chain, self.generator = target, source, chain, generator
-        self.frozen, self.count = math.isinf(coupling), count
-        self.pull = 0.0 if chain is None else elastic.pull(target.prior_precision, coupling)
-        self.siblings = count // BLOCKS if chain is None else SIBLINGS
+        self.target, self.source, self.source_chain, self.generator = target, source, source_chain, generator
+        self.frozen, self.count = math.isinf(elastic_coupling), count
+        self.pull = 0.0 if source_chain is None else elastic.pull(target.prior_precision, elastic_coupling)
+        self.siblings = count // BLOCKS if source_chain is None else SIBLINGS
 
     def rounds(self, rounds: int, sweeps: int) -> Iterator[Sample]:
         """Yield ``sweeps`` samples from each of ``rounds`` draws of the source neurons."""
@@ -146,11 +146,13 @@ class Neurons:
         if self.frozen:  # there is nothing to settle: every sample has source neurons of its own
             rounds, sweeps = rounds * sweeps, 1
         for _ in range(rounds):
-            if self.chain is None:
+            if self.source_chain is None:
                 anchors, own = layer.inputs.new_zeros(1, layer.inputs.shape[1]), None
             else:
-                own = self.chain.advance()[:: len(self.chain.population.hidden) // groups][:groups].clone()
-                anchors = self.pull * self.chain.where.lift(own, self.target.prior_precision, self.generator)
+                own = self.source_chain.advance()[:: len(self.source_chain.population.hidden) // groups][
+                    :groups
+                ].clone()
+                anchors = self.pull * self.source_chain.where.lift(own, self.target.prior_precision, self.generator)
                 anchors = anchors.repeat_interleave(self.siblings, 0)
             if self.frozen:
                 population = Population(anchors, anchors, self.siblings, self.generator)
@@ -166,10 +168,10 @@ class Neurons:
                 shape = (groups, self.siblings)
                 yield Sample(readout.view(shape), population.hidden.view(*shape, -1), outputs.view(*shape, -1), drawn)
 
-    def test_outputs(self, sample: Sample, tests: TrialPoints, part: slice) -> Tensor:
+    def test_outputs(self, sample: Sample, trial_points: TrialPoints, part: slice) -> Tensor:
         """Outputs wφ(x) on some test points, (G, R, n); what x has outside the basis meets Gaussian weights."""
         groups, siblings = sample.readout.shape
-        field, outside = sample.hidden @ tests.inputs[part].T, tests.outside[part]
+        field, outside = sample.hidden @ trial_points.inputs[part].T, trial_points.norms_outside[part]
         if bool((outside > 0).any()):
             own = 0.0 if self.frozen else self.target.layer.stiffness**-0.5
             field = field + outside * own * self._normal(groups, siblings, len(outside))
@@ -183,25 +185,25 @@ class Neurons:
         return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
 
-def measure(neurons: Neurons, tests: TrialPoints, *, rounds: int = 2, sweeps: int = 12) -> FiniteWidth:
+def measure(stream: NeuronStream, trial_points: TrialPoints, *, rounds: int = 2, sweeps: int = 12) -> FiniteWidth:
     """Measure c of eq. (F5) for any activation by eqs. (F2) to (F4).
 
     Args:
-        neurons: where samples come from.
-        tests: the points on which the loss is taken.
+        stream: where samples come from.
+        trial_points: the points on which the loss is taken.
         rounds: draws of the source neurons, of each of two stages: covariances first, then what they weight.
         sweeps: samples from each.
 
     Returns:
         The coefficients, with standard errors from independent blocks of neurons.
     """
-    first = _covariances(neurons, tests, rounds, sweeps)
+    first = _covariances(stream, trial_points, rounds, sweeps)
     parts = torch.zeros(3, BLOCKS, dtype=torch.float64)
-    for sample in neurons.rounds(rounds, sweeps):
-        parts += _parts(sample, neurons, tests, first).cpu() / (rounds * sweeps)
+    for sample in stream.rounds(rounds, sweeps):
+        parts += _parts(sample, stream, trial_points, first).cpu() / (rounds * sweeps)
     parts[1] += first.thermal_offset
     parts[2] += first.source_offset
-    loss = float(tests.residuals.square().mean())
+    loss = float(trial_points.errors.square().mean())
     total = parts.sum(0)
 
     def numbers(parts: Tensor, total: Tensor) -> dict[str, float]:
@@ -219,35 +221,35 @@ class Covariances:
 
     Attributes:
         inverse: A⁻¹, (P, P).
-        gain: Cov(wφ(x), a)A⁻¹ on the test points, (Pt, P).
-        scatter: Cov_src⊥(ā, ā), Q/γ², (P, P).
+        regression: Cov(wφ(x), a)A⁻¹ on the test points, (Pt, P).
+        source_covariance: Cov_src⊥(ā, ā), Q/γ², (P, P).
         source_inverse: Ā⁻¹, (P1, P1), or None.
-        source_gain: Cov_src(o(x), a_src)Ā⁻¹ on the test points, (Pt, P1).
-        mean_gain: the same for ā of the training points, (P, P1).
+        source_regression: Cov_src(o(x), a_src)Ā⁻¹ on the test points, (Pt, P1).
+        mean_regression: the same for ā of the training points, (P, P1).
         source_mean: E a_src, (P1,).
-        thermal_offset: mean over test points of |gain|²/(βγ²).
-        source_offset: of |source_gain|²/(β̄γ²).
+        thermal_offset: mean over test points of |regression|²/(βγ²).
+        source_offset: of |source_regression|²/(β̄γ²).
     """
 
     inverse: Tensor
-    gain: Tensor
-    scatter: Tensor
+    regression: Tensor
+    source_covariance: Tensor
     source_inverse: Tensor | None
-    source_gain: Tensor | None
-    mean_gain: Tensor | None
+    source_regression: Tensor | None
+    mean_regression: Tensor | None
     source_mean: Tensor | None
     thermal_offset: float
     source_offset: float
 
 
-def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int) -> Covariances:
+def _covariances(stream: NeuronStream, trial_points: TrialPoints, rounds: int, sweeps: int) -> Covariances:
     """The first stage."""
-    target, total = neurons.target, rounds * sweeps
-    size, points = len(target.dual), len(tests.inputs)
+    target, total = stream.target, rounds * sweeps
+    size, points = len(target.dual), len(trial_points.inputs)
     within, cross = torch.zeros(size, size).to(target.dual), torch.zeros(points, size).to(target.dual)
     square, middle = torch.zeros_like(within), torch.zeros_like(target.dual)
     drawn_square = drawn_mean = mixed = mixed_test = test_mean = 0.0
-    for sample in neurons.rounds(rounds, sweeps):
+    for sample in stream.rounds(rounds, sweeps):
         groups, siblings = sample.readout.shape
         means = sample.outputs.mean(1)
         centred = sample.outputs - means[:, None]
@@ -262,7 +264,7 @@ def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int)
         test_means, test_mixed = [], []
         for start in range(0, points, CHUNK):
             part = slice(start, start + CHUNK)
-            outside = neurons.test_outputs(sample, tests, part)
+            outside = stream.test_outputs(sample, trial_points, part)
             cross[part] += share * torch.einsum("grn,grp->np", outside, centred)
             if sample.drawn is not None:
                 test_means.append(outside.mean((0, 1)))
@@ -271,26 +273,34 @@ def _covariances(neurons: Neurons, tests: TrialPoints, rounds: int, sweeps: int)
             test_mean = test_mean + torch.cat(test_means) / total
             mixed_test = mixed_test + torch.cat(test_mixed) / total
     inverse = target.regularised(within)
-    gain = cross @ inverse
+    regression = cross @ inverse
     scale = points * target.strength**2
-    thermal_offset = float(gain.square().sum()) / (target.inverse_temperature * scale)
-    if neurons.source is None:
-        return Covariances(inverse, gain, torch.zeros_like(within), *[None] * 4, thermal_offset, 0.0)
-    source_inverse = neurons.source.regularised(drawn_square - torch.outer(drawn_mean, drawn_mean))
+    thermal_offset = float(regression.square().sum()) / (target.inverse_temperature * scale)
+    if stream.source is None:
+        return Covariances(inverse, regression, torch.zeros_like(within), *[None] * 4, thermal_offset, 0.0)
+    source_inverse = stream.source.regularised(drawn_square - torch.outer(drawn_mean, drawn_mean))
     mixed = mixed - torch.outer(middle, drawn_mean)
-    mixed_test = mixed_test - torch.outer(test_mean, drawn_mean) - gain @ mixed
-    source_gain, mean_gain = mixed_test @ source_inverse, mixed @ source_inverse
-    scatter = square - torch.outer(middle, middle) - within / neurons.siblings - mean_gain @ mixed.T
-    offset = float(source_gain.square().sum()) / (neurons.source.inverse_temperature * scale)
+    mixed_test = mixed_test - torch.outer(test_mean, drawn_mean) - regression @ mixed
+    source_regression, mean_regression = mixed_test @ source_inverse, mixed @ source_inverse
+    source_covariance = square - torch.outer(middle, middle) - within / stream.siblings - mean_regression @ mixed.T
+    offset = float(source_regression.square().sum()) / (stream.source.inverse_temperature * scale)
     return Covariances(
-        inverse, gain, scatter, source_inverse, source_gain, mean_gain, drawn_mean, thermal_offset, offset
+        inverse,
+        regression,
+        source_covariance,
+        source_inverse,
+        source_regression,
+        mean_regression,
+        drawn_mean,
+        thermal_offset,
+        offset,
     )
 
 
-def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covariances) -> Tensor:
+def _parts(sample: Sample, stream: NeuronStream, trial_points: TrialPoints, first: Covariances) -> Tensor:
     """Mean, thermal and source part of one sample, block by block, (3, B), without the offsets."""
     groups, siblings = sample.readout.shape
-    points, strength = len(tests.inputs), neurons.target.strength
+    points, strength = len(trial_points.inputs), stream.target.strength
     parts = torch.zeros(3, BLOCKS, dtype=torch.float64, device=sample.outputs.device)
     probe = torch.zeros(groups, siblings).to(sample.outputs)  # Σ_x t_x O⊥(x), t = 2(f − y)/Pt
     probe_gain = 0.0
@@ -300,21 +310,21 @@ def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covarian
 
     for start in range(0, points, CHUNK):
         part = slice(start, start + CHUNK)
-        rest = (neurons.test_outputs(sample, tests, part) - sample.outputs @ first.gain[part].T) / strength
+        rest = (stream.test_outputs(sample, trial_points, part) - sample.outputs @ first.regression[part].T) / strength
         means = rest.mean(1)
         spread = (rest - means[:, None]).square().sum(1) / (siblings - 1)
         parts[1] += blocks(spread.sum(1)) / points
-        weights = 2 * tests.residuals[part] / points
+        weights = 2 * trial_points.errors[part] / points
         probe += rest @ weights
         if sample.drawn is not None:
-            gain = first.source_gain[part] / strength
+            gain = first.source_regression[part] / strength
             probe_gain = probe_gain + weights @ gain
             left = means - sample.drawn @ gain.T
             left = left - left.mean(0)
             parts[2] += blocks((left.square() - spread / siblings).sum(1)) / points
     middle = sample.outputs.mean(1)
     own, moved = probe - probe.mean(1, keepdim=True), sample.outputs - middle[:, None]
-    weight = 0.5 * (first.inverse @ first.scatter @ first.inverse - first.inverse)
+    weight = 0.5 * (first.inverse @ first.source_covariance @ first.inverse - first.inverse)
     third = siblings / ((siblings - 1) * (siblings - 2))
     parts[0] += blocks(third * (own * torch.einsum("grp,pq,grq->gr", moved, weight, moved)).sum(1))
     if sample.drawn is not None:
@@ -324,7 +334,7 @@ def _parts(sample: Sample, neurons: Neurons, tests: TrialPoints, first: Covarian
         # centring both factors changes no sum and takes from the blocks what they do not share
         parts[0] -= 0.5 * blocks((left - left.mean()) * (quadratic - quadratic.mean()))
         response = (own[..., None] * moved).sum(1) / (siblings - 1)
-        around = middle - middle.mean(0) - drawn @ first.mean_gain.T
+        around = middle - middle.mean(0) - drawn @ first.mean_regression.T
         common = torch.einsum("gp,pq,gq->g", response - response.mean(0), first.inverse, around)
         skew = (own * torch.einsum("grp,pq,grq->gr", moved, first.inverse, moved)).sum(1)
         parts[0] -= blocks(common - third * skew / siblings)

@@ -14,22 +14,22 @@ class FoldsLeftOut:
     """Residuals y − f of each target sample, f without its fold.
 
     Attributes:
-        residual: (P,), by solving again; NaN where that was not asked for or has no answer.
-        stderr: of ``residual``, from particles, (P,); 0 where nothing is sampled.
+        residuals: (P,), by solving again; NaN where that was not asked for or has no answer.
+        stderr: of ``residuals``, from particles, (P,); 0 where nothing is sampled.
         first_order: the same to first order in the removal of the fold, (P,).
         fixed: ridge regression's, without the fold, on the features that were learnt without it, (P,); NaN likewise.
         fixed_single: ridge regression's, without the sample alone, on the same features: what the other samples of a
             fold teach is known from the two, (P,).
     """
 
-    residual: np.ndarray
+    residuals: np.ndarray
     stderr: np.ndarray
     first_order: np.ndarray
     fixed: np.ndarray
     fixed_single: np.ndarray
 
 
-def check_folds(folds: np.ndarray, solved: int | None, size: int) -> tuple[np.ndarray, int]:
+def check_folds(folds: np.ndarray, folds_solved: int | None, size: int) -> tuple[np.ndarray, int]:
     """Return the fold 0, 1, … of each of ``size`` samples, and how many folds to solve again: all for None.
 
     Raises:
@@ -46,9 +46,9 @@ def check_folds(folds: np.ndarray, solved: int | None, size: int) -> tuple[np.nd
     count = int(folds.max()) + 1
     if count < 2:
         raise InputError("folds: there is 1, expected at least 2; a fold of all samples leaves none to learn from")
-    if solved is not None and not 0 <= solved <= count:
-        raise InputError(f"folds_solved = {solved}: expected 0 … {count}, the number of folds; change it")
-    return folds, count if solved is None else int(solved)
+    if folds_solved is not None and not 0 <= folds_solved <= count:
+        raise InputError(f"folds_solved = {folds_solved}: expected 0 … {count}, the number of folds; change it")
+    return folds, count if folds_solved is None else int(folds_solved)
 
 
 def first_order(dual: np.ndarray, hessian: np.ndarray, beta: float, folds: np.ndarray) -> np.ndarray:

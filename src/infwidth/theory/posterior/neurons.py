@@ -19,19 +19,20 @@ class Neurons:
     Attributes:
         activation: φ's name.
         hidden: W, (n, D).
-        readout: u with f(x) = Σ_i u_i φ(W_i·x/√D), (n,): ridge regression on the features, Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w.
+        output_weights: u with f(x) = Σ_i u_i φ(W_i·x/√D), (n,): ridge regression on the features,
+            Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w.
     """
 
     activation: str
     hidden: np.ndarray
-    readout: np.ndarray
+    output_weights: np.ndarray
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return f at inputs (m, D), (m,)."""
         import torch  # takes a second, which those who only solve need not wait for twice
 
         phi, hidden = get_activation(self.activation).value, torch.from_numpy(self.hidden)
-        readout, root = torch.from_numpy(self.readout), self.hidden.shape[1] ** 0.5
+        output_weights, root = torch.from_numpy(self.output_weights), self.hidden.shape[1] ** 0.5
         rows = max(1, CHUNK // len(self.hidden))
         parts = [torch.from_numpy(x[start : start + rows] / root) for start in range(0, len(x), rows)]
-        return torch.cat([phi(part @ hidden.T) @ readout for part in parts]).numpy()
+        return torch.cat([phi(part @ hidden.T) @ output_weights for part in parts]).numpy()

@@ -36,19 +36,21 @@ class Layer:
     Attributes:
         inputs: X/√D in the particles' coordinates, (P, d).
         activation: φ.
-        rate: γ²/λ_w.
+        sharpness: γ²/λ_w.
         stiffness: L = λ_W + δ.
     """
 
     inputs: Tensor
     activation: Activation
-    rate: float
+    sharpness: float
     stiffness: float
 
     def __post_init__(self) -> None:
         largest = torch.finfo(torch.float32).max
-        if self.rate > largest or largest < self.stiffness < math.inf:
-            raise OverflowError(f"γ²/λ = {self.rate:g} or λ + δ = {self.stiffness:g} is out of the particles' range")
+        if self.sharpness > largest or largest < self.stiffness < math.inf:
+            raise OverflowError(
+                f"γ²/λ = {self.sharpness:g} or λ + δ = {self.stiffness:g} is out of the particles' range"
+            )
 
     def features(self, hidden: Tensor) -> Tensor:
         """φ(h) of particles (S, d) on the training points, (S, P)."""
@@ -62,14 +64,14 @@ class Layer:
         """Gradient of s in W, (S, d), at preactivations (S, P), for g of their precision."""
         return (self.activation.derivative(fields) * dual) @ self.inputs
 
-    def margin(self, dual: Tensor, starts: Tensor) -> float:
+    def margin(self, dual: Tensor, directions: Tensor) -> float:
         """Domain margin q = 1 − γ² max_{|v|=1}(g·φ_∞(Xv/√D))²/(Lλ_w), by ascent from directions (n, d).
 
         1 where φ is bounded: its tilt is normalisable for every g. The maximum found is a local one.
         """
         if self.activation.growth == 0:
             return 1.0
-        inputs, v = self.inputs.double(), starts.double()
+        inputs, v = self.inputs.double(), directions.double()
         far, best = FAR * inputs.T, v.new_zeros(len(v))
         v = v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
         for _ in range(ASCENT):
@@ -80,7 +82,7 @@ class Layer:
             slope = weighted @ inputs
             v = torch.addcmul(slope * scores.sign()[:, None], v, slope.norm(dim=1, keepdim=True))
             v = v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
-        return 1 - self.rate * (float(best.amax()) / FAR) ** 2 / self.stiffness
+        return 1 - self.sharpness * (float(best.amax()) / FAR) ** 2 / self.stiffness
 
 
 @dataclass
@@ -135,7 +137,7 @@ class Population:
     def reweight(self, layer: Layer, features: Tensor, dual: Tensor, moved: Tensor) -> None:
         """Weigh particles of features φ(h), (S, P), as the tilt changes with g from ``dual`` to ``moved``, (P,)."""
         old, new = (features @ torch.stack([dual, moved], 1).to(features.dtype)).unbind(1)
-        self.log_weight = self.log_weight + 0.5 * layer.rate * (new**2 - old**2)
+        self.log_weight = self.log_weight + 0.5 * layer.sharpness * (new**2 - old**2)
 
     def resample(self) -> None:
         """Systematic resampling within groups; the weights become equal."""
@@ -166,16 +168,16 @@ class Population:
         z = (self.hidden - self.centre).mul_(root)
         p = _normal(z.shape, z, self.generator)
         angle = self.angle * float(0.7 + 0.6 * self._uniform(1))
-        cos, sin, kick = math.cos(angle), math.sin(angle), angle / root * layer.rate
+        cos, sin, kick = math.cos(angle), math.sin(angle), angle / root * layer.sharpness
         middle = self.centre @ layer.inputs.T
-        energy = _energy(z, p) - 0.5 * layer.rate * score.square()
+        energy = _energy(z, p) - 0.5 * layer.sharpness * score.square()
         p.addcmul_(layer.slope(self.fields, dual), (0.5 * kick * score)[:, None])
         for leap in range(LEAPS):
             z, p = torch.mul(z, cos).add_(p, alpha=sin), p.mul_(cos).sub_(z, alpha=sin)
             fields = torch.addmm(middle, z, layer.inputs.T, alpha=1 / root)
             here = layer.score(fields, dual)
             p.addcmul_(layer.slope(fields, dual), ((0.5 if leap == LEAPS - 1 else 1.0) * kick * here)[:, None])
-        change = energy - _energy(z, p) + 0.5 * layer.rate * here.square()
+        change = energy - _energy(z, p) + 0.5 * layer.sharpness * here.square()
         refused = (~(self._uniform(len(z)).log() < change)).nonzero()[:, 0]
         hidden = torch.add(self.centre, z, alpha=1 / root)
         hidden[refused], fields[refused] = self.hidden[refused], self.fields[refused]
@@ -199,7 +201,7 @@ class Population:
         Signs, and the scores that particles have with them, (S,), given W·m.
         """
         here, there = layer.score(self.fields, dual), layer.score(-self.fields, dual)
-        gain = 0.5 * layer.rate * (there.square() - here.square()) - 2 * layer.stiffness * towards
+        gain = 0.5 * layer.sharpness * (there.square() - here.square()) - 2 * layer.stiffness * towards
         taken = self._uniform(len(gain)).log() < gain
         return torch.where(taken, -1.0, 1.0).to(here), torch.where(taken, there, here)
 
@@ -210,7 +212,7 @@ class Population:
         factors of the norms, (S,), given s and W·m.
         """
         r = self.hidden.norm(dim=1)
-        a = layer.stiffness - layer.rate * (score / r) ** 2
+        a = layer.stiffness - layer.sharpness * (score / r) ** 2
         b = layer.stiffness * towards / r
         n = self.hidden.shape[1] - 1
         usable = a > 1e-9 * layer.stiffness  # beyond it the tilt is not normalisable: left to the trajectories

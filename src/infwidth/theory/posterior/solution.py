@@ -78,8 +78,8 @@ class BayesSolution(Solution):
         leave_one_out: mean over target training points of (f_{−μ}(x_μ) − y_μ)², f_{−μ} trained without the point,
             to first order in its removal: g_μ/[(H + I/β)⁻¹]_μμ with H of eq. (5a).
         left_out_residual: y_μ − f_{−μ}(x_μ), whose mean square that is, (P2,).
-        folds: residuals of the target samples, each without its fold, where folds were given; a tuple for a sequence of
-            couplings, with None for a point that was not reached.
+        folds_left_out: residuals of the target samples, each without its fold, where folds were given; a tuple for a
+            sequence of couplings, with None for a point that was not reached.
         neurons: neurons of the target where they were asked for; likewise.
         status: how the solver ended; a tuple for a sequence of couplings. NaN where the neurons condense.
         residual: linear: the largest of |y − g/β − Φg/λ_w|/|y| at what is returned, for source and target, of the
@@ -102,7 +102,7 @@ class BayesSolution(Solution):
     leave_one_out: float | np.ndarray
     left_out_residual: np.ndarray
     expand: Expansion | tuple[Expansion, ...] = field(default=None, repr=False, compare=False)
-    folds: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
+    folds_left_out: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
     neurons: Neurons | tuple[Neurons | None, ...] | None = None
 
     OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")

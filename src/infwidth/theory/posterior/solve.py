@@ -35,7 +35,7 @@ def solve_population(
     seed: int,
     device: str,
     evidence: bool = True,
-    neurons: bool = False,
+    keep_neurons: bool = False,
     observe: Observer | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[BayesSolution]:
@@ -47,7 +47,7 @@ def solve_population(
         seed: of the particles; a coupling depends on it and on its own value alone.
         device: where particles live.
         evidence: whether to measure the log-evidence.
-        neurons: whether to keep neurons of each target.
+        keep_neurons: whether to keep neurons of each target.
         observe: see ``bayes.solve``.
         progress: called with the fraction of couplings done.
 
@@ -81,15 +81,15 @@ def solve_population(
         return found
 
     def point(index: int) -> list[BayesSolution]:
-        coupling = problem.couplings[index]
-        anchor = source() if coupling > 0 else None
+        elastic_coupling = problem.couplings[index]
+        anchor = source() if elastic_coupling > 0 else None
         if anchor is not None and anchor.saddle.status is not Status.CONVERGED:
             return [
                 missing(anchor.saddle.status, domain_margin=anchor.saddle.margin, iterations=anchor.saddle.iterations)
             ]
-        target = Target(problem, data(), anchor, coupling, stream("target", coupling))
-        stray = stream("folds", coupling), stream("neurons", coupling) if neurons else None
-        found = target.solve(evidence=evidence, shown=SHOWN if observe else None, streams=stray)
+        target = Target(problem, data(), anchor, elastic_coupling, stream("target", elastic_coupling))
+        stray = stream("folds", elastic_coupling), stream("neurons", elastic_coupling) if keep_neurons else None
+        found = target.solve(evidence=evidence, shown_every=SHOWN if observe else None, streams=stray)
         if found is None:
             return [missing(target.saddle.status, domain_margin=target.saddle.margin, iterations=target.iterations)]
         if observe is not None:
@@ -104,12 +104,12 @@ def solve_population(
     show(0.0)
     points = []
     for index in range(len(problem.couplings)):
-        points += attempt(functools.partial(point, index), missing, errors=(*NUMERICAL, torch.linalg.LinAlgError))
+        points += attempt(functools.partial(point, index), missing, exceptions=(*NUMERICAL, torch.linalg.LinAlgError))
         show((index + 1) / len(problem.couplings))
     return points
 
 
-def _show(observe: Observer, coupling: int | None, time: int | None, shots: list[Tensor]) -> None:
+def _show(observe: Observer, coupling_index: int | None, time_index: int | None, shots: list[Tensor]) -> None:
     """Hand an observer what was seen of a population, block by block."""
     for block, parts in enumerate(zip(*(shot.chunk(BLOCKS) for shot in shots), strict=True)):
-        observe(Observed(block, coupling, time, torch.cat(parts)))
+        observe(Observed(block, coupling_index, time_index, torch.cat(parts)))

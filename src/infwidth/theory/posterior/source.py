@@ -54,7 +54,7 @@ class Source:
         for _ in range(SWEEPS):
             copy.move(self.layer, self.saddle.dual)
         nowhere = self.layer.inputs[:0], self.layer.inputs.new_zeros(0)
-        windows = observe_windows(
+        averages = observe_windows(
             copy,
             self.layer,
             self.saddle.dual,
@@ -65,7 +65,7 @@ class Source:
             readout_precision=self.prior_precision,
             **scales,
         )
-        return Certificate.of(windows, self.saddle.dual, self.labels, **scales).closed
+        return Certificate.of(averages, self.saddle.dual, self.labels, **scales).closed
 
     def chain(self, generator: torch.Generator) -> SourceChain:
         """A copy of the particles to draw W̄ from."""
@@ -77,26 +77,26 @@ class GivenSource:
 
     status = Status.CONVERGED
 
-    def __init__(self, weights: Tensor, count: int):
+    def __init__(self, hidden: Tensor, count: int):
         """Take W̄ (N, D) and the number of particles a draw has."""
-        self.weights, self.count = weights, count
-        nothing = weights.new_zeros(0).double()
+        self.hidden, self.count = hidden, count
+        nothing = hidden.new_zeros(0).double()
         self.saddle = Saddle(nothing, nothing.new_zeros(0, 0), 1.0, 0, self.status)
 
     def chain(self, generator: torch.Generator) -> GivenChain:
         """Draws of W̄ on a random stream."""
-        return GivenChain(self.weights, self.count, generator)
+        return GivenChain(self.hidden, self.count, generator)
 
 
 class GivenChain:
     """Draws of given neurons, each as often as any other, in random order."""
 
-    def __init__(self, weights: Tensor, count: int, generator: torch.Generator):
+    def __init__(self, hidden: Tensor, count: int, generator: torch.Generator):
         """Take W̄ (N, D), the particles a draw has, and the random stream."""
-        self.weights, self.count, self.generator = weights, count, generator
+        self.hidden, self.count, self.generator = hidden, count, generator
 
     def draw(self) -> Tensor:
         """W̄, (count, D)."""
-        rounds = -(-self.count // len(self.weights))
-        order = [torch.randperm(len(self.weights), generator=self.generator) for _ in range(rounds)]
-        return self.weights[torch.cat(order)[: self.count].to(self.weights.device)]
+        rounds = -(-self.count // len(self.hidden))
+        order = [torch.randperm(len(self.hidden), generator=self.generator) for _ in range(rounds)]
+        return self.hidden[torch.cat(order)[: self.count].to(self.hidden.device)]

@@ -66,25 +66,25 @@ class Target:
         problem: BayesProblem,
         data: Data,
         source: Source | GivenSource | None,
-        coupling: float,
+        elastic_coupling: float,
         generator: torch.Generator,
     ):
         """Take the source to be tied to, which has to have a solution; None at δ = 0."""
-        self.data, self.source, self.coupling, self.generator = data, source, coupling, generator
+        self.data, self.source, self.elastic_coupling, self.generator = data, source, elastic_coupling, generator
         self.prior_precision, self.max_iterations = problem.prior_precision, problem.max_iterations
         self.strength, self.beta = problem.strengths[1], problem.inverse_temperatures[1]
-        self.pull, stiffness = (f(self.prior_precision, coupling) for f in (elastic.pull, elastic.stiffness))
+        self.pull, stiffness = (f(self.prior_precision, elastic_coupling) for f in (elastic.pull, elastic.stiffness))
         self.layer = Layer(data.where.target, data.activation, self.strength**2 / self.prior_precision, stiffness)
         self.spread = math.sqrt(1 / stiffness + self.pull**2 / self.prior_precision)
-        self.tests = data.where.test, data.where.outside * self.spread
-        self.folds = problem.folds
+        self.test_points = data.where.test, data.where.norms_outside * self.spread
+        self.folds, self.folds_solved = problem.folds, problem.folds_solved
         self.chain = None if source is None else source.chain(generator)
         self.iterations, self.shots = 0, []
 
     @property
     def frozen(self) -> bool:
         """Whether the hidden weights are the source's (δ = ∞)."""
-        return math.isinf(self.coupling)
+        return math.isinf(self.elastic_coupling)
 
     @property
     def scales(self) -> dict[str, float]:
@@ -92,13 +92,13 @@ class Target:
         return {"strength": self.strength, "inverse_temperature": self.beta, "readout_precision": self.prior_precision}
 
     def solve(
-        self, *, evidence: bool, shown: int | None, streams: tuple[torch.Generator, torch.Generator | None]
+        self, *, evidence: bool, shown_every: int | None, streams: tuple[torch.Generator, torch.Generator | None]
     ) -> BayesSolution | None:
         """Solve, and once more with care where the certificate does not hold.
 
         Args:
             evidence: whether to measure the log-evidence.
-            shown: sweeps from one population kept in ``shots`` to the next; None keeps none.
+            shown_every: sweeps from one population kept in ``shots`` to the next; None keeps none.
             streams: random streams of the folds, and of the neurons to keep; None keeps none.
 
         Returns:
@@ -110,15 +110,15 @@ class Target:
             self.iterations += self.saddle.iterations
             if self.saddle.status is not Status.CONVERGED:
                 return None
-            windows = self._observe(shown)
+            averages = self._observe(shown_every)
             judged = {"strength": self.strength, "inverse_temperature": self.beta}
-            if self.frozen or Certificate.of(windows, self.saddle.dual, labels, **judged).closed:
+            if self.frozen or Certificate.of(averages, self.saddle.dual, labels, **judged).closed:
                 break
         margins = [self.saddle.margin] if self.source is None else [self.source.saddle.margin, self.saddle.margin]
         if self.source is not None and not self.frozen:
-            self._correct(windows, anchors)
-        found = answer(windows, self.saddle.dual, labels, self.data.test_labels, **self.scales)
-        left_out, kept = self._leave_folds_out(windows, streams[0]), streams[1] and self._keep(streams[1])
+            self._correct(averages, anchors)
+        found = answer(averages, self.saddle.dual, labels, self.data.test_labels, **self.scales)
+        left_out, kept = self._leave_folds_out(averages, streams[0]), streams[1] and self._keep(streams[1])
         value, error = math.nan, math.nan
         if evidence:  # last, as it takes the particles back to their prior
             value, error = log_evidence_density(
@@ -130,7 +130,7 @@ class Target:
             domain_margin=min(margins),
             iterations=self.iterations,
             log_evidence_density=value,
-            folds=left_out,
+            folds_left_out=left_out,
             neurons=kept,
             stderr={**found.stderr, "log_evidence_density": error},
         )
@@ -140,8 +140,8 @@ class Target:
         if isinstance(self.source, GivenSource):
             return None
         where, labels = self.data.where, self.data.test_labels
-        residuals = torch.tensor(prediction).to(labels) - labels
-        tests = TrialPoints(where.test, where.outside, residuals)
+        errors = torch.tensor(prediction).to(labels) - labels
+        trial_points = TrialPoints(where.test, where.norms_outside, errors)
         source = self.source
         tied = (
             None
@@ -150,9 +150,11 @@ class Target:
         )
         target = Posterior(self.layer, self.saddle.dual, self.strength, self.beta, self.prior_precision)
         seed = self.generator.initial_seed()
-        return functools.partial(expand_target, target, tied, source, tests, self.coupling, self.data.count, seed)
+        return functools.partial(
+            expand_target, target, tied, source, trial_points, self.elastic_coupling, self.data.count, seed
+        )
 
-    def _observe(self, shown: int | None) -> Windows:
+    def _observe(self, shown_every: int | None) -> Windows:
         """Averages over sweeps at the solution."""
         self.shots = []
 
@@ -161,7 +163,7 @@ class Target:
                 self.population.hidden = self.chain.draw()
             else:
                 self.population.move(self.layer, self.saddle.dual)
-            if shown and sweep % shown == 0:
+            if shown_every and sweep % shown_every == 0:
                 self.shots.append(self.population.hidden @ self.layer.inputs.T)
 
         return observe_windows(
@@ -169,28 +171,28 @@ class Target:
             self.layer,
             self.saddle.dual,
             self.data.labels,
-            self.tests,
+            self.test_points,
             advance,
             sweeps=SWEEPS,
             frozen=self.frozen,
             **self.scales,
         )
 
-    def _correct(self, windows: Windows, anchors: Tensor) -> None:
+    def _correct(self, averages: Windows, anchors: Tensor) -> None:
         """Free averages of the noise of the draw of W̄ they were taken at."""
-        fits = self.prior_precision * windows.fits.mean(0)
+        fits = self.prior_precision * averages.fits.mean(0)
         shifts = control_variate(
-            self.chain, anchors, self.pull, self.layer, self.saddle.dual, fits, self.tests, self.generator
+            self.chain, anchors, self.pull, self.layer, self.saddle.dual, fits, self.test_points, self.generator
         )
-        windows.correction += shifts[0] / self.prior_precision
-        windows.tests += shifts[1] / self.prior_precision
+        averages.correction += shifts[0] / self.prior_precision
+        averages.test_fits += shifts[1] / self.prior_precision
 
-    def _leave_folds_out(self, windows: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
+    def _leave_folds_out(self, averages: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
         """Cross-validation, where there are folds; the particles stay."""
         if self.folds is None:
             return None
-        where = self.population, self.layer, self.saddle.dual, windows, self.data.labels
-        return leave_folds_out(*where, *self.folds, generator, frozen=self.frozen, **self.scales)
+        where = self.population, self.layer, self.saddle.dual, averages, self.data.labels
+        return leave_folds_out(*where, self.folds, self.folds_solved, generator, frozen=self.frozen, **self.scales)
 
     def _keep(self, generator: torch.Generator) -> Neurons:
         """Neurons from ``KEPT`` moments, with readouts by ridge regression on their features."""
@@ -241,7 +243,7 @@ class Target:
         if self.chain is None:
             origin = inputs.new_zeros(1, inputs.shape[1])
             return Population.prior(origin, count, count, stiffness, self.generator), None
-        siblings, total = 8 if self.coupling < STIFF * self.prior_precision else 2, 2 * count
+        siblings, total = 8 if self.elastic_coupling < STIFF * self.prior_precision else 2, 2 * count
         # Every k-th particle, so that blocks of groups come from blocks of the source.
         anchors = self.chain.draw()[:: count * siblings // total].clone()
         centre = self.pull * anchors.repeat_interleave(siblings, 0)

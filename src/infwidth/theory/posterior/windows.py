@@ -23,28 +23,30 @@ class Windows:
 
     Attributes:
         fits: f̂ = Φg/λ_w on the training points in the first and second half of the sweeps, (2, B, P).
-        tests: the same on the test points, over all sweeps, (B, Pt).
+        test_fits: the same on the test points, over all sweeps, (B, Pt).
         kernels: Φ on the training points, (B, P, P).
         hessians: H of eq. (5a), (B, P, P).
         cross_kernel: Φ(x, X), (Pt, P).
         cross_hessian: H between test and training points, (Pt, P).
-        shift: change of Φ with g from its value here to each block's own solution, (B, P, P).
+        kernel_shift: change of Φ with g from its value here to each block's own solution, (B, P, P).
         correction: what to add to ``fits`` for the draw of W̄ they were taken at, (B, P); 0 if nothing is known.
     """
 
     fits: Tensor
-    tests: Tensor
+    test_fits: Tensor
     kernels: Tensor
     hessians: Tensor
     cross_kernel: Tensor
     cross_hessian: Tensor
-    shift: Tensor
+    kernel_shift: Tensor
     correction: Tensor
 
 
-def fields_outside(hidden: Tensor, tests: tuple[Tensor, Tensor], part: slice, generator: torch.Generator) -> Tensor:
-    """Preactivations (S, n) of particles on some test points; ``tests`` as in ``observe_windows``."""
-    field, spread = hidden @ tests[0][part].T, tests[1][part]
+def fields_outside(
+    hidden: Tensor, test_points: tuple[Tensor, Tensor], part: slice, generator: torch.Generator
+) -> Tensor:
+    """Preactivations (S, n) of particles on some test points; ``test_points`` as in ``observe_windows``."""
+    field, spread = hidden @ test_points[0][part].T, test_points[1][part]
     if not bool((spread > 0).any()):
         return field
     noise = torch.randn(field.shape, generator=generator, dtype=field.dtype, device=field.device)
@@ -56,7 +58,7 @@ def observe_windows(
     layer: Layer,
     dual: Tensor,
     labels: Tensor,
-    tests: tuple[Tensor, Tensor],
+    test_points: tuple[Tensor, Tensor],
     advance: Callable[[int], None],
     *,
     sweeps: int,
@@ -72,8 +74,8 @@ def observe_windows(
         layer: the tilt.
         dual: g, (P,).
         labels: y, (P,).
-        tests: test inputs in the particles' coordinates, (Pt, d), and the standard deviation of the part of h outside
-            them, (Pt,), which is Gaussian and untilted.
+        test_points: test inputs in the particles' coordinates, (Pt, d), and the standard deviation of the part of h
+            outside them, (Pt,), which is Gaussian and untilted.
         advance: called as advance(sweep) before each measurement.
         sweeps: measurements, even; every second one includes the test points.
         strength: γ.
@@ -84,7 +86,7 @@ def observe_windows(
     Returns:
         The averages.
     """
-    size, points, count = len(labels), len(tests[0]), len(population.hidden)
+    size, points, count = len(labels), len(test_points[0]), len(population.hidden)
     blocks, r = BLOCKS, population.siblings
     zeros = labels.new_zeros
     fits, kernels = zeros(2, blocks, size), zeros(blocks, size, size)
@@ -106,7 +108,7 @@ def observe_windows(
             means = scored.view(-1, r, size).mean(1)
             for start in range(0, points, CHUNK):
                 part = slice(start, start + CHUNK)
-                field = fields_outside(population.hidden, tests, part, population.generator)
+                field = fields_outside(population.hidden, test_points, part, population.generator)
                 outside = layer.activation.value(field)
                 cross[part] += outside.T @ features / (count * (sweeps // 2))
                 outside = outside * score[:, None]
@@ -117,7 +119,7 @@ def observe_windows(
                     between = outside.view(-1, r, outside.shape[1]).mean(1).T @ means / len(means)
                     covariance = (outside.T @ scored / count - between) * (r / (r - 1))
                     bent[part] += factor * covariance / (sweeps // 2)
-    shift = zeros(blocks, size, size)
+    kernel_shift = zeros(blocks, size, size)
     hessians = kernels / readout_precision + factor * covariances
     if not frozen:
         eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
@@ -125,13 +127,13 @@ def observe_windows(
         moves = torch.linalg.solve(hessians.mean(0) + eye, errors.T).T.to(features.dtype)
         change = (features.view(blocks, -1, size) @ moves[:, :, None])[..., 0]
         old = score.view(blocks, -1)
-        gain = 0.5 * layer.rate * ((old + change).square() - old.square())
+        gain = 0.5 * layer.sharpness * ((old + change).square() - old.square())
         inside = min(r, gain.shape[1])
         weight = torch.softmax(gain.view(blocks, -1, inside), 2).view(blocks, -1) * (inside / gain.shape[1])
         grouped = features.view(blocks, -1, size)
-        shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
+        kernel_shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
     bent += cross / readout_precision
-    return Windows(fits, found, kernels, hessians, cross, bent, shift.double(), zeros(blocks, size))
+    return Windows(fits, found, kernels, hessians, cross, bent, kernel_shift.double(), zeros(blocks, size))
 
 
 def _covariance(scored: Tensor, siblings: int) -> Tensor:
