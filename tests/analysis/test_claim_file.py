@@ -165,7 +165,7 @@ def test_the_projects_claims_are_right(root):
 
 def test_names_of_presets_are_those_that_a_parser_finds(root):
     found = preset_names(root / "config")
-    for name in ("experiments", "adam_ntk", "figures"):
+    for name in ("experiments", "studies", "figures"):
         presets = [load_yaml(path) for path in (root / "config").glob("*.yaml")]
         parsed = [set(preset.get(name) or {}) for preset in presets if isinstance(preset, dict)]
         assert found[name] == set().union(*parsed)

@@ -98,7 +98,7 @@ def test_presets_are_valid_and_named_after_their_file(path):
     config = load_config(path)
     assert config["preset"] == {"config": "default"}.get(path.stem, path.stem)
     shown = {name for names in config["figures"].values() for name in names}
-    assert shown <= {*config["experiments"], *config["adam_ntk"]}
+    assert shown <= {*config["experiments"], *config["studies"]}
 
 
 def test_there_are_four_presets():

@@ -22,7 +22,7 @@ def lines(config) -> list[str]:
 
 
 def study(kind: str, settings: dict, **options) -> dict:
-    return {"preset": "mine", "adam_ntk": {"s": {"study": {kind: settings}}}, **options}
+    return {"preset": "mine", "studies": {"s": {"study": {kind: settings}}}, **options}
 
 
 @pytest.mark.parametrize("name", RESERVED)
@@ -35,7 +35,7 @@ def test_a_preset_writes_into_no_folder_of_results(small_config, name):
 def test_every_optimiser_has_a_learning_rate(kind):
     rates = {"momentum": 1, "trained_features": 1} if kind == "selection" else {"momentum": 1}
     (line,) = lines(study(kind, {"optimisers": ["momentum", "sgd"], "learning_rates": rates}))
-    assert line.startswith(f"adam_ntk.s.study.{kind}.learning_rates.sgd: missing")
+    assert line.startswith(f"studies.s.study.{kind}.learning_rates.sgd: missing")
 
 
 def test_the_control_of_selection_has_a_learning_rate():
@@ -62,7 +62,7 @@ def test_language_studies(settings, words):
 def test_rates_that_differ_in_the_seventh_digit_are_told_apart():
     rates = [0.1, 0.1 * (1 + 1e-8)]
     given = {"width": [8], "learning_rates": {"sgd": rates}, "steps": 5}
-    found = resolve_config(study("language", given))["adam_ntk"]["s"]["study"]["language"]["learning_rates"]["sgd"]
+    found = resolve_config(study("language", given))["studies"]["s"]["study"]["language"]["learning_rates"]["sgd"]
     assert found == rates
     assert len({f"sweep-{rate:.12g}" for rate in found}) == 2
 
@@ -108,8 +108,8 @@ def test_data_that_come_by_themselves_have_no_path(small_config, section, alone)
 
 
 def kinds_of(config: dict, name: str) -> tuple:
-    if name in config["adam_ntk"]:
-        return tuple(config["adam_ntk"][name]["study"])
+    if name in config["studies"]:
+        return tuple(config["studies"][name]["study"])
     experiment = config["experiments"][name]
     return (*experiment["training"], *experiment["task"])
 
@@ -118,7 +118,7 @@ def test_a_figure_shows_its_own_kind_of_experiment_alone():
     """All pairs of a figure and an experiment of the default: those of its catalogue's kind and no other."""
     config = load_config(ROOT / "config/config.yaml")
     for name, figure in FIGURES.items():
-        for experiment in [*config["experiments"], *config["adam_ntk"]]:
+        for experiment in [*config["experiments"], *config["studies"]]:
             found = kinds_of(config, experiment)
             if figure.training is None:
                 right = found[0] in figure.studies

@@ -26,26 +26,26 @@ ROOT = Path(__file__).parents[2]
         ("experiments/linear_bayes/network_seeds", 10**4),
         ("experiments/bayes_erf/training/bayes/particles", 10**13),
         ("experiments/cifar_flow/width", 10**12),
-        ("adam_ntk/adamstar_language/study/language/width", [1e13]),
-        ("adam_ntk/adamstar_language/study/language/steps", 1e17),
-        ("adam_ntk/adamstar_language/study/language/model_width", 1e8),
-        ("adam_ntk/adamstar_language/study/language/layers", 1e10),
-        ("adam_ntk/adamstar_language/study/language/context", 1e7),
-        ("adam_ntk/adamstar_language/seeds", 1e6),
-        ("adam_ntk/adamstar_limit/seeds", 1e6),
-        ("adam_ntk/adamstar_limit/study/limit/widths", [64, 1e12]),
-        ("adam_ntk/adamstar_limit/study/limit/steps", 1e17),
-        ("adam_ntk/adamstar_expectation/study/expectation/draws", 1e17),
-        ("adam_ntk/adamstar_selection/study/selection/dimensions", [1e12]),
-        ("adam_ntk/adamstar_selection/study/selection/trained_widths", 1e12),
-        ("adam_ntk/adamstar_selection/study/selection/sampled_features", 1e17),
-        ("adam_ntk/adamstar_support/study/support/samples", 1e12),
-        ("adam_ntk/adamstar_architecture/study/architecture/width", 1e12),
+        ("studies/adamstar_language/study/language/width", [1e13]),
+        ("studies/adamstar_language/study/language/steps", 1e17),
+        ("studies/adamstar_language/study/language/model_width", 1e8),
+        ("studies/adamstar_language/study/language/layers", 1e10),
+        ("studies/adamstar_language/study/language/context", 1e7),
+        ("studies/adamstar_language/seeds", 1e6),
+        ("studies/adamstar_limit/seeds", 1e6),
+        ("studies/adamstar_limit/study/limit/widths", [64, 1e12]),
+        ("studies/adamstar_limit/study/limit/steps", 1e17),
+        ("studies/adamstar_expectation/study/expectation/draws", 1e17),
+        ("studies/adamstar_selection/study/selection/dimensions", [1e12]),
+        ("studies/adamstar_selection/study/selection/trained_widths", 1e12),
+        ("studies/adamstar_selection/study/selection/sampled_features", 1e17),
+        ("studies/adamstar_support/study/support/samples", 1e12),
+        ("studies/adamstar_architecture/study/architecture/width", 1e12),
     ],
 )
 def test_absurd_sizes_name_the_key_at_once(path, value):
     config = load_config(ROOT / "config/config.yaml")
-    config["adam_ntk"]["adamstar_architecture"] = config["adam_ntk"].pop("adamstar_ablation")
+    config["studies"]["adamstar_architecture"] = config["studies"].pop("adamstar_ablation")
     del config["figures"]["optimiser_ablation"]
     *parents, last = path.split("/")
     node = config

@@ -14,7 +14,7 @@ from infwidth.plan.transfer import Plan, as_argument
 
 CONFIG = {
     "preset": "mine",
-    "adam_ntk": {
+    "studies": {
         "lang": {
             "seeds": 2,
             "study": {
@@ -32,7 +32,7 @@ CONFIG = {
 
 def resolved(**changes):
     config = copy.deepcopy(CONFIG)
-    config["adam_ntk"]["lang"]["study"]["language"] |= changes
+    config["studies"]["lang"]["study"]["language"] |= changes
     return resolve_config(config)
 
 
@@ -57,7 +57,7 @@ def test_a_new_width_or_optimiser_changes_no_other_job():
 def test_seeds_of_a_study_of_single_blocks_share_a_job_and_keep_their_roots():
     def plan(per_job):
         study = {"seeds": 5, "seeds_per_job": per_job, "study": {"limit": {}}}
-        return StudyPlan(resolve_config({"preset": "mine", "adam_ntk": {"s": study}}))
+        return StudyPlan(resolve_config({"preset": "mine", "studies": {"s": study}}))
 
     def roots(plan):
         return {seed: root for cell in plan.cells("s") for seed, root in plan.parameters("s", cell)["seeds"].items()}
@@ -92,26 +92,33 @@ def test_bad_keys_are_one_line(changes, words):
         resolved(**changes)
     (line,) = str(caught.value).splitlines()
     assert words in line
-    assert "adam_ntk.lang.study.language" in line
+    assert "studies.lang.study.language" in line
+
+
+def test_a_key_of_before_leads_to_what_it_is_now():
+    with pytest.raises(ConfigError, match=r"^adam_ntk: unknown key; .*; it is 'studies' now: rename it$"):
+        resolve_config({"preset": "mine", "adam_ntk": CONFIG["studies"]})
+    with pytest.raises(ConfigError, match=r"^studies\.lang\.adam_ntk: unknown key; .*; remove it$"):
+        resolve_config({"preset": "mine", "studies": {"lang": CONFIG["studies"]["lang"] | {"adam_ntk": 1}}})
 
 
 def test_names_and_figures(small_config):
-    config = small_config | {"adam_ntk": {"lin": CONFIG["adam_ntk"]["lang"]}}
-    with pytest.raises(ConfigError, match=r"adam_ntk\.lin: expected a name that experiments does not use"):
+    config = small_config | {"studies": {"lin": CONFIG["studies"]["lang"]}}
+    with pytest.raises(ConfigError, match=r"studies\.lin: expected a name that experiments does not use"):
         resolve_config(config)
-    config = small_config | copy.deepcopy({"adam_ntk": CONFIG["adam_ntk"], "figures": {"linear_delta": "lang"}})
+    config = small_config | copy.deepcopy({"studies": CONFIG["studies"], "figures": {"linear_delta": "lang"}})
     with pytest.raises(ConfigError, match="is a language study, expected transfer"):
         resolve_config(config)
     with pytest.raises(ConfigError, match=r"experiments = \{\}: expected at least one entry"):
         resolve_config({"preset": "mine"})
-    config = resolve_config(small_config | {"adam_ntk": CONFIG["adam_ntk"], "only": "lang"})
+    config = resolve_config(small_config | {"studies": CONFIG["studies"], "only": "lang"})
     assert (Plan(config).experiments, Plan(config).studies) == ([], ["lang"])
 
 
 @pytest.mark.parametrize("kind", ["limit", "expectation", "selection", "support", "architecture"])
 def test_the_schemas_defaults_are_the_studys(kind):
-    settings = resolve_config({"preset": "mine", "adam_ntk": {"s": {"study": {kind: {}}}}})
-    found = settings["adam_ntk"]["s"]["study"][kind]
+    settings = resolve_config({"preset": "mine", "studies": {"s": {"study": {kind: {}}}}})
+    found = settings["studies"]["s"]["study"][kind]
     run = importlib.import_module(f"infwidth.studies.{kind}").run
     expected = {
         name: list(value.default) if isinstance(value.default, tuple) else value.default

@@ -22,7 +22,7 @@ CONFIG = {
         },
     },
     "text": {"dataset": "cpython", "max_bytes": 20000},
-    "adam_ntk": {
+    "studies": {
         "limit": {
             "seeds": 1,
             "study": {
@@ -82,7 +82,7 @@ def test_everything_is_made_and_a_second_run_does_nothing(project):
     for figure in CONFIG["figures"]:
         assert all((results / f"figures/{figure}.{kind}").stat().st_size > 0 for kind in ("pdf", "png", "csv"))
     verdicts = json.loads((results / "claims.json").read_text())
-    assert {verdict["experiment"] for verdict in verdicts} <= {*CONFIG["experiments"], *CONFIG["adam_ntk"]}
+    assert {verdict["experiment"] for verdict in verdicts} <= {*CONFIG["experiments"], *CONFIG["studies"]}
     assert json.loads((results / "tables/flow.manifest.json").read_text())["facts"]["rows"] > 0
     assert list((results / "logs/target/bayes").glob("*.log"))
     assert project.planned() == set()
@@ -124,7 +124,7 @@ def test_the_transformer_reruns_language_studies_alone(project, edited):
 def test_an_optimiser_more_trains_no_other(project, edited):
     def add(text):
         config = json.loads(json.dumps(CONFIG))
-        config["adam_ntk"]["lang"]["study"]["language"]["learning_rates"]["momentum"] = [1, 3]
+        config["studies"]["lang"]["study"]["language"]["learning_rates"]["momentum"] = [1, 3]
         return yaml.safe_dump(config)
 
     edited("config/config.yaml", add)

@@ -134,7 +134,7 @@ def study_module(study):
 
 
 def study_images(study):
-    settings = PLAN.config["adam_ntk"][study]["study"][STUDIES.kind(study)]
+    settings = PLAN.config["studies"][study]["study"][STUDIES.kind(study)]
     return image_files(PLAN.config) if settings.get("dataset") == "images" else []
 
 
@@ -183,7 +183,7 @@ def numbered(paths):
 
 def data_set_seconds(experiment):
     """What one more data set of an experiment costs, as far as the preset's reference was timed."""
-    section = "adam_ntk" if experiment in PLAN.studies else "experiments"
+    section = "studies" if experiment in PLAN.studies else "experiments"
     settings = PLAN.config[section][experiment]
     networks = settings.get("data_seeds") or settings["seeds"]
     theory = settings.get("theory_data_seeds") or networks

@@ -53,7 +53,7 @@ def place(config: Mapping[str, Any], path: str, results: str = "") -> str:
 
 def planned(config: Mapping[str, Any] | None) -> set[str] | None:
     """Names of all experiments of a configuration; None without one."""
-    return None if config is None else {*config["experiments"], *config["adam_ntk"]}
+    return None if config is None else {*config["experiments"], *config["studies"]}
 
 
 def config_of(results: str | Path) -> str | None:

@@ -33,11 +33,11 @@ def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIM
     config = config or {}
     sections: dict[str, set[str]] = defaultdict(set, figures=set(FIGURES))  # one that no preset draws is no typo
     for found in (config, preset_names(CLAIMS.parent), preset_names(path.parent)):
-        for name in ("experiments", "adam_ntk", "figures"):
+        for name in ("experiments", "studies", "figures"):
             sections[name] |= set(found.get(name, ()))
-    claims = check_claims(path, sections["experiments"] | sections["adam_ntk"], sections["figures"])
+    claims = check_claims(path, sections["experiments"] | sections["studies"], sections["figures"])
     if config.get("claims"):
-        own = check_claims(config["claims"], {*config["experiments"], *config["adam_ntk"]}, sections["figures"])
+        own = check_claims(config["claims"], {*config["experiments"], *config["studies"]}, sections["figures"])
         taken = {claim.id for claim in claims} & {claim.id for claim in own}
         if taken:
             names = ", ".join(sorted(taken))

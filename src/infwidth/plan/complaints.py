@@ -15,6 +15,8 @@ LONGEST = 100
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = LONGEST
 _SHORT.maxlist = _SHORT.maxdict = 8
+RENAMED = {"adam_ntk": "studies"}
+"""Keys of before → what they are called now."""
 _SPOKEN = {
     "int_type": "a whole number",
     "list_type": "a list",
@@ -72,7 +74,9 @@ def _line(path: str, error: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden" or (kind == "literal_error" and last == "[key]"):
         known = list(node.get("properties") or node.get("propertyNames", {}).get("enum", ()))
         name = str(error["loc"][-2] if last == "[key]" else last)
-        return f"{path}: unknown key; expected one of {', '.join(known)}; {nearest(name, known, 'remove it')}"
+        now = RENAMED.get(name)
+        remedy = f"it is {now!r} now: rename it" if now in known else nearest(name, known, "remove it")
+        return f"{path}: unknown key; expected one of {', '.join(known)}; {remedy}"
     if kind == "missing":
         text = node.get("description", "")
         return f"{path}: missing; expected a value{f' ({text})' if text else ''}; add it"

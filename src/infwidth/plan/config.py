@@ -17,7 +17,7 @@ from infwidth.plan.model import model
 
 EXTENDS = "extends"
 """Key of a file, or of an experiment, that holds what differs from another."""
-SECTIONS = ("experiments", "adam_ntk")
+SECTIONS = ("experiments", "studies")
 
 
 class ConfigError(InputError):
@@ -146,7 +146,7 @@ def preset_file(name: str) -> Path:
 
 
 def selected(config: Mapping[str, Any], section: str) -> list[str]:
-    """Names in a section, `experiments` or `adam_ntk`, that `only` lets through; all of them without it."""
+    """Names in a section, `experiments` or `studies`, that `only` lets through; all of them without it."""
     only = config["only"]
     return [name for name in config[section] if not only or name.startswith(only)]
 

@@ -39,17 +39,17 @@ KNOWN = {"cifar10": Sizes(5000, 1000, 50_000, 10_000), "digits": Sizes(147, 36, 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line for each contradiction in a configuration whose keys are each right."""
-    names = [*config["experiments"], *config["adam_ntk"]]
+    names = [*config["experiments"], *config["studies"]]
     if config["preset"] in RESERVED:
         found = show(config["preset"])
         yield f"preset = {found}: expected a name that results/ does not use for a folder of its own; choose another"
     for name, experiment in config["experiments"].items():
         yield from _experiment(f"experiments.{name}", experiment, config["images"])
-    for name, study in config["adam_ntk"].items():
+    for name, study in config["studies"].items():
         if name in config["experiments"]:
-            yield f"adam_ntk.{name}: expected a name that experiments does not use; rename one of them"
+            yield f"studies.{name}: expected a name that experiments does not use; rename one of them"
         ((kind, settings),) = study["study"].items()
-        where = f"adam_ntk.{name}.study.{kind}"
+        where = f"studies.{name}.study.{kind}"
         yield from _language(where, settings) if kind == "language" else _single_block(where, settings)
         if "dataset" in settings:
             yield from _sample(where, settings, *_known(settings["dataset"], config["images"]))
@@ -60,7 +60,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             for why in _unshowable(config, FIGURES[figure], experiment, names):
                 yield f"figures.{figure}[{i}] = {show(experiment)}: {why}"
     if not names:
-        yield "experiments = {}: expected at least one entry there or in adam_ntk; add one"
+        yield "experiments = {}: expected at least one entry there or in studies; add one"
     for section, alone in (("images", "digits"), ("text", "cpython")):
         source = config[section]
         if source["dataset"] == alone and source["path"]:
@@ -171,7 +171,7 @@ def _unshowable(config: Mapping[str, Any], figure: Figure, experiment: str, name
     if experiment not in names:
         yield f"no such experiment; {nearest(experiment, names, 'choose one of ' + ', '.join(names))}"
         return
-    study = config["adam_ntk"].get(experiment)
+    study = config["studies"].get(experiment)
     ((kind, settings),) = study["study"].items() if study else [("transfer", {})]
     shown = figure.studies or ("transfer",)
     if kind not in shown:

@@ -140,7 +140,7 @@ class _Need:
 
 def _beyond(config: Mapping[str, Any], bound: Callable[[Limit], float]) -> Iterator[_Need]:
     """The demand of each experiment that is furthest beyond a bound, if any is: others are likely of the same key."""
-    for section, demands, seeds in (("experiments", TRANSFER, "data_seeds"), ("adam_ntk", STUDY, "seeds")):
+    for section, demands, seeds in (("experiments", TRANSFER, "data_seeds"), ("studies", STUDY, "seeds")):
         for name, entry in config[section].items():
             values = dict(_leaves(entry, f"{section}.{name}."))
             path, count = values[seeds]

@@ -148,7 +148,7 @@ class Experiment:
     ] = "float64"
 
 
-class AdamStudy:
+class StudyEntry:
     """One study: of ADAM*, or of a theory by itself."""
 
     seeds: Annotated[
@@ -205,8 +205,8 @@ class Configuration:
         dict[Name, Annotated[Experiment, Meaning("One study of transfer.")]],
         Meaning("Name → one study of transfer (paper T). Names are lower-case letters, digits and underscores."),
     ] = {}  # noqa: RUF012
-    adam_ntk: Annotated[
-        dict[Name, Annotated[AdamStudy, Meaning("One study.")]],
+    studies: Annotated[
+        dict[Name, Annotated[StudyEntry, Meaning("One study.")]],
         Meaning(
             "Name → one study of ADAM* (paper S), or of paper T's theory by itself. Names are lower-case letters, "
             "digits and underscores."

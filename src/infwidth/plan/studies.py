@@ -38,7 +38,7 @@ class StudyPlan:
 
     def kind(self, study: str) -> str:
         """What is studied: ``language``, ``limit``, …: a name in ``studies.kinds``."""
-        return next(iter(self.config["adam_ntk"][study]["study"]))
+        return next(iter(self.config["studies"][study]["study"]))
 
     def cells(self, study: str) -> list[str]:
         """Names of the study's jobs."""
@@ -56,7 +56,7 @@ class StudyPlan:
         rates = settings.pop("learning_rates")
         for key in ("width", "tokenizer", "vocabulary", "optimisers"):
             settings.pop(key, None)
-        seeds = range(self.config["adam_ntk"][study]["seeds"])
+        seeds = range(self.config["studies"][study]["seeds"])
         return common | {
             "settings": settings,
             "optimiser": optimiser,
@@ -74,13 +74,13 @@ class StudyPlan:
         return {"experiment": study, **self.config["text"], **{key: settings[key] for key in keys}}
 
     def _settings(self, study: str) -> dict[str, Any]:
-        settings = dict(self.config["adam_ntk"][study]["study"][self.kind(study)])
+        settings = dict(self.config["studies"][study]["study"][self.kind(study)])
         if settings.get("dataset") == "images":  # those the transfer experiments learn
             settings |= {"dataset": self.config["images"]["dataset"], "dataset_path": self.config["images"]["path"]}
         return settings
 
     def _seed_cells(self, study: str) -> dict[str, list[int]]:
-        return seed_groups(*(self.config["adam_ntk"][study][key] for key in ("seeds", "seeds_per_job")))
+        return seed_groups(*(self.config["studies"][study][key] for key in ("seeds", "seeds_per_job")))
 
     def _language_cells(self, study: str) -> dict[str, tuple[str, float | None]]:
         settings = self._settings(study)

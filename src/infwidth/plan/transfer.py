@@ -38,7 +38,7 @@ class Plan:
         self.config = config
         self.results = results_folder(config)
         self.experiments = selected(config, "experiments")
-        self.studies = selected(config, "adam_ntk")
+        self.studies = selected(config, "studies")
         running = {*self.experiments, *self.studies}
         self.figures = {f: es for f, es in config["figures"].items() if set(es) <= running}
 
