@@ -26,11 +26,11 @@ from infwidth.networks import gradient_flow
 from infwidth.numerics.activations import get_activation
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import flow
-from infwidth.theory.dynamics.draws import SCHEMES, draw_particles, draw_readout
+from infwidth.theory.dynamics.draws import SCHEMES, Draws, draw_particles, draw_readout
 from infwidth.theory.dynamics.integrate import integrate
 from infwidth.theory.dynamics.solve import average_loss
 from infwidth.theory.dynamics.step import Geometry, Populations
-from infwidth.theory.dynamics.transfer import Draws, Limits, starting_weights, train_source, train_target
+from infwidth.theory.dynamics.transfer import Limits, starting_weights, train_source, train_target
 
 OUTPUT = Path(__file__).parent / "results" / "particle_flow.json"
 DIMENSION = 20

@@ -77,3 +77,29 @@ def imported(module, *candidates):
     code = f"import sys, {module}; print(*[name for name in {candidates!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split()
+
+
+def averaged_settings(count, seed):
+    """Settings of the averaged theory, some at their limits."""
+    rng = np.random.default_rng(seed)
+
+    def between(low, high):
+        return np.exp(rng.uniform(np.log(low), np.log(high), count))
+
+    def at_times(values, special):
+        return np.where(rng.random(count) < 0.15, special, values)
+
+    return {
+        "source_ratio": between(0.01, 20),
+        "target_ratio": between(0.01, 20),
+        "source_richness": between(0.01, 300),
+        "target_richness": between(0.01, 300),
+        "overlap": at_times(rng.uniform(-1, 1, count), rng.choice([-1, 0, 1], count)),
+        "elastic_coupling": at_times(between(1e-3, 1e4), rng.choice([0, np.inf], count)),
+        "inverse_temperature": at_times(between(0.1, 1e5), np.inf),
+        "source_inverse_temperature": at_times(between(0.1, 1e5), np.inf),
+        "source_noise": at_times(rng.uniform(0, 1, count), 0),
+        "target_noise": at_times(rng.uniform(0, 1, count), 0),
+        "hidden_precision": between(0.1, 10),
+        "readout_precision": between(0.1, 10),
+    }

@@ -14,6 +14,7 @@ SLOW = (
     *("agreement", "applied", "figures", "studies", "workflow"),
     *("networks/sampling", "networks/transformer", "networks/test_gradient_flow.py", "networks/test_langevin.py"),
     *("theory/dynamics", "theory/posterior", "theory/linear/test_finite_flow.py", "theory/test_averaged.py"),
+    *("theory/test_averaged_data_sets.py", "adam_ntk/test_dual_in_transformers.py"),
     *("theory/test_kernels.py", "theory/linear/test_posterior.py", "theory/test_reference_numbers.py"),
     *("theory/test_flow.py", "theory/test_given_weights.py"),
     *("adam_ntk/test_dual_readout.py", "adam_ntk/test_in_others_loops.py"),

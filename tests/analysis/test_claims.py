@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from claim_builders import claim, table
 
-from infwidth.analysis.claim_file import Claim
 from infwidth.analysis.claim_statistics import (
     effect_ratio,
     largest_change,
@@ -17,43 +17,13 @@ from infwidth.analysis.claim_statistics import (
     trend_of_change,
 )
 from infwidth.analysis.claim_table import as_markdown, as_text
-from infwidth.analysis.claims import Verdict, judge, judge_all, together
+from infwidth.analysis.claims import Verdict, judge, together
 from infwidth.analysis.seeds import jackknife, mean_over_seeds, relative_difference
-from infwidth.io.tables import make_table
 from infwidth.numerics.checks import InputError
-
-
-def table(curve, *, seeds=6, noise=0.0, kind="network", **columns):
-    """A test-loss curve over δ = 0, 1, 2, … at several seeds."""
-    scatter = np.random.default_rng(0).standard_normal((seeds, len(curve)))
-    return make_table(
-        {
-            "experiment": "e", "kind": kind, "dataset": "d", "condition": "transfer", "overlap": 0.5, "width": 10.0,
-            "elastic_coupling": float(i), "seed": seed, "metric": "test_loss",
-            "value": value + noise * scatter[seed, i],
-            "stderr": 0.0, "status": "converged", **columns,
-        }
-        for seed in range(seeds)
-        for i, value in enumerate(curve)
-    )  # fmt: skip
 
 
 def both(network, theory, **options):
     return pd.concat([table(network, **options), table(theory, kind="theory")], ignore_index=True)
-
-
-def claim(**changes):
-    base = {
-        "id": "T2",
-        "paper": "T",
-        "statement": "s",
-        "figure": "f",
-        "experiment": "e",
-        "statistic": "largest_step",
-        "arguments": {"metric": "test_loss", "along": "elastic_coupling", "where": {}},
-        "expect": {"below": 0},
-    }
-    return Claim(**{**base, **changes})  # fmt: skip
 
 
 def test_averages_over_data_sets_have_nothing_left_to_scatter():
@@ -214,70 +184,6 @@ def test_a_rate_that_diverged_in_a_sweep_fails_no_seed():
     rows = table([1.0, 0.5, 0.4])
     sweep = rows.assign(metric="sweep_loss", value=np.inf, status="diverged")
     assert judge(claim(), pd.concat([rows, sweep])).note == ""
-
-
-def phenomenon(network, theory, *, noise=0.01, seeds=6, off=0.0):
-    """Theory and networks on curves over δ; networks are noisier and off by a share."""
-    scattered = {"noise": noise, "seeds": seeds}
-    widths = [table([(1 + off) * y for y in network], width=float(width), **scattered) for width in (1, 2, 4)]
-    return pd.concat([table(theory, kind="theory", width=np.inf, noise=0.001, seeds=seeds), *widths], ignore_index=True)
-
-
-def agreement(**changes):
-    arguments = {"metric": "test_loss", "where": {"condition": "transfer"}}
-    return claim(id="T1", statistic="disagreement", arguments=arguments, expect={"below": 0.1}, **changes)
-
-
-FALLS = {"metric": "test_loss", "along": "elastic_coupling", "where": {"condition": "transfer"}}
-
-
-def test_theory_and_networks_are_asked_apart():
-    falls = claim(arguments=FALLS)
-    verdict = judge(falls, phenomenon([1, 0.8, 0.6], [1, 0.9, 0.95]))
-    assert verdict.networks["verdict"] == verdict.verdict == "reproduced"
-    assert verdict.theory["verdict"] == "not reproduced"
-    assert verdict.decided_by == "networks"
-    assert "theory: not reproduced" in verdict.note
-
-
-def test_where_networks_cannot_tell_the_theory_decides_if_it_is_licensed():
-    rows = phenomenon([1, 0.99, 0.98], [1, 0.99, 0.98], noise=0.03)
-    first, falls = judge_all([agreement(), claim(arguments=FALLS)], rows)
-    assert first.verdict == "reproduced"
-    assert falls.networks["verdict"] == "inconclusive"
-    assert (falls.verdict, falls.decided_by, falls.licence) == ("reproduced", "theory", "T1")
-    assert "decided by the theory, as T1 is reproduced" in falls.note
-    # its place in the file does not matter
-    assert judge_all([claim(arguments=FALLS), agreement()], rows)[0].verdict == "reproduced"
-
-
-@pytest.mark.parametrize(
-    "agreeing",
-    [
-        [],
-        [{"where": {"condition": "scratch"}, "metric": "test_loss"}],
-        [{"where": {}, "metric": "train_loss"}],
-        [{"where": {"condition": "transfer", "overlap": 0.9}, "metric": "test_loss"}],
-    ],
-)
-def test_no_licence_without_agreement_on_all_that_is_claimed(agreeing):
-    rows = phenomenon([1, 0.99, 0.98], [1, 0.99, 0.98], noise=0.03)
-    licences = [claim(id="T1", statistic="disagreement", arguments=one, expect={"below": 9}) for one in agreeing]
-    rows = pd.concat(
-        [rows, rows.assign(condition="scratch"), rows.assign(metric="train_loss"), rows.assign(overlap=0.9)]
-    )
-    where = FALLS | {"where": {"condition": "transfer", "overlap": 0.5}}
-    falls = judge_all([*licences, claim(arguments=where)], rows)[-1]
-    assert falls.verdict == "inconclusive"
-    assert falls.licence == ""
-    assert "theory: reproduced, without a licence" in falls.note
-
-
-def test_disagreeing_networks_give_no_licence():
-    rows = phenomenon([1, 0.99, 0.98], [1, 0.99, 0.98], noise=0.03, off=0.5)
-    first, falls = judge_all([agreement(), claim(arguments=FALLS)], rows)
-    assert first.verdict == "not reproduced"
-    assert falls.verdict == "inconclusive"
 
 
 def test_a_failed_solver_leaves_claims_of_other_points_alone():

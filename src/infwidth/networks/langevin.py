@@ -8,22 +8,20 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from infwidth.networks.sampling.moments import MomentCollector, Sums
 from infwidth.networks.sampling.posterior import PosteriorBatch
 from infwidth.networks.sampling.run import DEFAULT_SAFETY, SAMPLERS, TARGET_ACCEPTANCE, sample
-from infwidth.networks.sampling.span import OutsideSpan, coordinates
+from infwidth.networks.sampling.span import coordinates
+from infwidth.networks.sampling.target import target_posteriors
 from infwidth.networks.solution import NetworkSolution, TargetNetworks
 from infwidth.networks.transfer import check_safety, run_transfer
-from infwidth.networks.two_layer.elastic import tie
 from infwidth.networks.two_layer.ensemble import (
     SourceNetworks,
     TargetPoint,
     check_seeds,
     data_batch,
     draw,
-    origin_weights,
     target_data,
 )
 from infwidth.networks.two_layer.span import training_span
@@ -197,7 +195,7 @@ def sample_target(
     for number, chunk in enumerate(chunks):
         pairs = [divmod(k, groups) for k in chunk]
         some = [b for b, _ in pairs], [points[g] for _, g in pairs]
-        posterior, tests, outside = _target_posteriors(
+        posterior, tests, outside = target_posteriors(
             source, x, y, x_test, *some, seeds, inverse_temperature, prior_precision
         )
         strengths = [point.target_strength for point in some[1]]
@@ -219,41 +217,6 @@ def sample_target(
             )
         )
     return sums.answer(outcomes, bodies, groups)
-
-
-def _target_posteriors(
-    source: SourceNetworks,
-    x: Tensor,
-    y: Tensor,
-    x_test: Tensor,
-    bodies: Sequence[int],
-    points: Sequence[TargetPoint],
-    seeds: Sequence[int],
-    inverse_temperature: float,
-    prior_precision: float,
-) -> tuple[PosteriorBatch, list[Tensor], list[OutsideSpan]]:
-    """Posteriors of networks ``bodies`` at ``points``, their test inputs, and what draws the rest of the weights."""
-    couplings = x.new_tensor([point.coupling for point in points])
-    stiffness, pull = tie(couplings, prior_precision)
-    anchors = [origin_weights(source, b, seeds[b], point.origin) for b, point in zip(bodies, points, strict=True)]
-    spans = [training_span(x[b]) for b in bodies]
-    means = torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)])
-    root = x.shape[-1] ** 0.5
-    tests = x_test[list(bodies)] / root
-    posterior = PosteriorBatch(
-        prior_mean=coordinates(spans, means).mT.contiguous(),
-        inputs=coordinates(spans, x[list(bodies)] / root),
-        labels=y[list(bodies)],
-        strength=x.new_tensor([point.target_strength for point in points]),
-        inverse_temperature=torch.full_like(stiffness, inverse_temperature),
-        readout_precision=torch.full_like(stiffness, prior_precision),
-        stiffness=stiffness,
-    )
-    outside = [
-        OutsideSpan(span, mean, test, float(one), seeds[b])
-        for span, mean, test, one, b in zip(spans, means, tests, stiffness, bodies, strict=True)
-    ]
-    return posterior, list(coordinates(spans, tests)), outside
 
 
 def run(

@@ -6,7 +6,8 @@ import torch
 
 from infwidth.numerics.activations import get_activation
 from infwidth.theory.dynamics.certificates import LateParticles, readout_fixed_point, tangent_fixed_point
-from infwidth.theory.dynamics.transfer import Draws, Limits, train_target
+from infwidth.theory.dynamics.draws import Draws
+from infwidth.theory.dynamics.transfer import Limits, train_target
 
 STRENGTH, DECAY = 0.8, 0.1
 

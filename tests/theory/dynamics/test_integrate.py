@@ -8,9 +8,9 @@ from infwidth.numerics.activations import get_activation
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import flow
-from infwidth.theory.dynamics.draws import coordinates, draw_particles, draw_readout, turn, whiten
+from infwidth.theory.dynamics.draws import Draws, coordinates, draw_particles, draw_readout, turn, whiten
 from infwidth.theory.dynamics.step import Geometry, anchoring
-from infwidth.theory.dynamics.transfer import Draws, Limits, starting_weights, train_source, train_target
+from infwidth.theory.dynamics.transfer import Limits, starting_weights, train_source, train_target
 
 
 def make_task(dimension=6, n_source=12, n_target=5, seed=0):

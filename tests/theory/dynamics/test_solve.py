@@ -233,8 +233,7 @@ def test_a_tied_lazy_network_ends_at_ridge_regression_on_frozen_features(activat
 
 
 def particles_at_start(task):
-    from infwidth.theory.dynamics.draws import draw_readout
-    from infwidth.theory.dynamics.transfer import Draws
+    from infwidth.theory.dynamics.draws import Draws, draw_readout
 
     draws = Draws(64, 1)
     hidden = draws.fresh(4, "source")[1][0]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from infwidth.numerics.checks import check_choice
+from infwidth.numerics.seeds import generator
 from infwidth.theory.span import orthonormal_basis
 
 SCHEMES = ("independent", "signs", "fourfold")
@@ -90,3 +92,35 @@ def turn(hidden: np.ndarray, squared_outside: np.ndarray, n_outside: int, rng: n
     rest = rng.chisquare(n_outside, len(hidden)) if n_outside else 0.0
     norm = np.sqrt((hidden**2).sum(1) + squared_outside)
     return fresh * (norm / np.sqrt((fresh**2).sum(1) + rest))[:, None]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Where random numbers come from, and how many particles they make.
+
+    Attributes:
+        particles: S of the source; the target has 2S, fresh readouts ±w on each of them.
+        replicas: R, independent of each other.
+        seed: of all; a replica's numbers depend on it and on the replica's number alone.
+        scheme: one of ``SCHEMES``.
+        match: whether second moments are matched.
+    """
+
+    particles: int
+    replicas: int
+    seed: int = 0
+    scheme: str = DEFAULT_SCHEME
+    match: bool = True
+
+    def rng(self, replica: int, purpose: str) -> np.random.Generator:
+        """The generator for a purpose."""
+        return generator(self.seed, replica, f"particles, {purpose}")
+
+    def fresh(self, n_coordinates: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+        """Untrained particles: w (R, S) and W (R, S, d)."""
+        pairs = [
+            draw_particles(self.particles, n_coordinates, self.scheme, self.rng(r, purpose), match=self.match)
+            for r in range(self.replicas)
+        ]
+        readout, hidden = zip(*pairs, strict=True)
+        return np.stack(readout), np.stack(hidden)

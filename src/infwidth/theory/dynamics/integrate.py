@@ -88,15 +88,12 @@ def integrate(
     label = torch.arange(total, device=like.device)
     goal, now = torch.zeros_like(label), torch.zeros_like(residual)
     point = flow.at(populations, now, populations.readout, populations.moved)
-    proposal = (
-        _first_step(flow, populations, point, scale, rtol, times[-1])
-        if constant_step is None
-        else torch.full_like(now, constant_step)
-    )
+    if constant_step is None:
+        proposal = _first_step(flow, populations, point, scale, rtol, times[-1])
+        hopeless = _below_rounding(flow, point, rtol * scale)
+    else:
+        proposal, hopeless = torch.full_like(now, constant_step), torch.zeros_like(now, dtype=torch.bool)
     shortest = SHORTEST * proposal
-    hopeless = (
-        _below_rounding(flow, point, rtol * scale) if constant_step is None else torch.zeros_like(now, dtype=torch.bool)
-    )
     patience = [Patience(float(times[-1]), max_evaluations, JUDGED) for _ in range(total)]
     while True:
         short = proposal < torch.maximum(shortest[label], SHORTEST * now)
@@ -130,15 +127,20 @@ def integrate(
         good = gap <= rtol if constant_step is None else torch.isfinite(gap)
         residual[label] = torch.where(good, torch.maximum(residual[label], gap), residual[label])
         if constant_step is None:
-            factor = (SAFETY * (gap / rtol).clamp(min=1e-12).rsqrt()).clamp(SHRINK, GROW)
-            # A step cut short to land on a time says nothing against the longer one.
-            longer = torch.where(good & (factor >= 1), proposal, 0.0)
-            proposal = torch.maximum(h * factor, longer)
+            proposal = _next_step(h, gap / rtol, good, proposal)
         elif not bool(good.all()):
             proposal = torch.where(good, proposal, 0.0)
         point = trial if bool(good.all()) else trial.where(good, point)
         now = torch.where(good, torch.where(parts == 1, times[goal], now + h), now)
     return ParticleOutcome(tuple(status), evaluations, residual)
+
+
+def _next_step(h: Tensor, share: Tensor, good: Tensor, proposal: Tensor) -> Tensor:
+    """The step proposed after one of length h whose error was that share of what it may be, (K,)."""
+    factor = (SAFETY * share.clamp(min=1e-12).rsqrt()).clamp(SHRINK, GROW)
+    # A step cut short to land on a time says nothing against the longer one.
+    longer = torch.where(good & (factor >= 1), proposal, 0.0)
+    return torch.maximum(h * factor, longer)
 
 
 def _too_slow(patience: Sequence[Patience], label: Tensor, time: Tensor, evaluations: Tensor) -> Tensor:

@@ -13,9 +13,8 @@ from infwidth.numerics.activations import get_activation
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.status import Status, worst
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.dynamics.draws import coordinates
+from infwidth.theory.dynamics.draws import Draws, coordinates
 from infwidth.theory.dynamics.transfer import (
-    Draws,
     Limits,
     Shown,
     SourceParticles,

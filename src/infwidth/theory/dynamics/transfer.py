@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
-from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.theory import elastic
-from infwidth.theory.dynamics.draws import DEFAULT_SCHEME, draw_particles, draw_readout, turn
+from infwidth.theory.dynamics.draws import Draws, draw_readout, turn
 from infwidth.theory.dynamics.integrate import integrate
 from infwidth.theory.dynamics.predict import Predictor, working_set
 from infwidth.theory.dynamics.step import Geometry, Populations, Snapshot
@@ -26,7 +25,7 @@ class Limits:
     """What bounds an integration.
 
     Attributes:
-        rtol: relative tolerance of a step, see ``particle_flow.integrate``.
+        rtol: relative tolerance of a step, see ``integrate``.
         max_evaluations: right-hand sides allowed a population.
         space: "auto", "weight" or "field".
         constant_step: a constant step instead of error control, or None.
@@ -36,38 +35,6 @@ class Limits:
     max_evaluations: int = 1_000_000
     space: str = "auto"
     constant_step: float | None = None
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Where random numbers come from, and how many particles they make.
-
-    Attributes:
-        particles: S of the source; the target has 2S, fresh readouts ±w on each of them.
-        replicas: R, independent of each other.
-        seed: of all; a replica's numbers depend on it and on the replica's number alone.
-        scheme: see ``particle_sampling.SCHEMES``.
-        match: whether second moments are matched.
-    """
-
-    particles: int
-    replicas: int
-    seed: int = 0
-    scheme: str = DEFAULT_SCHEME
-    match: bool = True
-
-    def rng(self, replica: int, purpose: str) -> np.random.Generator:
-        """The generator for a purpose."""
-        return generator(self.seed, replica, f"particles, {purpose}")
-
-    def fresh(self, n_coordinates: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
-        """Untrained particles: w (R, S) and W (R, S, d)."""
-        pairs = [
-            draw_particles(self.particles, n_coordinates, self.scheme, self.rng(r, purpose), match=self.match)
-            for r in range(self.replicas)
-        ]
-        readout, hidden = zip(*pairs, strict=True)
-        return np.stack(readout), np.stack(hidden)
 
 
 @dataclass(frozen=True)

@@ -209,9 +209,7 @@ def maximise(
     outside, error, dropped = design.outside_accurately(labels) if accurate else (*design.outside(labels), 0.0)
     error = rounding * float(np.linalg.norm(g)) + error / ridge
     if dropped and cholesky is not None:  # the part of Xᵀg that the basis lacks, and what it would change within
-        response, _ = dpotrs(cholesky, np.diag(sigma), lower=True)
-        stiffness = np.linalg.norm(inner.hessian(strength * sigma * g), 2)
-        error += float(np.linalg.norm(response, 2) * stiffness) * dropped / ridge
+        error += _answer_within(cholesky, sigma, inner.hessian(strength * sigma * g)) * dropped / ridge
     return DualSolution(
         dual=design.left @ g + outside / ridge,
         dual_error=float(np.linalg.norm(step)) + error,
@@ -225,3 +223,9 @@ def maximise(
         iterations=iterations,
         status=Status.CONVERGED if residual <= tolerance else Status.STALLED,
     )
+
+
+def _answer_within(cholesky: np.ndarray, singular: np.ndarray, hessian: np.ndarray) -> float:
+    """The largest change of g in the range of X per change of Xᵀg/√D outside the basis."""
+    response, _ = dpotrs(cholesky, np.diag(singular), lower=True)
+    return float(np.linalg.norm(response, 2) * np.linalg.norm(hessian, 2))
