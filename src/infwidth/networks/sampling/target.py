@@ -19,24 +19,24 @@ def target_posteriors(
     x: Tensor,
     y: Tensor,
     x_test: Tensor,
-    bodies: Sequence[int],
+    owners: Sequence[int],
     points: Sequence[TargetPoint],
     seeds: Sequence[int],
     inverse_temperature: float,
     prior_precision: float,
 ) -> tuple[PosteriorBatch, list[Tensor], list[OutsideSpan]]:
-    """Posteriors of networks ``bodies`` at ``points``, their test inputs, and what draws the rest of the weights."""
+    """Posteriors at ``points``, each tied to its owner of ``owners``, their test inputs, and what draws the rest."""
     couplings = x.new_tensor([point.coupling for point in points])
     stiffness, pull = tie(couplings, prior_precision)
-    anchors = [origin_weights(source, b, seeds[b], point.origin) for b, point in zip(bodies, points, strict=True)]
-    spans = [training_span(x[b]) for b in bodies]
+    anchors = [origin_weights(source, b, seeds[b], point.origin) for b, point in zip(owners, points, strict=True)]
+    spans = [training_span(x[b]) for b in owners]
     means = torch.stack([share * anchor for share, anchor in zip(pull, anchors, strict=True)])
     root = x.shape[-1] ** 0.5
-    tests = x_test[list(bodies)] / root
+    tests = x_test[list(owners)] / root
     posterior = PosteriorBatch(
         prior_mean=coordinates(spans, means).mT.contiguous(),
-        inputs=coordinates(spans, x[list(bodies)] / root),
-        labels=y[list(bodies)],
+        inputs=coordinates(spans, x[list(owners)] / root),
+        labels=y[list(owners)],
         strength=x.new_tensor([point.target_strength for point in points]),
         inverse_temperature=torch.full_like(stiffness, inverse_temperature),
         readout_precision=torch.full_like(stiffness, prior_precision),
@@ -44,6 +44,6 @@ def target_posteriors(
     )
     outside = [
         OutsideSpan(span, mean, test, float(one), seeds[b])
-        for span, mean, test, one, b in zip(spans, means, tests, stiffness, bodies, strict=True)
+        for span, mean, test, one, b in zip(spans, means, tests, stiffness, owners, strict=True)
     ]
     return posterior, list(coordinates(spans, tests)), outside
