@@ -249,19 +249,19 @@ class TestResume:
         run(checkpoint=checkpoint)  # at the end it is: the caller may have more to do before its output is in place
         assert checkpoint.path.exists()
 
-    def test_killed_process(self, tmp_path):
+    def test_killed_process(self, tmp_path, root):
         code = f"""
-import importlib.util, sys, time, torch
+import sys, time, torch
+sys.path.insert(0, {str(root / "tests")!r})
+from infwidth.io.checkpoints import Checkpoint
+from language_builders import run
 torch.set_num_threads(1)
-spec = importlib.util.spec_from_file_location("tests_of_transformer", {str(__file__)!r})
-tests = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tests)
-kept = tests.Checkpoint("a.pt", "key", interval=0)
+kept = Checkpoint("a.pt", "key", interval=0)
 def progress(fraction):
     if sys.argv[1] == "first" and fraction > 0.5:
         print("training", flush=True)
         time.sleep(60)
-net, _ = tests.run(checkpoint=kept, progress=progress)
+net, _ = run(checkpoint=kept, progress=progress)
 torch.save(net.state_dict(), "final.pt")
 kept.path.unlink(missing_ok=True)
 """
