@@ -8,6 +8,8 @@ IMAGES ?=
 # A .jsonl(.gz) of C4; without it C4 is downloaded, or the text that ships with Python stands in for it.
 TEXT ?=
 CORES ?= 2
+# Minutes in which more is run to decide claims: after `make reproduce`, or by `make decide`.
+DECIDE ?=
 PYTHON ?= python3
 CONFIG ?= $(if $(filter default,$(PRESET)),config/config.yaml,config/$(PRESET).yaml)
 
@@ -16,6 +18,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export GIVEN_CONFIG := $(if $(findstring file,$(origin CONFIG)),$(CONFIG),$(value CONFIG))
 export GIVEN_ONLY := $(value ONLY)
 export GIVEN_CORES := $(value CORES)
+export GIVEN_DECIDE := $(value DECIDE)
 export GIVEN_IMAGES := $(value IMAGES)
 export GIVEN_TEXT := $(value TEXT)
 # Results go where the configuration's `preset:` says; RESULTS= may say so too, and is refused where it says otherwise.
@@ -26,10 +29,13 @@ OPTIONS = --results $(OF_RUN) --only "$$GIVEN_ONLY" --cores "$$GIVEN_CORES" --im
 STAMP := .venv/installed
 DOCS_STAMP := .venv/docs
 
-.PHONY: help reproduce dry claims docs test lint format figures compare reference accept install clean
+.PHONY: help reproduce decide dry claims docs test lint format figures compare reference accept install clean
 
 reproduce: $(STAMP) ## install, then data, theory, networks, figures, claims, report: what is missing of them
-	@exec infwidth run $(OPTIONS) -- $(ARGS)
+	@exec infwidth run $(OPTIONS) --decide "$${GIVEN_DECIDE:-0}" -- $(ARGS)
+
+decide: $(STAMP) ## more data sets or networks for undecided claims, in DECIDE= minutes (10); later runs keep them
+	@exec infwidth decide $(OPTIONS) --minutes "$${GIVEN_DECIDE:-10}" -- $(ARGS)
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12

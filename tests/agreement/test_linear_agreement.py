@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from infwidth.analysis.claim_file import load_claims
-from infwidth.analysis.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, judge
+from infwidth.analysis.claims import judge
+from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from infwidth.io.tables import read_table, select
 from infwidth.networks import gradient_flow, langevin
 from infwidth.networks.two_layer.ensemble import TargetPoint

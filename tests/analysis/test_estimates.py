@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from infwidth.analysis.estimates import Largest, RootMeanSquare, Smooth
+from infwidth.analysis.estimates import Foresight, Largest, RootMeanSquare, Smooth
 
 
 def smooth(values, function=lambda means: means[0], errors=0.0, kinds=None):
@@ -19,7 +19,7 @@ def test_of_a_mean_it_is_students_interval():
     assert found.stderr == pytest.approx(values.std(ddof=1) / np.sqrt(7))
     lower, upper = found.interval()
     assert upper - lower == pytest.approx(2 * 2.4469 * found.stderr, rel=1e-4)
-    foreseen = found.interval(seeds=28)
+    foreseen = found.interval(foreseen=Foresight(28))
     assert foreseen[1] - foreseen[0] == pytest.approx(2 * 2.0518 * found.stderr / 2, rel=1e-4)
 
 

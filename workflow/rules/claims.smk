@@ -14,9 +14,7 @@ rule judge:
         conda_environment
     threads: 1
     params:
-        job=lambda w: as_argument(
-            {"experiment": w.experiment, "seconds": data_set_seconds(w.experiment)}
-        ),
+        job=lambda w: as_argument(judge_parameters(w.experiment)),
         claims=lambda w, input: numbered(input.claims),
     shell:
         "python -m infwidth.stages judge --params {params.job:q}"

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 try:
     from infwidth.io.closure import import_closure
     from infwidth.plan.claims import check_run_claims, claim_files
-    from infwidth.plan.config import load_config
+    from infwidth.plan.additions import load_run, looks
     from infwidth.plan.inputs import check_files, image_files, text_files
     from infwidth.plan.run_lock import hold, is_held_elsewhere
     from infwidth.plan.outputs import (
@@ -38,7 +38,7 @@ def make_plan():
     given = workflow.config_settings
     files = given.configfiles or ["config/config.yaml"]
     try:
-        plan = Plan(load_config(*files, given=given.config))
+        plan = Plan(load_run(*files, given=given.config))
         check_files(plan.config)
         check_run_claims(plan.config)
     except InputError as error:
@@ -138,6 +138,12 @@ def study_images(study):
     return image_files(PLAN.config) if settings.get("dataset") == "images" else []
 
 
+def swept_table(study, cell):
+    """The table with the sweep of a language study's cell that was added after it."""
+    swept = STUDIES.swept_cell(study, cell)
+    return [f"{RESULTS}/language/{study}/{swept}.csv"] if swept else []
+
+
 def table_parts(experiment):
     """The tables of an experiment's cells, and the arrays of those that have some."""
     parts = cell_outputs(PLAN, experiment).values()
@@ -189,6 +195,13 @@ def data_set_seconds(experiment):
     theory = settings.get("theory_data_seeds") or networks
     data_sets = {"theory": theory, "networks": networks}
     return seconds_per_data_set(experiment, data_sets, RESULTS)
+
+
+def judge_parameters(experiment):
+    """What a judge knows beside the table: what more would cost, and the looks that were taken, if they count."""
+    at = looks(PLAN.config, experiment)
+    told = {"experiment": experiment, "seconds": data_set_seconds(experiment)}
+    return told | ({"looks": at} if at else {})
 
 
 def targets():

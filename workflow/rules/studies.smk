@@ -23,6 +23,7 @@ rule language:
     input:
         code=code("stages.language"),
         data=f"{RESULTS}/data/{{experiment}}/tokens.npz",
+        swept=lambda w: swept_table(w.experiment, w.cell),
     output:
         table=f"{RESULTS}/language/{{experiment}}/{{cell}}.csv",
         manifest=f"{RESULTS}/language/{{experiment}}/{{cell}}.manifest.json",
@@ -37,9 +38,10 @@ rule language:
         gpu=lambda w: gpus(),
     params:
         job=lambda w: as_argument(STUDIES.parameters(w.experiment, w.cell)),
+        swept=lambda w, input: [f"--input=swept={path}" for path in input.swept],
     shell:
         "python -m infwidth.stages language --params {params.job:q}"
-        " --input data={input.data:q} --output table={output.table:q}"
+        " --input data={input.data:q} {params.swept:q} --output table={output.table:q}"
         " --output manifest={output.manifest:q} --log {log:q}"
 
 

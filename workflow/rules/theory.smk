@@ -43,7 +43,8 @@ rule collect:
         conda_environment
     threads: 1
     params:
+        job=lambda w: as_argument(PLAN.collect_parameters(w.experiment)),
         parts=lambda w, input: numbered(input.parts),
     shell:
-        "python -m infwidth.stages collect {params.parts:q}"
+        "python -m infwidth.stages collect --params {params.job:q} {params.parts:q}"
         " --output table={output.table:q} --output arrays={output.arrays:q} --output manifest={output.manifest:q} --log {log:q}"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infwidth.analysis.claims import DEFINITE, NOT_TESTED, VERDICTS, Verdict, together
+from infwidth.analysis.claims import Verdict, together
+from infwidth.analysis.decision import DEFINITE, NOT_TESTED, VERDICTS, level_of
 
 EXPLAINED = """\
 `theory` and `networks` are what each side says by itself, on its own data sets: the statistic ± its standard error
@@ -29,7 +30,7 @@ def as_markdown(verdicts: Sequence[Verdict]) -> str:
         )
         cells = [v.id, statement, f"**{v.verdict}**{mark}", *sides, v.expected, v.figure or "–"]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*lines, "", EXPLAINED, "", *by_chance(ordered), ""])
+    return "\n".join([*lines, "", EXPLAINED, "", *by_chance(ordered), *of_looks(ordered), ""])
 
 
 def as_text(verdicts: Sequence[Verdict]) -> str:
@@ -44,7 +45,7 @@ def as_text(verdicts: Sequence[Verdict]) -> str:
     if not lines:
         return "no claim is about these experiments; docs/claims.md says how to make some of your own"
     counts = [f"{sum(v.verdict == kind for v in ordered)} {kind}" for kind in VERDICTS]
-    return "\n".join([*lines, f"{len(ordered)} claims: {', '.join(counts)}", *by_chance(ordered)])
+    return "\n".join([*lines, f"{len(ordered)} claims: {', '.join(counts)}", *by_chance(ordered), *of_looks(ordered)])
 
 
 def by_chance(verdicts: Sequence[Verdict]) -> list[str]:
@@ -61,6 +62,20 @@ def by_chance(verdicts: Sequence[Verdict]) -> list[str]:
                 f"of {len(definite)} definite verdicts {stand} stand together (Holm), the others are marked †."
             )
     return sentences
+
+
+def of_looks(verdicts: Sequence[Verdict]) -> list[str]:
+    """A sentence on the looks that were taken, where the error is spent over several; none elsewhere."""
+    looks: dict[str, int] = {}
+    for verdict in verdicts:
+        for side in filter(None, (verdict.theory, verdict.networks)):
+            looks[verdict.experiment] = max(looks.get(verdict.experiment, 0), side.get("look", 0))
+    if not any(looks.values()):
+        return []
+    several = [f"{name} {count}" for name, count in sorted(looks.items()) if count > 1]
+    levels = ", ".join(f"{100 * level_of(look):.4g} %" for look in range(1, max(looks.values()) + 1))
+    of = f"{', '.join(several)}, each other experiment 1" if several else "1 at each experiment"
+    return [f"The error of 5 % is spent over looks at the data ({of}): intervals are of {levels} at each in turn."]
 
 
 def natural_key(text: str) -> list[tuple[int, float | str]]:

@@ -12,18 +12,21 @@ import pandas as pd
 
 from infwidth.analysis.claim_file import Claim
 from infwidth.analysis.claim_statistics import COMPARISONS, STATISTICS
+from infwidth.analysis.decision import (
+    DEFINITE,
+    INCONCLUSIVE,
+    NOT_TESTED,
+    REPRODUCED,
+    decide,
+    is_hidden_by_width,
+    level_of,
+    p_value,
+    price,
+    reason,
+)
 from infwidth.analysis.estimates import LEVEL, Estimate
 from infwidth.analysis.seeds import student_quantile
 from infwidth.numerics.checks import InputError
-
-REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
-INCONCLUSIVE, NOT_TESTED = "inconclusive", "not tested"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED)
-DEFINITE = (REPRODUCED, NOT_REPRODUCED)
-MOST_DATA_SETS = 1000
-"""Where more would be needed, the value lies on the bound for all that can be told."""
-SMALLEST_P = 1e-12
-SOURCES = {"network": "networks a data set", "theory": "particles", "extrapolation": "extrapolation"}
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,19 @@ class Finding:
     """What one side, theory or networks, says of a claim.
 
     Attributes:
-        verdict: one of :data:`VERDICTS`.
+        verdict: one of :data:`infwidth.analysis.decision.VERDICTS`.
         value: the statistic; None where it is not tested.
         stderr: its standard error over data sets; None for one data set.
-        lower: lower end of the 95 % interval; None where it has none.
+        lower: lower end of the interval, of 95 % or what the look is judged at; None where it has none.
         upper: upper end.
         seeds: data sets.
-        p: of a definite verdict, the least level at which it would not be one.
+        p: of a definite verdict, the least error, of all looks together, at which it would not be one.
         note: what it rests on, and why it is not tested.
         budget: of an inconclusive verdict, what the variance is of: source → part, together 1.
-        needed: data sets that should decide it; None where more than :data:`MOST_DATA_SETS` would not.
+        needed: data sets that should decide it; None where 1,000 would not.
         needed_stderr: the standard error that they would give.
         minutes: what those that are missing cost; None where it was never timed.
+        look: the how manieth look at its data this is, where the error is spent over several; else 0.
     """
 
     verdict: str
@@ -57,6 +61,7 @@ class Finding:
     needed: int | None = None
     needed_stderr: float | None = None
     minutes: float | None = None
+    look: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Verdict:
         decided_by: ``networks``, ``theory``, or "" where nothing is decided.
         licence: the claim of agreement that lets the theory decide; "" without one.
         stands: whether a definite verdict stands when all claims of its paper are judged at once; None elsewhere.
+        look: the deciding side's.
     """
 
     id: str
@@ -90,13 +96,20 @@ class Verdict:
     decided_by: str = ""
     licence: str = ""
     stands: bool | None = None
+    look: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as a mapping, for JSON."""
         return asdict(self)
 
 
-def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: Mapping[str, float] | None = None) -> Verdict:
+def judge(
+    claim: Claim,
+    table: pd.DataFrame,
+    licence: str = "",
+    seconds: Mapping[str, float] | None = None,
+    looks: Mapping[str, int] | None = None,
+) -> Verdict:
     """Evaluate one claim on its experiment's table.
 
     The 95 % interval of the statistic over data sets decides: wholly inside the expected range the claim is reproduced,
@@ -109,8 +122,13 @@ def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: Mapping
         table: the experiment's table.
         licence: id of the claim that theory and networks agree here, where that is reproduced.
         seconds: what one more data set costs, of ``theory`` and of ``networks``, as far as that is known.
+        looks: the how manieth look at the data of ``theory`` and of ``networks`` this is, where the error is spent over
+            several; see :func:`infwidth.analysis.decision.level_of`.
     """
-    sides = {name: judge_side(claim, rows, (seconds or {}).get(name)) for name, rows in _sides(claim, table)}
+    sides = {
+        name: judge_side(claim, rows, (seconds or {}).get(name), (looks or {}).get(name, 0))
+        for name, rows in asked(claim, table)
+    }
     theory, networks = sides.get("theory"), sides.get("networks")
     name = _decider(theory, networks, licence)
     found = sides[name]
@@ -133,31 +151,41 @@ def judge(claim: Claim, table: pd.DataFrame, licence: str = "", seconds: Mapping
         networks=asdict(networks) if networks else None,
         decided_by=name if found.verdict in DEFINITE else "",
         licence=licence if theory and networks else "",
+        look=found.look,
     )
 
 
 def judge_all(
-    claims: Sequence[Claim], table: pd.DataFrame, seconds: Mapping[str, float] | None = None
+    claims: Sequence[Claim],
+    table: pd.DataFrame,
+    seconds: Mapping[str, float] | None = None,
+    looks: Mapping[str, int] | None = None,
 ) -> list[Verdict]:
     """Evaluate the claims about one experiment, those of agreement first, which license the theory to decide others."""
-    verdicts = {claim.id: judge(claim, table, "", seconds) for claim in claims if claim.statistic in COMPARISONS}
+    verdicts = {claim.id: judge(claim, table, "", seconds, looks) for claim in claims if claim.statistic in COMPARISONS}
     licences = [claim for claim in claims if claim.id in verdicts and verdicts[claim.id].verdict == REPRODUCED]
     for claim in claims:
         if claim.id not in verdicts:
             licence = next((one.id for one in licences if _covers(one, claim)), "")
-            verdicts[claim.id] = judge(claim, table, licence, seconds)
+            verdicts[claim.id] = judge(claim, table, licence, seconds, looks)
     return [verdicts[claim.id] for claim in claims]
 
 
-def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None) -> Finding:
+def estimate(claim: Claim, rows: pd.DataFrame) -> Estimate:
+    """The claim's number on some rows, of theory, networks or both; raises InputError where they can't give it."""
+    check_dataset(claim, rows)
+    return STATISTICS[claim.statistic](rows, **claim.arguments)
+
+
+def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None, look: int = 0) -> Finding:
     """What some rows, of theory, networks or both, say of a claim."""
     try:
-        check_dataset(claim, rows)
-        found: Estimate = STATISTICS[claim.statistic](rows, **claim.arguments)
+        found = estimate(claim, rows)
     except InputError as error:
-        return Finding(NOT_TESTED, note=str(error))
-    verdict = _verdict(claim, found)
-    lower, upper = found.interval()
+        return Finding(NOT_TESTED, note=str(error), look=look)
+    level = level_of(look)
+    verdict = decide(claim, found, level)
+    lower, upper = found.interval(level)
     notes = [getattr(found, "note", "")]
     if found.left_out:
         points = "points of " if claim.statistic in COMPARISONS else ""
@@ -167,13 +195,13 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None) -
         notes.append(f"{'one seed' if found.seeds == 1 else f'{found.seeds} seeds'}: no standard error")
         lower = upper = stderr = None
     else:
-        stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, LEVEL) if upper > lower else 0.0
+        stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, level) if upper > lower else 0.0
     if verdict == INCONCLUSIVE:
-        if _verdict(claim, found, as_it_is=True) == NOT_REPRODUCED:
+        if is_hidden_by_width(claim, found, level):
             notes.append("what is found may be the finite width's: three widths, or a predicted deviation, would tell")
         else:
-            told = _price(claim, found, stderr, seconds)
-            notes.append(_reason(told))
+            told = price(claim, found, stderr, seconds, level)
+            notes.append(reason(told))
     return Finding(
         verdict,
         value=found.value,
@@ -181,8 +209,9 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None) -
         lower=lower,
         upper=upper,
         seeds=found.seeds,
-        p=_p_value(claim, found, verdict) if verdict in DEFINITE else None,
+        p=p_value(claim, found, verdict, look) if verdict in DEFINITE else None,
         note="; ".join(filter(None, notes)),
+        look=look,
         **told,
     )
 
@@ -221,8 +250,8 @@ def together(verdicts: Sequence[Verdict], level: float = LEVEL) -> list[Verdict]
     ]
 
 
-def _sides(claim: Claim, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Who is asked, and on which rows."""
+def asked(claim: Claim, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Who is asked, ``theory`` or ``networks`` (which a comparison asks), and on which rows."""
     kinds = set(_kinds(claim.arguments))
     if claim.statistic in COMPARISONS or len(kinds) > 1:
         yield "networks", table
@@ -265,60 +294,3 @@ def _covers(agreement: Claim, claim: Claim) -> bool:
         if any(part.get(column) not in within for part in rows):
             return False
     return True
-
-
-def _verdict(
-    claim: Claim, found: Estimate, level: float = LEVEL, seeds: int | None = None, *, as_it_is: bool = False
-) -> str:
-    low, high = claim.expect.get("above", -math.inf), claim.expect.get("below", math.inf)
-    lower, upper = found.interval(level, seeds)
-    if low < lower and upper < high:
-        return REPRODUCED
-    if upper < low or lower > high:
-        return NOT_REPRODUCED if as_it_is or getattr(found, "fails", True) else INCONCLUSIVE
-    return INCONCLUSIVE
-
-
-def _p_value(claim: Claim, found: Estimate, verdict: str) -> float:
-    """The error at which the verdict would cease to be definite, by bisection of its logarithm."""
-    low, high = math.log(SMALLEST_P), math.log(1 - LEVEL)
-    if _verdict(claim, found, 1 - SMALLEST_P) == verdict:
-        return SMALLEST_P
-    for _ in range(40):
-        middle = (low + high) / 2
-        if _verdict(claim, found, 1 - math.exp(middle)) == verdict:
-            high = middle
-        else:
-            low = middle
-    return math.exp(high)
-
-
-def _price(claim: Claim, found: Estimate, stderr: float | None, seconds: float | None) -> dict[str, Any]:
-    """Error budget of an inconclusive finding, and the data sets, the standard error and the minutes that decide it."""
-    if stderr is None:
-        return {}
-    parts = {SOURCES[kind]: round(part, 3) for kind, part in found.sampling_shares().items() if part > 0}
-    budget = {"data sets": round(max(1 - sum(parts.values()), 0.0), 3), **parts}
-    low, high = found.seeds, MOST_DATA_SETS
-    if _verdict(claim, found, seeds=high, as_it_is=True) == INCONCLUSIVE:
-        return {"budget": budget}
-    while high - low > 1:  # more data sets only narrow the interval
-        middle = (low + high) // 2
-        low, high = (
-            (middle, high) if _verdict(claim, found, seeds=middle, as_it_is=True) == INCONCLUSIVE else (low, middle)
-        )
-    minutes = None if seconds is None else round((high - found.seeds) * seconds / 60, 1)
-    needed = {"needed": high, "needed_stderr": stderr * math.sqrt(found.seeds / high), "minutes": minutes}
-    return {"budget": budget, **needed}
-
-
-def _reason(told: Mapping[str, Any]) -> str:
-    """Why a finding is inconclusive, and what would decide it, in words."""
-    if not told:
-        return "more data sets would tell"
-    budget = sorted(told["budget"].items(), key=lambda item: -item[1])
-    of = "variance: " + ", ".join(f"{100 * part:.0f} % {source}" for source, part in budget if part >= 0.005)
-    if "needed" not in told:
-        return f"{of}; the value lies on the bound: {MOST_DATA_SETS} data sets would not decide it"
-    price = "" if told["minutes"] is None else f" ({told['minutes']:g} min)"
-    return f"{of}; {told['needed']} data sets{price}, ± {told['needed_stderr']:.2g}, would decide it"

@@ -13,6 +13,34 @@ from infwidth.analysis.seeds import student_quantile
 from infwidth.numerics.checks import InputError
 
 LEVEL = 0.95
+CHANCE = 0.8
+"""With which probability what is foreseen to decide a claim does."""
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """An estimate on more data than there are, its value as it is.
+
+    Attributes:
+        seeds: data sets.
+        variance: what is left of a data set's variance, where more is sampled within each.
+        margin: standard errors by which the interval is to be wider: that much the value may move.
+    """
+
+    seeds: int
+    variance: float = 1.0
+    margin: float = 0.0
+
+    def widths(self, level: float) -> float:
+        """Half the interval in standard errors."""
+        return student_quantile(self.seeds - 1, level) + self.margin
+
+
+def margin(chance: float = CHANCE) -> float:
+    """Standard errors that a value passes, to one side, with probability 1 − ``chance``."""
+    from scipy.special import ndtri
+
+    return float(ndtri(chance))
 
 
 class Estimate(Protocol):
@@ -28,8 +56,8 @@ class Estimate(Protocol):
     seeds: int
     left_out: tuple[int, ...]
 
-    def interval(self, level: float = LEVEL, seeds: int | None = None) -> tuple[float, float]:
-        """The interval that holds the true value with probability ``level``; with ``seeds`` that many are foreseen."""
+    def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
+        """The interval that holds the true value with probability ``level``, on the data there are or are foreseen."""
         ...
 
     def sampling_shares(self) -> dict[str, float]:
@@ -76,14 +104,14 @@ class Smooth:
         put(self, "seeds", count)
         put(self, "left_out", tuple(sorted(set(self.points.index) - set(kept.index))))
 
-    def interval(self, level: float = LEVEL, seeds: int | None = None) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
-        count = seeds or self.seeds
+        at = foreseen or Foresight(self.seeds)
         if self.exact:
             return self.value, self.value
-        if count < 2 or not np.isfinite(self.stderr):
+        if at.seeds < 2 or not np.isfinite(self.stderr):
             return -np.inf, np.inf
-        half = student_quantile(count - 1, level) * self.stderr * np.sqrt(self.seeds / count)
+        half = at.widths(level) * self.stderr * np.sqrt(at.variance * self.seeds / at.seeds)
         return self.value - half, self.value + half
 
     def sampling_shares(self) -> dict[str, float]:
@@ -131,11 +159,11 @@ class Largest:
         """Data sets that some part does without."""
         return tuple(sorted({seed for part in self.parts for seed in part.left_out}))
 
-    def interval(self, level: float = LEVEL, seeds: int | None = None) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
         strict = 1 - (1 - level) / len(self.parts)
-        lower = max(part.interval(strict, seeds)[0] for part in self.parts)
-        return lower, max(part.interval(level, seeds)[1] for part in self.parts)
+        lower = max(part.interval(strict, foreseen)[0] for part in self.parts)
+        return lower, max(part.interval(level, foreseen)[1] for part in self.parts)
 
     def sampling_shares(self) -> dict[str, float]:
         """See :class:`Estimate`."""
@@ -198,13 +226,14 @@ class RootMeanSquare:
         """The root of the square, 0 where noise makes the square negative."""
         return float(np.sqrt(max(self.square, 0.0)))
 
-    def interval(self, level: float = LEVEL, seeds: int | None = None) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
-        n = seeds or self.seeds
+        at = foreseen or Foresight(self.seeds)
+        n = at.seeds
         if n < 3 or not np.isfinite(self._slope):
             return 0.0, np.inf
-        t2 = student_quantile(n - 1, level) ** 2
-        slope, floor = self._slope / n, self._floor / (n * (n - 1))
+        t2 = at.widths(level) ** 2
+        slope, floor = at.variance * self._slope / n, at.variance**2 * self._floor / (n * (n - 1))
         centre = self.square + t2 * slope / 2
         half = np.sqrt(max(centre**2 - self.square**2 + t2 * floor, 0.0))
         return float(np.sqrt(max(centre - half, 0.0))), float(np.sqrt(max(centre + half, 0.0)))

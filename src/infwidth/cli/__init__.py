@@ -6,12 +6,26 @@ from infwidth.cli.advice import advise
 from infwidth.cli.configuration import check, keys, resolve, results_place
 from infwidth.cli.errors import OneLineErrors
 from infwidth.cli.results import cite, claims, compare, figures, reference
-from infwidth.cli.run import plan, run
+from infwidth.cli.run import decide, plan, run
 
 main = click.version_option(package_name="infwidth")(
     OneLineErrors(
         name="infwidth",
         help="Theory of learning in infinitely wide networks, beside finite networks. Run in the repository's root.",
-        commands=[run, plan, claims, figures, compare, reference, cite, check, resolve, results_place, keys, advise],
+        commands=[
+            run,
+            decide,
+            plan,
+            claims,
+            figures,
+            compare,
+            reference,
+            cite,
+            check,
+            resolve,
+            results_place,
+            keys,
+            advise,
+        ],
     )
 )

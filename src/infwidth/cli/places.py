@@ -27,8 +27,22 @@ def read_config(path: str, **given: Any) -> dict[str, Any]:
     Raises:
         InputError: not in the project's root, no such file, or a configuration with errors, one line each.
     """
+    from infwidth.plan.config import load_config
+
+    return load_config(_existing(path), given=given)
+
+
+def read_run(path: str, **given: Any) -> dict[str, Any]:
+    """Read a configuration as :func:`read_config` does, with what `infwidth decide` added to its run."""
+    from infwidth.plan.additions import load_run
+
+    return load_run(_existing(path), given=given)
+
+
+def _existing(path: str) -> str:
+    """The path of a configuration, a file or a preset's name."""
     from infwidth.plan.complaints import nearest
-    from infwidth.plan.config import load_config, preset_file
+    from infwidth.plan.config import preset_file
 
     check_root()
     path = str(preset_file(path))
@@ -38,7 +52,7 @@ def read_config(path: str, **given: Any) -> dict[str, Any]:
         raise InputError(
             f"{path}: No such file; expected a configuration; presets are default, {', '.join(known)}; {remedy}"
         )
-    return load_config(path, given=given)
+    return path
 
 
 def place(config: Mapping[str, Any], path: str, results: str = "") -> str:

@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from infwidth.cli.places import DEFAULT_CONFIG, check_names, config_of, place, planned, read_config, reference_of
+from infwidth.cli.places import (
+    DEFAULT_CONFIG,
+    check_names,
+    config_of,
+    place,
+    planned,
+    read_config,
+    read_run,
+    reference_of,
+)
 from infwidth.numerics.checks import InputError
 
 _config = click.option("--config", default="", help="the configuration whose results are meant; else the folder's")
@@ -46,7 +55,10 @@ def compare(results: str, reference: str, config: str, skip: tuple[str, ...]) ->
     reference = reference or str(reference_of(results))
     check_names("--skip", skip, _tables(reference, "a reference; make one with `make reference`"))
     _tables(results, "a finished run; run `make reproduce` first")
-    lines = list(differences(Path(results), Path(reference), skip, planned(made)))
+    grown = _grown(made)
+    if grown:
+        click.echo(f"{results} holds more than its preset says of {', '.join(grown)}: not compared", err=True)
+    lines = list(differences(Path(results), Path(reference), (*skip, *grown), planned(made)))
     for line in lines[:50]:
         click.echo(f"drift: {line}", err=True)
     if len(lines) > 50:
@@ -73,6 +85,12 @@ def reference(results: str, reference: str, config: str, only: str) -> None:
     reference = reference or str(reference_of(results))
     if only and made:
         check_names("--only", [only], planned(made), prefix=True)
+    grown = [name for name in _grown(made) if name.startswith(only)]
+    if grown:
+        raise InputError(
+            f"{results}: {', '.join(grown)} hold what `infwidth decide` added; expected what the preset says; raise "
+            f"its seeds, or remove {results}/added.yaml, and run again"
+        )
     files = make_reference(Path(results), Path(reference), only, Plan(made) if made else None)
     click.echo(f"{reference}: {len(files)} files, {sum(path.stat().st_size for path in files) // 1024} kB; commit them")
     line = leftover_line(results, planned(made))
@@ -137,10 +155,17 @@ def _tables(folder: str, expected: str) -> list[str]:
     return found
 
 
+def _grown(config: dict[str, Any] | None) -> list[str]:
+    """Experiments to which something was added."""
+    from infwidth.plan.additions import grown
+
+    return [] if config is None else list(grown(config))
+
+
 def _place(results: str, config: str) -> tuple[str, dict[str, Any] | None]:
     """The results folder meant, and the configuration that plans them, if that is known."""
     config = config or (config_of(results) if results else DEFAULT_CONFIG)
     if not config:
         return results, None
-    made = read_config(config)
+    made = read_run(config)
     return place(made, config, results), made

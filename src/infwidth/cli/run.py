@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from infwidth.cli.places import DEFAULT_CONFIG, place, planned, read_config
+from infwidth.cli.places import DEFAULT_CONFIG, place, planned, read_run
 from infwidth.numerics.checks import InputError
 
 
@@ -50,12 +50,16 @@ class Request:
         from infwidth.plan.demand import cautions
         from infwidth.plan.inputs import check_files
 
-        config = read_config(self.config, **self.given())
+        config = read_run(self.config, **self.given())
         check_files(config)
         check_run_claims(config)
         for line in cautions(config):
             click.echo(f"infwidth: warning: {line}", err=True)
         return config, place(config, self.config, self.results)
+
+    def read_again(self) -> dict[str, Any]:
+        """The configuration as it is by now, with what was added since."""
+        return read_run(self.config, **self.given())
 
     def given(self) -> dict[str, Any]:
         """The keys of the configuration that the command line gives."""
@@ -99,11 +103,12 @@ _OPTIONS = (
 )
 
 
-def _requests(body: Callable[[Request, tuple[str, ...]], None]) -> Callable[..., None]:
+def _requests(body: Callable[..., None]) -> Callable[..., None]:
     """Let a command take the options of a :class:`Request`, and arguments for Snakemake after ``--``."""
 
     def command(arguments: tuple[str, ...], **options: Any) -> None:
-        body(Request(**options), arguments)
+        asked = {field.name: options.pop(field.name) for field in fields(Request)}
+        body(Request(**asked), arguments, **options)
 
     command.__name__, command.__doc__ = body.__name__, body.__doc__
     for option in reversed(_OPTIONS):
@@ -112,10 +117,28 @@ def _requests(body: Callable[[Request, tuple[str, ...]], None]) -> Callable[...,
 
 
 @click.command()
+@click.option("--decide", "minutes", type=float, default=0.0, help="minutes to decide more claims in afterwards")
 @_requests
-def run(request: Request, arguments: tuple[str, ...]) -> None:
+def run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
     """Make what is missing, from data to report, and sum up; ARGUMENTS (after --) go to Snakemake."""
-    from infwidth.cli.verdicts import leftover_line, read_verdicts, summary
+    _run(request, arguments, minutes)
+
+
+@click.command()
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="how long to go on")
+@_requests
+def decide(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
+    """Add data sets, or networks on each, to experiments whose claims are undecided, until they are.
+
+    The run is finished first, if it isn't. What is bought next is what decides a claim at the least cost; the error of
+    verdicts is spent over the looks at the data. What was added stays: later runs make and judge it too.
+    """
+    _run(request, arguments, minutes)
+
+
+def _run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
+    """Run, decide if there are minutes for it, and sum up."""
+    from infwidth.cli.verdicts import added_line, leftover_line, read_verdicts, summary
     from infwidth.plan.run_lock import hold
 
     config, results = request.read()
@@ -123,18 +146,29 @@ def run(request: Request, arguments: tuple[str, ...]) -> None:
     names = planned(config)
     before = read_verdicts(results, names, lenient=True)
     _make_caches_writable()
-    code = _snakemake([*arguments, *_logger(arguments), *request.options()])
-    if code:
-        click.echo("infwidth: not finished; the same command goes on from here", err=True)
-        sys.exit(code)
+    _make(request, arguments)
     if "--touch" in arguments:
         return
+    if minutes > 0:
+        from infwidth.cli.looks import look_on
+
+        look_on(request, Path(results), minutes, lambda *targets: _make(request, arguments, *targets))
+        _make(request, arguments)
     report = None if request.only else _report(request, Path(results))
     after = [v for v in read_verdicts(results, names, lenient=True) if v.experiment.startswith(request.only)]
     table = " ".join(["infwidth claims", results, *(["--only", request.only] if request.only else [])])
     where = f"{results}/: figures, tables{', report.html' if report else ''}; every claim: {table}"
-    for line in filter(None, [*summary(before, after), leftover_line(results, names), where]):
+    lines = [*summary(before, after), added_line(request.read_again(), results), leftover_line(results, names), where]
+    for line in filter(None, lines):
         click.echo(line)
+
+
+def _make(request: Request, arguments: Sequence[str], *targets: str) -> None:
+    """Let Snakemake make some files, or all there are; a failure ends the process."""
+    code = _snakemake([*targets, *arguments, *_logger(arguments), *request.options()])
+    if code:
+        click.echo("infwidth: not finished; the same command goes on from here", err=True)
+        sys.exit(code)
 
 
 @click.command()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from infwidth.analysis.claim_table import natural_key
 from infwidth.analysis.claims import Verdict
@@ -46,6 +47,34 @@ def leftover_line(results: str | Path, planned: Collection[str] | None) -> str |
     if not left:
         return None
     return f"{results} also holds {', '.join(left)}, which the configuration no longer names: not counted"
+
+
+def added_line(config: Mapping[str, Any], results: str | Path) -> str | None:
+    """One line that names what `infwidth decide` added to a run, which it kept; None where it added nothing."""
+    from infwidth.plan.additions import FILE, SECTIONS
+
+    added = [
+        f"{name} {_total(entry['added'])}"
+        for section in SECTIONS
+        for name, entry in config[section].items()
+        if entry["added"]
+    ]
+    if not added:
+        return None
+    return f"{results}/{FILE} adds to what {config['preset']} says, and this run kept it: {'; '.join(added)}"
+
+
+def _total(added: Sequence[Any]) -> str:
+    """What several looks added, in words."""
+    if not isinstance(added[0], Mapping):
+        return f"{sum(added)} seeds"
+    words = {
+        "theory_data_seeds": "data sets of the theory",
+        "data_seeds": "data sets",
+        "network_seeds": "networks each",
+    }
+    counts = {key: sum(more[key] or 0 for more in added) for key in words}
+    return ", ".join(f"{count} {words[key]}" for key, count in counts.items() if count)
 
 
 def summary(before: Sequence[Verdict], after: Sequence[Verdict]) -> Iterator[str]:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from infwidth.analysis.claim_table import natural_key
-from infwidth.analysis.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict
+from infwidth.analysis.claims import Verdict
+from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from infwidth.figures.parts.style import new_figure, save_figure
 from infwidth.io.atomic import read_json
 

@@ -31,10 +31,15 @@ def load_config(*paths: str | Path, given: Mapping[str, Any] | None = None) -> d
         paths: the files, each with what it extends; Snakemake takes several.
         given: keys from the command line, laid over the files.
     """
+    return resolve_config(read_config_files(*paths, given=given))
+
+
+def read_config_files(*paths: str | Path, given: Mapping[str, Any] | None = None) -> Any:
+    """What :func:`load_config` resolves: the files laid over each other, each experiment over what it extends."""
     found: Any = {}
     for path in paths:
         found = overlay(found, read_preset(path))
-    return resolve_config(extended(overlay(found, given) if given else found))
+    return extended(overlay(found, given) if given else found)
 
 
 def read_preset(path: str | Path, below: Sequence[Path] = ()) -> Any:

@@ -26,6 +26,8 @@ def _keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
             default = "required" if name in node.get("required", []) else _default(found)
             yield inner, _type(found, schema), default, found.get("description", "").replace("|", "\\|")
             yield from walk(found, inner)
+            if found.get("type") == "array":
+                yield from walk(dereference(found["items"], schema), f"{inner}[]")
 
     yield from walk(schema, "")
 

@@ -84,6 +84,16 @@ class TextSource:
     ] = None
 
 
+class Addition:
+    """What is added to an experiment after a look at its claims; it gets jobs of its own, and earlier ones stay."""
+
+    theory_data_seeds: Annotated[Count | None, Meaning("Data sets more of the theory alone.")] = None
+    data_seeds: Annotated[
+        Count | None, Meaning("Data sets more of networks, those first that the theory alone has been solved on.")
+    ] = None
+    network_seeds: Annotated[Count | None, Meaning("Networks more on each data set there is.")] = None
+
+
 class Experiment:
     """One study of transfer."""
 
@@ -142,6 +152,10 @@ class Experiment:
     ] = None
     network_seeds: Annotated[Count, Meaning("Networks per data set.")] = 1
     seeds_per_job: Annotated[Count, Meaning("Data sets batched in one job.")] = 8
+    added: Annotated[
+        list[Annotated[Addition, Meaning("One look.")]],
+        Meaning("What was added after each look at the claims: `infwidth decide` writes it beside the results."),
+    ] = ()
     precision: Annotated[
         Literal["float32", "float64"],
         Meaning("Floating-point type of the networks. The theory always uses float64."),
@@ -161,6 +175,13 @@ class StudyEntry:
             "has all."
         ),
     ] = 1
+    added: Annotated[
+        list[Count],
+        Meaning(
+            "Repetitions added after each look at the claims, in jobs of their own: `infwidth decide` writes it beside "
+            "the results."
+        ),
+    ] = ()
     study: Annotated[Study, Meaning("What is studied; one of the keys below.")]
 
 
@@ -194,6 +215,13 @@ class Configuration:
         dict[Literal[tuple(FIGURES)], Annotated[Axis[str], Meaning("Names of experiments.")]],
         Meaning(f"Figure → the experiments it shows. Figures: {', '.join(FIGURES)}."),
     ] = {}  # noqa: RUF012
+    spend_error: Annotated[
+        bool,
+        Meaning(
+            "Whether more may be added after a look at the claims (`infwidth decide`): their error of 5 % is then "
+            "spent over the looks, half of what is left at each."
+        ),
+    ] = False
     claims: Annotated[
         str | None,
         Meaning(

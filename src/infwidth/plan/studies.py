@@ -7,23 +7,28 @@ else; any other study has a cell for each group of seeds.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NO_MLP
 from infwidth.numerics.seeds import derive_seed
-
-
-def seed_groups(total: int, size: int, begin: int = 0) -> dict[str, list[int]]:
-    """Return the seeds ``begin`` … total − 1 in groups of at most ``size``, by the groups' names: ``seeds=0-7``, …."""
-    groups = [list(range(first, min(first + size, total))) for first in range(begin, total, size)]
-    return {f"seeds={group[0]}-{group[-1]}": group for group in groups}
+from infwidth.plan.groups import study_groups
 
 
 def spelt(value: float) -> str:
     """Return a number as the names of cells have it: as short as it is exact, so that no two values share a name."""
     short = f"{value:.12g}"
     return short if float(short) == value else repr(value)
+
+
+class _Language(NamedTuple):
+    """A cell of a language study; ``swept`` is the cell that chose its learning rate, where it has no sweep itself."""
+
+    optimiser: str
+    width: float | None
+    seeds: list[int]
+    swept: str | None = None
 
 
 class StudyPlan:
@@ -52,20 +57,23 @@ class StudyPlan:
         if self.kind(study) != "language":
             seeds = self._seed_cells(study)[cell]
             return common | {"seeds": {seed: self._seed(study, seed, "study") for seed in seeds}}
-        (optimiser, width), settings = self._language_cells(study)[cell], dict(self._settings(study))
+        found, settings = self._language_cells(study)[cell], dict(self._settings(study))
         rates = settings.pop("learning_rates")
         for key in ("width", "tokenizer", "vocabulary", "optimisers"):
             settings.pop(key, None)
-        seeds = range(self.config["studies"][study]["seeds"])
         return common | {
             "settings": settings,
-            "optimiser": optimiser,
-            "width": "inf" if width == math.inf else width,  # JSON has no infinity
-            "learning_rates": rates.get(optimiser, []),
-            "seeds": {seed: self._seed(study, seed, "model") for seed in seeds},
+            "optimiser": found.optimiser,
+            "width": "inf" if found.width == math.inf else found.width,  # JSON has no infinity
+            "learning_rates": rates.get(found.optimiser, []),
+            "seeds": {seed: self._seed(study, seed, "model") for seed in found.seeds},
             "sweep_seed": self._seed(study, "sweep", "model"),
             "device": self.config["device"],
         }
+
+    def swept_cell(self, study: str, cell: str) -> str | None:
+        """The cell whose sweep chose the learning rate of one that was added to a language study."""
+        return self._language_cells(study)[cell].swept
 
     def text_parameters(self, study: str) -> dict[str, Any]:
         """Parameters of the job that reads a language study's text and splits it into tokens."""
@@ -80,15 +88,23 @@ class StudyPlan:
         return settings
 
     def _seed_cells(self, study: str) -> dict[str, list[int]]:
-        return seed_groups(*(self.config["studies"][study][key] for key in ("seeds", "seeds_per_job")))
+        return study_groups(self._entry(study))
 
-    def _language_cells(self, study: str) -> dict[str, tuple[str, float | None]]:
+    def _entry(self, study: str) -> Mapping[str, Any]:
+        return self.config["studies"][study]
+
+    def _language_cells(self, study: str) -> dict[str, _Language]:
         settings = self._settings(study)
-        cells: dict[str, tuple[str, float | None]] = {NO_MLP: (NO_MLP, None)} if settings["no_mlp"] else {}
+        groups = study_groups({**self._entry(study), "seeds_per_job": sys.maxsize})  # a job has all seeds of its look
+        ways: dict[str, tuple[str, float | None]] = {NO_MLP: (NO_MLP, None)} if settings["no_mlp"] else {}
         for optimiser in settings["learning_rates"]:
             for width in settings["width"]:
                 if width < math.inf or optimiser in KERNEL_OPTIMISERS:  # the others have no infinite width
-                    cells[f"{optimiser},width={spelt(width)}"] = optimiser, width
+                    ways[f"{optimiser},width={spelt(width)}"] = optimiser, width
+        (_, first), *later = groups.items()
+        cells = {name: _Language(*way, first) for name, way in ways.items()}
+        for group, seeds in later:
+            cells |= {f"{name},{group}": _Language(*way, seeds, name) for name, way in ways.items()}
         return cells
 
     def _seed(self, study: str, seed: int | str, purpose: str) -> int:

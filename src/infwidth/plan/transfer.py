@@ -15,7 +15,8 @@ from typing import Any
 from infwidth.engines import ENGINES, Engine
 from infwidth.numerics.seeds import derive_seed
 from infwidth.plan.config import results_folder, selected
-from infwidth.plan.studies import StudyPlan, seed_groups, spelt
+from infwidth.plan.groups import Groups
+from infwidth.plan.studies import StudyPlan, spelt
 from infwidth.tasks.families import FAMILIES, Family
 
 Cell = dict[str, Any]
@@ -52,21 +53,23 @@ class Plan:
 
     def source_data_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each source data set: the source's axes and a group of seeds."""
-        return self._cells(experiment, self._task_axes(experiment, source=True), theory=True)
+        return self._cells(self._task_axes(experiment, source=True), self._data_groups(experiment))
 
     def target_data_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each target data set."""
-        return self._cells(experiment, self._task_axes(experiment), theory=True)
+        return self._cells(self._task_axes(experiment), self._data_groups(experiment))
 
     def source_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each batch of source networks; depends on source axes only. Empty where no width is named."""
         settings, axes = self._experiment(experiment), self._task_axes(experiment, source=True)
-        return self._cells(experiment, axes | {key: settings[key] for key in ("width", "source_strength")})
+        axes |= {key: settings[key] for key in ("width", "source_strength")}
+        return self._cells(axes, Groups.of(settings).networks)
 
     def network_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each batch of target networks: source axes and target axes."""
         settings, axes = self._experiment(experiment), self._task_axes(experiment)
-        return self._cells(experiment, axes | {key: settings[key] for key in ("width", "source_strength")})
+        axes |= {key: settings[key] for key in ("width", "source_strength")}
+        return self._cells(axes, Groups.of(settings).networks)
 
     def theory_cells(self, experiment: str) -> dict[str, Cell]:
         """Name → cell of each theory solve; the theory knows no width. Empty where it is switched off."""
@@ -74,7 +77,7 @@ class Plan:
         if not settings["theory"]:
             return {}
         axes = self._task_axes(experiment) | {"source_strength": settings["source_strength"]}
-        return self._cells(experiment, axes, theory=True)
+        return self._cells(axes, self._theory_groups(experiment))
 
     def shows_representation(self, experiment: str) -> bool:
         """Whether kernels and preactivations are recorded."""
@@ -142,7 +145,7 @@ class Plan:
             "activation": settings["activation"],
             "representation": settings["representation"],
             "settings": self.engine(experiment).target_settings(self._settings(experiment)),
-            "axes": _without_seeds(cell),
+            "axes": _axes_of(cell),
         }
 
     def theory_parameters(self, experiment: str, cell_name: str) -> dict[str, Any]:
@@ -157,9 +160,18 @@ class Plan:
             "activation": settings["activation"],
             "representation": settings["representation"],
             "settings": self.engine(experiment).theory_settings(self._settings(experiment), linear=linear),
-            "axes": _without_seeds(cell),
+            "axes": _axes_of(cell),
             "particle_seeds": {s: derive_seed(self.config["seed"], experiment, s, "theory") for s in cell["seeds"]},
         }
+
+    def collect_parameters(self, experiment: str) -> dict[str, Any]:
+        """Parameters of the job that joins an experiment's parts: whose networks are of the same data sets, if any."""
+        if experiment in self.studies:
+            return {}
+        cells = self.network_cells(experiment)
+        if all(cell["networks"][0] == 0 for cell in cells.values()):
+            return {}
+        return {"networks": {name: cell["networks"] for name, cell in cells.items()}}
 
     def describe(self) -> str:
         """One line: experiments and cells."""
@@ -187,26 +199,31 @@ class Plan:
         family, task = self.family(experiment), self._task(experiment)
         return {axis: task[axis] for axis in (family.source_axes if source else family.axes)}
 
-    def _cells(self, experiment: str, axes: Mapping[str, list[Any]], *, theory: bool = False) -> dict[str, Cell]:
-        """Cells of all data sets that networks have, with ``theory`` also of those that it alone is solved on."""
+    def _theory_groups(self, experiment: str) -> dict[str, Cell]:
+        return {name: {"seeds": seeds} for name, seeds in Groups.of(self._experiment(experiment)).theory.items()}
+
+    def _data_groups(self, experiment: str) -> dict[str, Cell]:
+        """Groups of all data sets that networks have, with those that the theory alone is solved on."""
         settings = self._experiment(experiment)
-        shared, size = settings["data_seeds"], settings["seeds_per_job"]
-        groups = seed_groups(shared, size)
-        if theory and settings["theory"] and settings["theory_data_seeds"]:
-            # groups of their own, so that those of networks stay what they were
-            groups |= seed_groups(settings["theory_data_seeds"], size, shared)
+        found = [group["seeds"] for group in Groups.of(settings).networks.values()]
+        if settings["theory"]:
+            found += [group["seeds"] for group in self._theory_groups(experiment).values()]
+        return {f"seeds={seeds[0]}-{seeds[-1]}": {"seeds": seeds} for seeds in found}
+
+    def _cells(self, axes: Mapping[str, list[Any]], groups: Mapping[str, Cell]) -> dict[str, Cell]:
+        """Name → cell of each point of the axes with each group."""
         cells = {}
         for *values, group in product(*axes.values(), groups):
             cell = dict(zip(axes, values, strict=True))
             named = [f"{axis}={spelt(value)}" for axis, value in cell.items()]
-            cells[",".join([*named, group])] = {**cell, "seeds": groups[group]}
+            cells[",".join([*named, group])] = {**cell, **groups[group]}
         return cells
 
     def _networks(self, experiment: str, cell: Cell, purpose: str) -> dict[str, Any]:
         """How the networks of a job are made: device, precision and the seed of each, data sets outermost."""
         settings = self._experiment(experiment)
-        root, replicas = self.config["seed"], range(settings["network_seeds"])
-        seeds = {s: [derive_seed(root, experiment, s, purpose, replica) for replica in replicas] for s in cell["seeds"]}
+        root, numbers = self.config["seed"], cell["networks"]
+        seeds = {s: [derive_seed(root, experiment, s, purpose, number) for number in numbers] for s in cell["seeds"]}
         return {
             "training": self._training(experiment),
             "network_seeds": seeds,
@@ -222,8 +239,9 @@ class Plan:
         return {"experiment": experiment, "cell": cell_name}
 
 
-def _without_seeds(cell: Cell) -> dict[str, Any]:
-    return {axis: value for axis, value in cell.items() if axis != "seeds"}
+def _axes_of(cell: Cell) -> dict[str, Any]:
+    """A cell without its group."""
+    return {axis: value for axis, value in cell.items() if axis not in ("seeds", "networks")}
 
 
 def as_argument(parameters: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from infwidth.io.arrays import join_entries
 from infwidth.io.atomic import read_arrays, write_arrays
+from infwidth.io.rows import pooled
 from infwidth.io.tables import read_table, write_table
 from infwidth.stages.parts.job import Job, stage
 
@@ -14,9 +15,16 @@ from infwidth.stages.parts.job import Job, stage
 def main(job: Job) -> None:
     """Write the table and the arrays of the experiment."""
     paths = sorted(job.inputs.values())
-    table = pd.concat([read_table(path) for path in paths if path.suffix == ".csv"], ignore_index=True)
+    parts = {path: read_table(path) for path in paths if path.suffix == ".csv"}
+    table = pd.concat(parts.values(), ignore_index=True)
+    # cell → numbers of its networks, where some data sets had networks added
+    numbers = job.params.get("networks", {})
+    if numbers:
+        counts = [len(numbers.get(path.stem, [0])) for path, part in parts.items() for _ in range(len(part))]
+        table = pooled(table, pd.Series(counts, table.index))
     write_table(job.outputs["table"], table)
-    write_arrays(job.outputs["arrays"], join_entries([read_arrays(path) for path in paths if path.suffix == ".npz"]))
+    first = [path for path in paths if path.suffix == ".npz" and 0 in numbers.get(path.stem, [0])]
+    write_arrays(job.outputs["arrays"], join_entries([read_arrays(path) for path in first]))
     job.facts |= {"rows": len(table), "status": table["status"].value_counts().to_dict()}
 
 

@@ -15,7 +15,7 @@ def main(job: Job) -> None:
     files = [path for name, path in job.inputs.items() if name != "table"]
     claims = [claim for path in files for claim in load_claims(path) if claim.experiment == job.params["experiment"]]
     table = read_table(job.inputs["table"])
-    verdicts = judge_all(claims, table, job.params.get("seconds"))
+    verdicts = judge_all(claims, table, job.params.get("seconds"), job.params.get("looks"))
     write_json(job.outputs["verdicts"], [verdict.as_dict() for verdict in verdicts])
 
 

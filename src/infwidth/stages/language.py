@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import torch
 
 from infwidth.io.atomic import read_arrays
 from infwidth.io.checkpoints import Checkpoint, digest_files
 from infwidth.io.closure import import_closure
-from infwidth.io.tables import make_table, write_table
+from infwidth.io.tables import make_table, read_table, write_table
 from infwidth.networks.transformer.training import TrainingHistory, train
 from infwidth.numerics.seeds import derive_seed
 from infwidth.stages.parts.device import resolve_device
@@ -46,7 +47,9 @@ def main(job: Job) -> None:
     }
     rates, rows = p["learning_rates"], []
     chosen = rates[0] if rates else math.nan
-    if len(rates) > 1:
+    if "swept" in job.inputs:
+        chosen, rows = _earlier_sweep(read_table(job.inputs["swept"]), p)
+    elif len(rates) > 1:
         chosen, rows = _sweep(trainings, p, common)
     rows += _curves(trainings, p, common, chosen)
     table = make_table(rows)
@@ -79,6 +82,14 @@ def _sweep(trainings: _Trainings, p: Mapping[str, Any], common: Mapping[str, Any
     return chosen, rows
 
 
+def _earlier_sweep(table: pd.DataFrame, p: Mapping[str, Any]) -> tuple[float, list[dict]]:
+    """What the sweep of seeds before these chose, and its rows, which stand with these too."""
+    rates = table.loc[table["metric"] == "test_loss", "learning_rate"]
+    sweep = table[(table["metric"] == "sweep_loss") & (table["seed"] == table["seed"].min())]
+    rows = [{**row, "seed": int(seed)} for row in sweep.to_dict("records") for seed in p["seeds"]]
+    return float(rates.iloc[0]), rows
+
+
 def _curves(trainings: _Trainings, p: Mapping[str, Any], common: Mapping[str, Any], rate: float) -> list[dict]:
     """Train a transformer a seed; the rows of their curves and final losses."""
     steps, rows = p["settings"]["steps"], []
@@ -109,7 +120,7 @@ class _Trainings:
             "data": digest_files([job.inputs["data"]]),
             "code": digest_files(import_closure("stages.language")),
         }
-        sweep = len(rates) * settings["sweep_steps"] if len(rates) > 1 else 0
+        sweep = len(rates) * settings["sweep_steps"] if len(rates) > 1 and "swept" not in job.inputs else 0
         self.total = sweep + len(p["seeds"]) * settings["steps"]
         self.done, self.show = 0, job.progress()
 
