@@ -1,5 +1,7 @@
 """Linear networks of finite width beside E_∞ + c/N: sources drawn exactly, targets by Gibbs sampling."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -188,3 +190,26 @@ def test_other_activations(activation):
     error = np.linalg.norm(errors, axis=0)
     assert (np.abs(networks.sampled_test_loss - expected) < 3 * error).all()
     assert networks.sampled_test_loss[0] - theory.test_loss[0] > 3 * error[0]
+
+
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+def test_the_training_loss_of_mean_predictors(activation):
+    """Without a tie all networks of a width have one mean predictor; it fits the training points as the theory says.
+
+    Mean predictors of single chains carry noise that adds to their loss; that of all chains together hardly does.
+    """
+    task = linear(dimension=8, overlap=0.6, n_source=16, n_target=6, n_test=1, seed=3)
+    task = dataclasses.replace(task, x_test=task.x_target, y_test=task.y_target)
+    settings = {"activation": activation, "source_strength": 0.8, "target_strength": 1.5, "inverse_temperature": 3.0}
+    settings["elastic_coupling"] = 0.0
+    theory = bayes.solve(task, evidence=False, **settings)
+    networks = langevin.run(
+        task, width=40, seeds=range(60), strict=False, burn_in_time=24, sampling_time=60, **settings
+    )
+    noise, residual = networks.stderr["prediction"], networks.prediction - task.y_test
+    found = np.mean(residual**2 - noise**2) - theory.train_loss
+    predicted = theory.train_finite_width
+    error = np.linalg.norm(2 * residual * noise) / len(noise)
+    error = np.linalg.norm([error, np.max(theory.stderr["train_loss"]), predicted.stderr["mean"] / 40])
+    assert abs(found - predicted.mean / 40) < 3 * error + 0.1 * abs(found)  # and the next order in 1/N
+    assert abs(found) > 3 * error

@@ -109,13 +109,14 @@ def _deviations(solution) -> list[dict[str, float]]:
     """
     if not hasattr(solution, "expand"):
         return []
-    found = solution.finite_width
+    found, trained = solution.finite_width, solution.train_finite_width
     parts = {name: getattr(found, name) for name in ("mean", "thermal", "source")}
     columns = {f"{name}_deviation": part for name, part in parts.items()}
     columns |= {
         "sampled_test_loss": solution.test_loss,
         "sampled_test_loss_deviation": found.total,
         "test_loss_deviation": parts["mean"] + parts["source"],
+        "train_loss_deviation": trained.mean + trained.source,
     }
     return [{name: values[i] for name, values in columns.items()} for i in range(len(solution.status))]
 

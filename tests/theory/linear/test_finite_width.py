@@ -1,5 +1,7 @@
 """Finite width of linear posteriors: references, derivatives, the exact integral (docs/finite_width.md)."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -199,3 +201,17 @@ class TestCriticalWidth:
         """What scatters is the draw of the features, as many as target samples make them fit by chance."""
         solutions = [(one.finite_width.source, one.test_loss) for one in self.found(0.3, 0.3, np.inf)]
         assert np.mean([100 * source / loss for source, loss in solutions]) == pytest.approx(100 * 30, rel=0.25)
+
+
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+def test_on_the_training_points_it_is_that_of_test_points_there(activation):
+    task = linear(dimension=6, overlap=0.6, n_source=12, n_target=5, n_test=7, seed=1)
+    there = dataclasses.replace(task, x_test=task.x_target, y_test=task.y_target)
+    settings = {"activation": activation, "source_strength": 0.8, "target_strength": 0.6, "inverse_temperature": 10.0}
+    settings["elastic_coupling"] = [0.0, 5.0, np.inf]
+    found = bayes.solve(task, **settings).train_finite_width
+    expected = bayes.solve(there, **settings).finite_width
+    for name in ("mean", "thermal", "source"):
+        error = np.hypot(found.stderr[name], expected.stderr[name])
+        difference = np.abs(getattr(found, name) - getattr(expected, name))
+        assert (difference <= 3 * error + 1e-9 * np.abs(getattr(expected, name))).all(), name

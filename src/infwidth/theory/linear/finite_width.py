@@ -199,8 +199,10 @@ def expand_posteriors(
     source: LinearPosterior | None,
     target: LinearPosterior,
     elastic_coupling: float,
+    *,
+    training: bool = False,
 ) -> FiniteWidth:
-    """The coefficient c of a target's loss on the task's test points.
+    """The coefficient c of a target's loss on the task's test points, or on the target's training points.
 
     Args:
         problem: the data, strengths, inverse temperatures and prior precision.
@@ -208,6 +210,7 @@ def expand_posteriors(
         source: the source's saddle point; None without a tie.
         target: the target's.
         elastic_coupling: δ.
+        training: whether the loss is taken on the training points.
     """
     task, precision = problem.task, problem.prior_precision
     (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
@@ -220,5 +223,7 @@ def expand_posteriors(
     anchor_moment = nothing if scatter is None else source.hidden_moment
     tied = Potential.elastic(anchor_moment, elastic_coupling, precision, precision, scatters=True)
     reached = SaddlePoint.of(tied, target.saddle.drive, designs.target, beta, strength)
-    errors = designs.test @ target.saddle.weights - task.y_test
-    return expand(reached, scatter, Trial.of(designs.test, np.mean(np.square(task.x_test), -1), errors))
+    points = (task.x_target, task.y_target, designs.target) if training else (task.x_test, task.y_test, designs.test)
+    inputs, labels, design = points
+    errors = design @ target.saddle.weights - labels
+    return expand(reached, scatter, Trial.of(design, np.mean(np.square(inputs), -1), errors))

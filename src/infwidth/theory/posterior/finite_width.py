@@ -85,9 +85,12 @@ def expand_target(
     source: Posterior | None,
     chained: Chained | None,
     trial_points: TrialPoints,
+    training_points: TrialPoints,
     elastic_coupling: float,
     count: int,
     seed: int,
+    *,
+    training: bool = False,
 ) -> FiniteWidth:
     """Sample a target's neurons anew and measure c.
 
@@ -95,14 +98,17 @@ def expand_target(
         target: the target at its saddle point.
         source: the source at its own; None without a tie.
         chained: the source's particles; None without a tie.
-        trial_points: the points on which the loss is taken.
+        trial_points: test points, on which the loss is taken.
+        training_points: the target's, on which it is taken instead where ``training``.
         elastic_coupling: δ.
         count: target neurons, a multiple of ``BLOCKS`` × ``SIBLINGS``.
         seed: of the neurons.
+        training: whether the loss is the training loss.
     """
     generator = torch.Generator(target.dual.device).manual_seed(derive_seed(seed, "finite width"))
     source_chain = None if chained is None else chained.chain(generator)
-    return measure(NeuronStream(target, source, source_chain, elastic_coupling, count, generator), trial_points)
+    stream = NeuronStream(target, source, source_chain, elastic_coupling, count, generator)
+    return measure(stream, training_points if training else trial_points)
 
 
 @dataclass

@@ -20,7 +20,7 @@ PARTS = ("mean", "thermal", "source", "total", "one_percent")
 
 @dataclass(frozen=True)
 class FiniteWidth:
-    """The coefficient c of E_N = E_∞ + c/N + O(1/N²), E_N the expected test loss of one network from the posterior.
+    """The coefficient c of E_N = E_∞ + c/N + O(1/N²), E_N the expected loss of one network from the posterior.
 
     Attributes:
         mean: from the shift of the posterior's mean predictor.
@@ -50,14 +50,15 @@ def _stack(widths: Sequence[FiniteWidth]) -> FiniteWidth:
     return FiniteWidth(**parts, stderr={name: np.array([one.stderr[name] for one in widths]) for name in PARTS})
 
 
-Expansion = Callable[[], FiniteWidth] | None
+Expansion = Callable[..., FiniteWidth] | None
+"""Finds the coefficient of the test loss, or with ``training=True`` of the loss on the target's training points."""
 
 
-def _expanded(expand: Expansion) -> FiniteWidth:
+def _expanded(expand: Expansion, *, training: bool) -> FiniteWidth:
     """What an expansion finds; nothing where a point has none or numbers leave their range."""
     try:
         with np.errstate(all="ignore"):
-            return _unknown() if expand is None else expand()
+            return _unknown() if expand is None else expand(training=training)
     except NUMERICAL:
         return _unknown()
 
@@ -92,7 +93,8 @@ class BayesSolution(Solution):
             particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
         extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
             the status is decided by.
-        expand: finds ``finite_width`` when first asked for; a tuple for a sequence of couplings.
+        expand: finds ``finite_width`` and ``train_finite_width`` when first asked for; a tuple for a sequence of
+            couplings.
     """
 
     dual: np.ndarray
@@ -111,9 +113,17 @@ class BayesSolution(Solution):
     @cached_property
     def finite_width(self) -> FiniteWidth:
         """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), measured when first asked for."""
+        return self._expansion(training=False)
+
+    @cached_property
+    def train_finite_width(self) -> FiniteWidth:
+        """The same of the loss on the target's training points, on which a network's mean predictor was trained."""
+        return self._expansion(training=True)
+
+    def _expansion(self, *, training: bool) -> FiniteWidth:
         if isinstance(self.expand, tuple):
-            return _stack([_expanded(expand) for expand in self.expand])
-        return _expanded(self.expand)
+            return _stack([_expanded(expand, training=training) for expand in self.expand])
+        return _expanded(self.expand, training=training)
 
     @classmethod
     def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:

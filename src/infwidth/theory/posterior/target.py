@@ -135,13 +135,15 @@ class Target:
             stderr={**found.stderr, "log_evidence_density": error},
         )
 
-    def _expansion(self, prediction: np.ndarray) -> Callable[[], FiniteWidth] | None:
+    def _expansion(self, prediction: np.ndarray) -> Callable[..., FiniteWidth] | None:
         """What measures the finite width of this solution, without these particles; a given source's is not known."""
         if isinstance(self.source, GivenSource):
             return None
         where, labels = self.data.where, self.data.test_labels
         errors = torch.tensor(prediction).to(labels) - labels
         trial_points = TrialPoints(where.test, where.norms_outside, errors)
+        inputs = self.layer.inputs
+        training_points = TrialPoints(inputs, inputs.new_zeros(len(inputs)), -self.saddle.dual / self.beta)
         source = self.source
         tied = (
             None
@@ -151,7 +153,9 @@ class Target:
         target = Posterior(self.layer, self.saddle.dual, self.strength, self.beta, self.prior_precision)
         seed = self.generator.initial_seed()
         return functools.partial(
-            expand_target, target, tied, source, trial_points, self.elastic_coupling, self.data.count, seed
+            expand_target,
+            *(target, tied, source, trial_points, training_points),
+            *(self.elastic_coupling, self.data.count, seed),
         )
 
     def _observe(self, shown_every: int | None) -> Windows:
