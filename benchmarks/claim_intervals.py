@@ -1,5 +1,7 @@
 """Do the intervals that verdicts rest on hold what they say? Draws whose truth is known, for each kind of statistic.
 
+And do verdicts, where data sets are added look by look as `infwidth decide` does, err no more often than a single one?
+
     python benchmarks/claim_intervals.py [draws]
 
 Writes benchmarks/results/claim_intervals.json: for every statistic, truth (nothing there, on the bound, inside) and
@@ -16,7 +18,9 @@ import numpy as np
 import pandas as pd
 from report import write
 
-from infwidth.analysis.estimates import Largest, RootMeanSquare, Smooth
+from infwidth.analysis.decision import level_of
+from infwidth.analysis.estimates import LEVEL, Foresight, Largest, Smooth
+from infwidth.analysis.mean_square import RootMeanSquare
 
 DATA_SETS = (3, 5, 10, 20)
 BOUND = {"change": -0.05, "largest of four": 0.0, "agreement": 0.05}
@@ -58,21 +62,65 @@ CASES = [
     ("largest of four", largest, 0.0),
     ("largest of four", largest, 0.5),
     ("agreement", agreement, 0.0),
+    ("agreement", agreement, 0.2),
     ("agreement", agreement, 0.5),
+    ("agreement", agreement, 0.8),
     ("agreement", agreement, 1.0),
 ]
+FIRST, LOOKS = 4, 5
+"""Data sets at the first look; looks."""
+
+
+def side(found, root: float, level: float) -> int:
+    """−1 where an interval lies below a value, 1 above, else 0; of an agreement by the test that it inverts."""
+    if isinstance(found, RootMeanSquare):
+        law, error = found.law(Foresight(found.seeds)), (1 - level) / 2
+        if law.below(root, folded=True) < error:
+            return -1
+        return int(law.below(root, folded=False) > 1 - error)
+    lower, upper = found.interval(level)
+    return int(lower > root) - int(upper < root)
 
 
 def measure(name: str, draw, together: float, seeds: int, truth: float, draws: int) -> dict[str, float]:
     """Shares over many draws of one case."""
     random = np.random.default_rng(seeds)
-    ends = np.array([draw(random, seeds, truth, together).interval() for _ in range(draws)])
-    found = {
-        "covered": np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])),
-        "reproduced": np.mean(ends[:, 1] < BOUND[name]),
-        "not reproduced": np.mean(ends[:, 0] > BOUND[name]),
+    found = [draw(random, seeds, truth, together) for _ in range(draws)]
+    of_truth = np.array([side(one, truth, LEVEL) for one in found])
+    of_bound = np.array([side(one, BOUND[name], LEVEL) for one in found])
+    shares = {
+        "covered": np.mean(of_truth == 0),
+        "reproduced": np.mean(of_bound < 0),
+        "not reproduced": np.mean(of_bound > 0),
     }
-    return {key: round(float(share), 4) for key, share in found.items()}
+    return {key: round(float(share), 4) for key, share in shares.items()}
+
+
+def looked_at(name: str, draw, together: float, draws: int) -> float:
+    """The share of definite verdicts on the bound, after up to ``LOOKS`` looks at ever more data sets."""
+    random, wrong = np.random.default_rng(1), 0
+    for _ in range(draws):
+        seed = int(random.integers(2**62))
+        for look in range(1, LOOKS + 1):
+            # the data sets of a look are among those of the next
+            seeds = FIRST * 2 ** (look - 1)
+            found = draw(Rows(seed), seeds, BOUND[name], together)
+            if side(found, BOUND[name], level_of(look)):
+                wrong += 1
+                break
+    return round(wrong / draws, 4)
+
+
+class Rows:
+    """Normal numbers whose first rows are the same however many are asked for."""
+
+    def __init__(self, seed: int):
+        self.seed, self.calls = seed, 0
+
+    def standard_normal(self, shape: tuple[int, int]) -> np.ndarray:
+        self.calls += 1
+        random = np.random.default_rng([self.seed, self.calls])
+        return random.standard_normal((FIRST * 2**LOOKS, *shape[1:]))[: shape[0]]
 
 
 def main() -> None:
@@ -84,7 +132,11 @@ def main() -> None:
                 found = measure(name, draw, together, seeds, truth, draws)
                 rows.append({"statistic": name, "together": together, "truth": label, "data_sets": seeds, **found})
                 print(rows[-1], flush=True)
-    answer = {"draws": draws, "seconds": round(time.perf_counter() - started), "cases": rows}
+    looks = []
+    for name, draw, together in CASES:
+        looks.append({"statistic": name, "together": together, "wrong": looked_at(name, draw, together, draws // 4)})
+        print(looks[-1], flush=True)
+    answer = {"draws": draws, "looks": looks, "seconds": round(time.perf_counter() - started), "cases": rows}
     write("claim_intervals", answer)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from infwidth.analysis.claim_arguments import Metrics, Rows, Scale
-from infwidth.analysis.estimates import RootMeanSquare
 from infwidth.analysis.extrapolation import infinite_width
+from infwidth.analysis.mean_square import RootMeanSquare
 from infwidth.io.rows import widest
 from infwidth.io.tables import KEYS, select
 from infwidth.numerics.checks import InputError

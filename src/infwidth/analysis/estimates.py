@@ -1,4 +1,4 @@
-"""Estimates over data sets and their intervals: smooth functions of means, the largest of several, a mean square."""
+"""Estimates over data sets and their intervals: smooth functions of means, the largest of several."""
 
 from __future__ import annotations
 
@@ -34,6 +34,14 @@ class Foresight:
     def widths(self, level: float) -> float:
         """Half the interval in standard errors."""
         return student_quantile(self.seeds - 1, level) + self.margin
+
+    def level(self, level: float) -> float:
+        """The level of an interval that is so wide by itself."""
+        if not self.margin:
+            return level
+        from scipy.special import stdtr
+
+        return 1 - 2 * float(stdtr(self.seeds - 1, -self.widths(level)))
 
 
 def margin(chance: float = CHANCE) -> float:
@@ -126,7 +134,7 @@ class Smooth:
             step[i] = 1e-4 * abs(means[i]) or 1e-9
             slopes[i] = (self.function(means + step) - self.function(means - step)) / (2 * step[i])
         parts = slopes**2 * variances
-        return _shares({kind: parts[np.array(self.kinds) == kind].sum() for kind in set(self.kinds)}, self.stderr**2)
+        return shares_of({kind: parts[np.array(self.kinds) == kind].sum() for kind in set(self.kinds)}, self.stderr**2)
 
 
 @dataclass(frozen=True)
@@ -170,93 +178,7 @@ class Largest:
         return self.largest.sampling_shares()
 
 
-@dataclass(frozen=True)
-class RootMeanSquare:
-    """Root of the mean over points of the squared mean difference, without the bias that noise gives to squares.
-
-    The square is U = ⟨d̄² − s²/n⟩ over points. Its variance at a true square θ is aθ + b, with a = 4 × the scatter along
-    the mean difference over n, and b = 2 tr Σ² of the points' covariance over n(n−1), estimated without bias; the
-    interval holds the θ ≥ 0 with |U − θ| ≤ t √(aθ + b), Student's t of n − 1 degrees of freedom. (A standard error at
-    the estimate, as of the jackknife, is too small where U is: its intervals miss up to 14 % from below.)
-
-    Attributes:
-        differences: data sets × points, relative to what the caller divides by; NaN where a data set lacks the point,
-            which then leaves that point alone.
-        errors: Monte-Carlo standard errors, kind → data sets × points.
-        fails: whether a value above a bound speaks against the theory; otherwise finite width may be the cause.
-        note: what the differences are of.
-    """
-
-    differences: pd.DataFrame
-    errors: dict[str, pd.DataFrame]
-    fails: bool = True
-    note: str = ""
-    seeds: int = field(init=False)
-    left_out: tuple[int, ...] = field(init=False)
-    square: float = field(init=False)
-    _slope: float = field(init=False)  # a n and b n(n−1)
-    _floor: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        kept = self.differences.loc[:, self.differences.notna().sum() > 1].dropna(how="all")
-        put = object.__setattr__
-        put(self, "left_out", tuple(map(int, self.differences.index[self.differences.isna().any(axis=1)])))
-        put(self, "seeds", len(kept))
-        if kept.empty:
-            value = float(np.sqrt(np.nanmean(self.differences.to_numpy(dtype=float) ** 2)))
-            for name, found in (("seeds", 1), ("square", value**2), ("_slope", np.nan), ("_floor", np.nan)):
-                put(self, name, found)
-            return
-        values = kept.to_numpy(dtype=float)
-        n, points = values.shape
-        present = np.isfinite(values)
-        counts = present.sum(0)
-        means = np.nansum(values, 0) / counts
-        # a point with fewer data sets scatters more: as if all had it, with residuals larger by that much
-        residuals = np.where(present, values - means, 0.0) * np.sqrt(n * (n - 1) / (counts * (counts - 1)))
-        gram = residuals @ residuals.T / points
-        trace = np.trace(gram) / (n - 1)
-        put(self, "square", float((means**2).mean() - trace / n))
-        put(self, "_floor", 2 * _trace_of_square(gram, trace, points))
-        along = residuals @ means / points
-        put(self, "_slope", 4 * float(along @ along) / (n - 1) / max(float((means**2).mean()), np.finfo(float).tiny))
-
-    @property
-    def value(self) -> float:
-        """The root of the square, 0 where noise makes the square negative."""
-        return float(np.sqrt(max(self.square, 0.0)))
-
-    def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
-        """See :class:`Estimate`."""
-        at = foreseen or Foresight(self.seeds)
-        n = at.seeds
-        if n < 3 or not np.isfinite(self._slope):
-            return 0.0, np.inf
-        t2 = at.widths(level) ** 2
-        slope, floor = at.variance * self._slope / n, at.variance**2 * self._floor / (n * (n - 1))
-        centre = self.square + t2 * slope / 2
-        half = np.sqrt(max(centre**2 - self.square**2 + t2 * floor, 0.0))
-        return float(np.sqrt(max(centre - half, 0.0))), float(np.sqrt(max(centre + half, 0.0)))
-
-    def sampling_shares(self) -> dict[str, float]:
-        """See :class:`Estimate`."""
-        found = self.differences.to_numpy(dtype=float)
-        scatter = np.nanmean((found - np.nanmean(found, 0)) ** 2) * self.seeds / max(self.seeds - 1, 1)
-        noise = {kind: np.nanmean(np.nan_to_num(errors.to_numpy()) ** 2) for kind, errors in self.errors.items()}
-        return _shares(noise, scatter)
-
-
-def _trace_of_square(gram: np.ndarray, trace: float, points: int) -> float:
-    """Estimate tr Σ² / points² of the points' covariance Σ from residuals' Gram matrix, unbiased if they are normal."""
-    n = len(gram)
-    raw = float((gram**2).sum()) / (n - 1) ** 2
-    if n < 3:
-        return raw
-    unbiased = (n - 1) ** 2 / ((n + 1) * (n - 2)) * (raw - trace**2 / (n - 1))
-    return max(unbiased, trace**2 / points)
-
-
-def _shares(parts: dict[str, float], whole: float) -> dict[str, float]:
+def shares_of(parts: dict[str, float], whole: float) -> dict[str, float]:
     """Parts of a variance, together at most all of it."""
     if not np.isfinite(whole) or whole <= 0:
         return dict.fromkeys(parts, 0.0)

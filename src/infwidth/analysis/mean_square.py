@@ -1,0 +1,193 @@
+"""The root of a mean square difference over points, whose interval holds what it says from three data sets on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from infwidth.analysis.estimates import LEVEL, Foresight, shares_of
+
+
+@dataclass(frozen=True)
+class RootMeanSquare:
+    """Root of the mean over points of the squared mean difference, without the bias that noise gives to squares.
+
+    The square is ⟨d̄² − s²/n⟩ over points. Its interval inverts a test of each root mean square r: under it ⟨d̄²⟩ is
+    (r + a t)² + b F, the error along the mean difference being Student's t of n − 1 degrees of freedom, and that across
+    it F of ν and ν(n−1), ν the number of directions it has. Where noise hides the direction of the mean difference,
+    the error along it is taken to be as large as along the direction of the largest scatter. The upper end takes
+    r + a t < 0, a difference whose sign noise turned, for 0. benchmarks/claim_intervals.py measures what it holds.
+
+    Attributes:
+        differences: data sets × points, relative to what the caller divides by; NaN where a data set lacks the point,
+            which then leaves that point alone.
+        errors: Monte-Carlo standard errors, kind → data sets × points.
+        fails: whether a value above a bound speaks against the theory; otherwise finite width may be the cause.
+        note: what the differences are of.
+    """
+
+    differences: pd.DataFrame
+    errors: dict[str, pd.DataFrame]
+    fails: bool = True
+    note: str = ""
+    seeds: int = field(init=False)
+    left_out: tuple[int, ...] = field(init=False)
+    square: float = field(init=False)
+    _scatter: _Scatter | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        kept = self.differences.loc[:, self.differences.notna().sum() > 1].dropna(how="all")
+        put = object.__setattr__
+        put(self, "left_out", tuple(map(int, self.differences.index[self.differences.isna().any(axis=1)])))
+        put(self, "seeds", len(kept))
+        if kept.empty:
+            value = float(np.sqrt(np.nanmean(self.differences.to_numpy(dtype=float) ** 2)))
+            for name, found in (("seeds", 1), ("square", value**2), ("_scatter", None)):
+                put(self, name, found)
+            return
+        values = kept.to_numpy(dtype=float)
+        present = np.isfinite(values)
+        n, counts = len(values), present.sum(0)
+        means = np.nansum(values, 0) / counts
+        # a point with fewer data sets scatters more: as if all had it, with residuals larger by that much
+        residuals = np.where(present, values - means, 0.0) * np.sqrt(n * (n - 1) / (counts * (counts - 1)))
+        scatter = _Scatter.of(means, residuals)
+        put(self, "_scatter", scatter)
+        put(self, "square", float((means**2).mean() - scatter.whole / n))
+
+    @property
+    def value(self) -> float:
+        """The root of the square, 0 where noise makes the square negative."""
+        return float(np.sqrt(max(self.square, 0.0)))
+
+    def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
+        """See :class:`infwidth.analysis.estimates.Estimate`."""
+        at = foreseen or Foresight(self.seeds)
+        if at.seeds < 3 or self._scatter is None:
+            return 0.0, np.inf
+        law = self.law(at, itself=foreseen is None)
+        if law is None:
+            return self.value, self.value
+        error = (1 - at.level(level)) / 2
+        return law.root(1 - error, folded=False), law.root(error, folded=True)
+
+    def law(self, at: Foresight, *, itself: bool = True) -> Law | None:
+        """The law of what is observed, or is foreseen to be; None where nothing scatters."""
+        noise = at.variance * self._scatter.whole / at.seeds
+        observed = (self.square if itself else max(self.square, 0.0)) + noise
+        return Law.of(self._scatter, observed, at) if noise and observed > 0 else None
+
+    def sampling_shares(self) -> dict[str, float]:
+        """See :class:`infwidth.analysis.estimates.Estimate`."""
+        found = self.differences.to_numpy(dtype=float)
+        scatter = np.nanmean((found - np.nanmean(found, 0)) ** 2) * self.seeds / max(self.seeds - 1, 1)
+        noise = {kind: np.nanmean(np.nan_to_num(errors.to_numpy()) ** 2) for kind, errors in self.errors.items()}
+        return shares_of(noise, scatter)
+
+
+@dataclass(frozen=True)
+class _Scatter:
+    """Of the data sets' covariance Σ of points, over their number P.
+
+    Attributes:
+        points: P.
+        whole: tr Σ/P.
+        along: the variance along the mean difference, over P.
+        square: tr Σ²/P².
+    """
+
+    points: int
+    whole: float
+    along: float
+    square: float
+
+    @classmethod
+    def of(cls, means: np.ndarray, residuals: np.ndarray) -> _Scatter:
+        """From the means (P,) and the residuals (n, P)."""
+        n, points = residuals.shape
+        norm = np.linalg.norm(means)
+        along = residuals @ (means / norm if norm else means)
+        gram = residuals @ residuals.T / points
+        whole = float(np.trace(gram)) / (n - 1)
+        # directions: what tr Σ̂²/(tr Σ̂)² of normal data would be with so many, inverted; exact where there is one
+        ratio = float((gram**2).sum()) / (n - 1) ** 2 / whole**2 if whole else 1.0
+        inverse = (ratio * (n - 1) - 1) / (n - 2 * ratio) if n > 2 else 1.0
+        square = float(np.clip(inverse, 1 / points, 1.0)) * whole**2
+        return cls(points, whole, float(along @ along) / (n - 1) / points, square)
+
+    @property
+    def largest(self) -> float:
+        """The variance along the direction of the largest, over P, where it stands out of an even scatter."""
+        return float(np.sqrt(max(self.square - self.whole**2 / self.points, 0.0)))
+
+
+@dataclass(frozen=True)
+class Law:
+    """The law of ⟨d̄²⟩ = (r + along t)² + across F at a true root mean square r.
+
+    Attributes:
+        observed: ⟨d̄²⟩.
+        along: standard error along the mean difference.
+        across: mean of what the others add.
+        freedom: ν, their number.
+        seeds: n.
+    """
+
+    observed: float
+    along: float
+    across: float
+    freedom: float
+    seeds: int
+
+    @classmethod
+    def of(cls, scatter: _Scatter, observed: float, at: Foresight) -> Law:
+        """Of a scatter, at a mean square that was observed or is foreseen."""
+        scale, others = at.variance / at.seeds, max(scatter.points - 1, 1)
+        hidden = float(np.clip(scale * scatter.whole / observed, 0.0, 1.0)) if observed > 0 else 1.0
+        largest = min(max(scatter.largest, scatter.along), scatter.whole)
+        along = scatter.along + hidden * (largest - scatter.along)
+        rest = max(scatter.whole - along, 0.0)
+        squares = max(scatter.square - along**2, rest**2 / others, np.finfo(float).tiny)
+        freedom = float(np.clip(rest**2 / squares, 1.0, others))
+        return cls(observed, float(np.sqrt(scale * along)), scale * rest, freedom, at.seeds)
+
+    def below(self, root: float, *, folded: bool) -> float:
+        """The probability of a mean square below the observed one."""
+        from scipy.special import fdtr
+
+        places, weights = _student_nodes(self.seeds - 1)
+        reached = root + self.along * places
+        reached = np.maximum(reached, 0.0) if folded else reached
+        left = (self.observed - reached**2) / max(self.across, 1e-12 * self.observed)
+        shares = fdtr(self.freedom, self.freedom * (self.seeds - 1), np.maximum(left, 0.0))
+        return float(weights @ shares)
+
+    def root(self, probability: float, *, folded: bool) -> float:
+        """The root mean square at which the observed one lies at this quantile; 0 where it lies below it at any."""
+        from scipy.optimize import brentq
+
+        def gap(root: float) -> float:
+            return self.below(root, folded=folded) - probability
+
+        if gap(0.0) <= 0:
+            return 0.0
+        high = max(np.sqrt(max(self.observed, 0.0)), self.along, np.sqrt(self.across))
+        while gap(high) > 0:
+            high *= 2
+        return float(brentq(gap, 0.0, high, xtol=1e-10 * high, rtol=1e-10))
+
+
+@cache
+def _student_nodes(freedom: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places and weights that integrate over Student's t, both far tails as finely as the middle."""
+    from scipy.special import expit, stdtrit
+
+    edges = np.linspace(-30.0, 0.0, 151)
+    probabilities = expit(edges)
+    middles = stdtrit(freedom, expit((edges[1:] + edges[:-1]) / 2))
+    weights = np.diff(probabilities)
+    weights = np.r_[weights, weights[::-1]]
+    return np.r_[middles, -middles[::-1]], weights / weights.sum()
