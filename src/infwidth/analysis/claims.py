@@ -26,6 +26,7 @@ from infwidth.analysis.decision import (
 )
 from infwidth.analysis.estimates import LEVEL, Estimate
 from infwidth.analysis.seeds import student_quantile
+from infwidth.analysis.sweeps import check_rates
 from infwidth.numerics.checks import InputError
 
 
@@ -174,6 +175,7 @@ def judge_all(
 def estimate(claim: Claim, rows: pd.DataFrame) -> Estimate:
     """The claim's number on some rows, of theory, networks or both; raises InputError where they can't give it."""
     check_dataset(claim, rows)
+    check_rates(rows, claim.arguments)
     return STATISTICS[claim.statistic](rows, **claim.arguments)
 
 
