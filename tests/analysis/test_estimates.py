@@ -90,3 +90,69 @@ def test_sampling_shares_follow_the_slopes():
     # d(a/b) = da/b − a db/b²: 1/2 and 1/4 of equal errors, beside a scatter of 0.2/2
     assert shares["network"] == pytest.approx((0.1 / 2) ** 2 / (0.2 / 2) ** 2, rel=1e-3)
     assert shares["theory"] == pytest.approx((0.1 / 4) ** 2 / (0.2 / 2) ** 2, rel=1e-3)
+
+
+DRAWS = 150
+
+
+def test_the_parts_of_a_change_are_those_it_was_made_of():
+    """Drawn of data sets, networks on each and particles of known variance: their parts, and together the whole."""
+    random, seeds = np.random.default_rng(3), 12
+    spread, network, particle = 0.05, 0.03, 0.02
+    whole = {"network": network**2, "theory": particle**2}
+    total = spread**2 + sum(whole.values())
+    found = []
+    for _ in range(DRAWS):
+        own = spread * random.standard_normal(seeds)
+        values = np.stack([1.1 + own, np.ones(seeds)], 1) + [network, particle] * random.standard_normal((seeds, 2))
+        errors = pd.DataFrame(np.tile([network, particle], (seeds, 1)))
+        one = Smooth(pd.DataFrame(values), lambda means: means[0] - means[1], errors, ["network", "theory"])
+        shares = one.sampling_shares()
+        found.append([shares[kind] * one.stderr**2 * seeds for kind in whole] + [one.stderr**2 * seeds])
+    means = np.mean(found, 0)
+    np.testing.assert_allclose(means[:2], list(whole.values()), rtol=0.07)
+    assert means[2] == pytest.approx(total, rel=0.1)
+
+
+def test_the_parts_of_a_disagreement_are_those_it_was_made_of():
+    random, seeds, points = np.random.default_rng(4), 8, 10
+    spread, noise = 0.04, {"network": 0.03, "theory": 0.02, "extrapolation": 0.05}
+    total = spread**2 + sum(part**2 for part in noise.values())
+    shares = []
+    for _ in range(DRAWS):
+        values = np.sqrt(total) * random.standard_normal((seeds, points))
+        errors = {kind: pd.DataFrame(np.full((seeds, points), part)) for kind, part in noise.items()}
+        shares.append(list(RootMeanSquare(pd.DataFrame(values), errors).sampling_shares().values()))
+    expected = [part**2 / total for part in noise.values()]
+    np.testing.assert_allclose(np.mean(shares, 0), expected, rtol=0.1)
+    assert np.sum(shares, 1).max() <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
+def test_a_mean_squares_interval_holds_the_truth(seeds, together):
+    """At nothing, inside and on the bound, where scatter is as large as the bound; the benchmark has more draws."""
+    random, held = np.random.default_rng(seeds), []
+    for truth in (0.0, 0.4, 1.0):
+        for _ in range(80):
+            noise = np.sqrt(1 - together) * random.standard_normal((seeds, 12))
+            noise = noise + np.sqrt(together) * random.standard_normal((seeds, 1))
+            lower, upper = RootMeanSquare(pd.DataFrame(truth + noise), {}).interval()
+            held.append(lower <= truth <= upper)
+    assert 0.9 <= np.mean(held) <= 1.0
+
+
+def test_so_foreseen_it_is_on_so_many_data_sets():
+    """What an interval is foreseen to be is what it comes out as, on average over draws."""
+    random = np.random.default_rng(0)
+
+    def ends(seeds, **foreseen):
+        values = pd.DataFrame(0.3 + 0.5 * random.standard_normal((seeds, 20)))
+        return RootMeanSquare(values, {}).interval(**foreseen)
+
+    few = np.mean([ends(8, foreseen=Foresight(32)) for _ in range(30)], 0)
+    many = np.mean([ends(32) for _ in range(30)], 0)
+    np.testing.assert_allclose(few, many, atol=0.04)
+    wider = RootMeanSquare(pd.DataFrame(0.3 + 0.5 * random.standard_normal((8, 20))), {})
+    plain, spare = (wider.interval(foreseen=Foresight(32, margin=margin)) for margin in (0.0, 0.84))
+    assert spare[0] < plain[0] < plain[1] < spare[1]
