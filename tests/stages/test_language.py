@@ -199,3 +199,17 @@ def test_text_stage(tmp_path):
     line = done.output.splitlines()[-1]
     assert "expected ≥ 33 for a context of 16; take a longer text" in line
     assert not (tmp_path / "u.npz").exists()
+
+
+def test_seeds_that_are_added_are_those_of_one_run_with_all(folder):
+    """They train at the rate that the first seeds' sweep chose, and repeat none of it."""
+    whole = run(folder, seeds={"0": 1, "1": 2, "2": 3})
+    run(folder)
+    out = folder / "results/language/lang"
+    (out / "a.csv").rename(folder / "first.csv")
+    arguments, made = options(folder, params(seeds={"2": 3}))
+    done = CliRunner().invoke(language.main, [*arguments, f"--input=swept={folder / 'first.csv'}"])
+    assert done.exit_code == 0, done.output
+    added = read_table(made)
+    expected = whole[whole["seed"] == 2].reset_index(drop=True)
+    assert added.equals(expected)
