@@ -92,6 +92,7 @@ def _cores(_context: click.Context, _option: click.Parameter, text: str) -> int:
     return int(text)
 
 
+_MINUTES = click.FloatRange(min=0)
 _OPTIONS = (
     click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="the configuration"),
     click.option("--results", default="", help="the folder that its `preset:` names; refused if that is another"),
@@ -117,7 +118,7 @@ def _requests(body: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@click.option("--decide", "minutes", type=float, default=0.0, help="minutes to decide more claims in afterwards")
+@click.option("--decide", "minutes", type=_MINUTES, default=0.0, help="minutes to decide more claims in afterwards")
 @_requests
 def run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
     """Make what is missing, from data to report, and sum up; ARGUMENTS (after --) go to Snakemake."""
@@ -125,7 +126,7 @@ def run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
 
 
 @click.command()
-@click.option("--minutes", type=float, default=10.0, show_default=True, help="how long to go on")
+@click.option("--minutes", type=_MINUTES, default=10.0, show_default=True, help="how long to go on")
 @_requests
 def decide(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
     """Add data sets, or networks on each, to experiments whose claims are undecided, until they are.
