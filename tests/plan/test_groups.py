@@ -17,7 +17,7 @@ LOOKS = [{"theory_data_seeds": 6}, {"data_seeds": 3}, {"network_seeds": 2}, {"da
 def resolved(small_config):
     config = copy.deepcopy(small_config)
     config["experiments"]["lin"] |= {"data_seeds": 5, "seeds_per_job": 2, "network_seeds": 1}
-    config["adam_ntk"] = {
+    config["studies"] = {
         "single": {"seeds": 3, "seeds_per_job": 2, "study": {"limit": {}}},
         "lang": {
             "seeds": 2,
@@ -44,7 +44,7 @@ def jobs(config):
 def test_each_look_leaves_all_jobs_before_it_as_they_were(resolved):
     before = jobs(resolved)
     for number in range(1, len(LOOKS) + 1):
-        added = {"experiments": {"lin": LOOKS[:number]}, "adam_ntk": {"single": [2] * number, "lang": [1] * number}}
+        added = {"experiments": {"lin": LOOKS[:number]}, "studies": {"single": [2] * number, "lang": [1] * number}}
         after = jobs(lay(resolved, added))
         assert {job: after[job] for job in before} == before
         assert len(after) > len(before)
@@ -82,11 +82,11 @@ def test_added_networks_are_other_networks(resolved):
 
 
 def test_seeds_added_to_a_language_study_train_at_the_rate_that_was_chosen(resolved):
-    plan = StudyPlan(lay(resolved, {"adam_ntk": {"lang": [2, 1]}}))
+    plan = StudyPlan(lay(resolved, {"studies": {"lang": [2, 1]}}))
     names = ["no_mlp", "adam_star,width=8"]
     assert plan.cells("lang") == [*names, *(f"{n},seeds=2-3" for n in names), *(f"{n},seeds=4-4" for n in names)]
     assert [plan.swept_cell("lang", cell) for cell in plan.cells("lang")] == [None, None, *names, *names]
-    assert study_groups(plan.config["adam_ntk"]["single"]) == {"seeds=0-1": [0, 1], "seeds=2-2": [2]}
+    assert study_groups(plan.config["studies"]["single"]) == {"seeds=0-1": [0, 1], "seeds=2-2": [2]}
 
 
 def test_what_was_added_is_read_by_every_run_and_inherited_by_none(small_config, tmp_path, monkeypatch):
