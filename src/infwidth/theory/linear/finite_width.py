@@ -200,7 +200,7 @@ def expand_posteriors(
     target: LinearPosterior,
     elastic_coupling: float,
     *,
-    training: bool = False,
+    on_training: bool = False,
 ) -> FiniteWidth:
     """The coefficient c of a target's loss on the task's test points, or on the target's training points.
 
@@ -210,7 +210,7 @@ def expand_posteriors(
         source: the source's saddle point; None without a tie.
         target: the target's.
         elastic_coupling: δ.
-        training: whether the loss is taken on the training points.
+        on_training: whether the loss is taken on the training points.
     """
     task, precision = problem.task, problem.prior_precision
     (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
@@ -223,7 +223,7 @@ def expand_posteriors(
     anchor_moment = nothing if scatter is None else source.hidden_moment
     tied = Potential.elastic(anchor_moment, elastic_coupling, precision, precision, scatters=True)
     reached = SaddlePoint.of(tied, target.saddle.drive, designs.target, beta, strength)
-    points = (task.x_target, task.y_target, designs.target) if training else (task.x_test, task.y_test, designs.test)
+    points = (task.x_target, task.y_target, designs.target) if on_training else (task.x_test, task.y_test, designs.test)
     inputs, labels, design = points
     errors = design @ target.saddle.weights - labels
     return expand(reached, scatter, Trial.of(design, np.mean(np.square(inputs), -1), errors))

@@ -90,7 +90,7 @@ def expand_target(
     count: int,
     seed: int,
     *,
-    training: bool = False,
+    on_training: bool = False,
 ) -> FiniteWidth:
     """Sample a target's neurons anew and measure c.
 
@@ -99,16 +99,16 @@ def expand_target(
         source: the source at its own; None without a tie.
         chained: the source's particles; None without a tie.
         trial_points: test points, on which the loss is taken.
-        training_points: the target's, on which it is taken instead where ``training``.
+        training_points: the target's, on which it is taken instead where ``on_training``.
         elastic_coupling: δ.
         count: target neurons, a multiple of ``BLOCKS`` × ``SIBLINGS``.
         seed: of the neurons.
-        training: whether the loss is the training loss.
+        on_training: whether the loss is the training loss.
     """
     generator = torch.Generator(target.dual.device).manual_seed(derive_seed(seed, "finite width"))
     source_chain = None if chained is None else chained.chain(generator)
     stream = NeuronStream(target, source, source_chain, elastic_coupling, count, generator)
-    return measure(stream, training_points if training else trial_points)
+    return measure(stream, training_points if on_training else trial_points)
 
 
 @dataclass

@@ -51,14 +51,14 @@ def _stack(widths: Sequence[FiniteWidth]) -> FiniteWidth:
 
 
 Expansion = Callable[..., FiniteWidth] | None
-"""Finds the coefficient of the test loss, or with ``training=True`` of the loss on the target's training points."""
+"""Finds the coefficient of the test loss, or with ``on_training=True`` of the loss on the target's training points."""
 
 
-def _expanded(expand: Expansion, *, training: bool) -> FiniteWidth:
+def _expanded(expand: Expansion, *, on_training: bool) -> FiniteWidth:
     """What an expansion finds; nothing where a point has none or numbers leave their range."""
     try:
         with np.errstate(all="ignore"):
-            return _unknown() if expand is None else expand(training=training)
+            return _unknown() if expand is None else expand(on_training=on_training)
     except NUMERICAL:
         return _unknown()
 
@@ -113,17 +113,17 @@ class BayesSolution(Solution):
     @cached_property
     def finite_width(self) -> FiniteWidth:
         """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), measured when first asked for."""
-        return self._expansion(training=False)
+        return self._expansion(on_training=False)
 
     @cached_property
     def train_finite_width(self) -> FiniteWidth:
         """The same of the loss on the target's training points, on which a network's mean predictor was trained."""
-        return self._expansion(training=True)
+        return self._expansion(on_training=True)
 
-    def _expansion(self, *, training: bool) -> FiniteWidth:
+    def _expansion(self, *, on_training: bool) -> FiniteWidth:
         if isinstance(self.expand, tuple):
-            return _stack([_expanded(expand, training=training) for expand in self.expand])
-        return _expanded(self.expand, training=training)
+            return _stack([_expanded(expand, on_training=on_training) for expand in self.expand])
+        return _expanded(self.expand, on_training=on_training)
 
     @classmethod
     def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:
