@@ -48,6 +48,10 @@ class Flow:
         Axis[Annotated[float, Ge(0)]],
         Meaning("Target times at which to record, increasing, in units of the flow (learning rate γ²N)."),
     ]
+    readout: Annotated[
+        Literal["fresh", "continued"],
+        Meaning("Whether the target's readout is drawn anew or goes on from the source's."),
+    ] = "fresh"
     particles: Annotated[
         Annotated[int, Ge(2)] | None,
         Meaning("S, particles of the theory of a nonlinear activation, even; null takes 1024."),
@@ -141,7 +145,7 @@ ENGINES = {
         target="train_target",
         settings=Flow,
         source_arguments={"weight_decay": ("source_weight_decay", "weight_decay"), "time": ("source_time",)},
-        target_arguments={"weight_decay": ("weight_decay",), "times": ("target_times",)},
+        target_arguments={"weight_decay": ("weight_decay",), "times": ("target_times",), "readout": ("readout",)},
         particle_settings=("particles", "replicas"),
         over_time=True,
         paired=True,

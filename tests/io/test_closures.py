@@ -46,6 +46,8 @@ THEORY = (
 )
 ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
+BOTH = f"{THEORY} {TWO_LAYER} {' '.join(ENGINE['flow'].values())} {DRAWN} tasks.gaussian_teachers"
+BOTH = " ".join(one for one in BOTH.split() if not one.startswith(("stages.", "numerics.lazy")))
 STUDY = {
     "limit": ON_IMAGES,
     "expectation": ON_IMAGES,
@@ -54,9 +56,13 @@ STUDY = {
     "architecture": f"{ON_IMAGES} studies.classifiers adam_ntk.frozen_readout",
     # the theory averaged over data sets, held against that of data sets
     "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span {DRAWN} "
-    "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.batching numerics.losses "
-    "numerics.observed numerics.progress",
+    "studies.populations tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.batching "
+    "numerics.losses numerics.observed numerics.progress",
     "phases": f"{AVERAGED} theory.worth numerics.progress",
+    "source_richness": f"studies.populations {AVERAGED} theory.fine_tuning theory.frozen theory.linear {DRAWN} "
+    "tasks.gaussian_teachers tasks.linear_tasks numerics.progress",
+    "forgetting": f"theory.forgetting networks.forgetting {BOTH} tasks.hermite_tasks",
+    "failure_signatures": f"theory.diagnosis {BOTH} {ENGINE['bayes']['theory']} tasks.linear_tasks",
 }
 PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied"
 """What names, describes, plans or asks for jobs, and so is under none."""

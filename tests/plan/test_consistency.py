@@ -120,9 +120,8 @@ def test_a_figure_shows_its_own_kind_of_experiment_alone():
     for name, figure in FIGURES.items():
         for experiment in [*config["experiments"], *config["studies"]]:
             found = kinds_of(config, experiment)
-            if figure.training is None:
-                right = found[0] in figure.studies
-            else:
+            right = found[0] in figure.studies
+            if figure.training is not None and not right:
                 right = found[0] == figure.training and (not figure.families or found[-1] in figure.families)
             try:
                 resolve_config(config | {"figures": {name: experiment}})

@@ -34,6 +34,7 @@ SEVERAL = {
     "iterations": {"count", "numbers"},
     "steps": {"count", "numbers"},
     "width": {"count", "numbers"},  # inf is no int
+    "readout": {"str", "numbers"},  # a choice at the doors, w itself inside
     "problem": {"FlowProblem", "BayesProblem"},  # each a Problem
     "task": {"TransferTask", "TextTask"},  # the data
     "state": {"Chains", "mapping", "numbers"},  # what evolves

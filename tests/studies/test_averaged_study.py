@@ -7,7 +7,8 @@ import pytest
 
 from infwidth.io.tables import make_table, select
 from infwidth.numerics.checks import InputError
-from infwidth.studies.averaged import LEAST, _population, run
+from infwidth.studies.averaged import LEAST, run
+from infwidth.studies.populations import population
 from infwidth.theory import averaged, bayes
 
 SMALL = {"dimensions": [10, 20], "data_sets": 4, "overlaps": [0.5], "elastic_couplings": [0, math.inf]}
@@ -27,7 +28,7 @@ def test_data_sets_come_down_to_the_average():
 
 
 def test_the_population_is_the_test_set():
-    task = _population(15, 0.5, (30, 8), seed=3)
+    task = population(15, 0.5, (30, 8), seed=3)
     solution = bayes.solve(task, activation="linear", source_strength=0.8, target_strength=0.5, elastic_coupling=3.0,
                            inverse_temperature=20.0)  # fmt: skip
     assert np.square(task.y_test).sum() == pytest.approx(15)

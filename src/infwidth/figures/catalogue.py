@@ -21,7 +21,7 @@ class Figure:
         axes: those of source_strength, target_strength, n_source, n_target and overlap it can show several values of.
         needs: settings of an experiment that must not be empty or false: what it draws is made by them.
         one: whether it shows a single experiment.
-        studies: kinds of ADAM* studies it shows.
+        studies: kinds of studies it shows, beside transfer experiments if it names a training.
         language_width: which widths language studies have to hold, ``finite`` or ``infinite``.
     """
 
@@ -131,6 +131,29 @@ FIGURES = {
     ),
     "sample_savings": Figure(
         "linear teachers, Bayesian: how many target samples pretraining is worth", one=True, studies=("phases",)
+    ),
+    "source_richness": Figure(
+        "linear teachers, version 2 of the paper: test loss of readouts tuned on frozen features of sources of growing "
+        "richness, and where it is least",
+        training="flow",
+        families=("linear",),
+        axes=("source_strength", "n_target"),
+        studies=("source_richness",),
+    ),
+    "forgetting": Figure(
+        "version 2 of the paper: the source's test loss under the trained target's features, for each tie and γ",
+        studies=("forgetting",),
+    ),
+    "jointly_rich": Figure(
+        "version 2 of the paper: both tasks learn features without a tie; test loss over time for each γ, what early "
+        "stopping gains, and how far from Gaussian preactivations get",
+        training="flow",
+        nonlinear=True,
+        axes=("target_strength",),
+        needs=("representation",),
+    ),
+    "failure_signatures": Figure(
+        "the ways in which transfer fails, made on purpose, beside controls", one=True, studies=("failure_signatures",)
     ),
     "adamstar_width": Figure(
         "language models: test loss against the width of MLP blocks for each way to train their readouts",

@@ -60,7 +60,9 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
             "thermal_deviation",
         ),
         *("source_deviation", "averaged_test_loss", "scatter", "best_test_loss", "critical_overlap"),
-        *("sample_savings",),
+        *("sample_savings", "best_source_richness", "source_alignment"),
+        *("domain_margin", "diagnosed"),
+        *("source_test_loss", "source_loss_old_readout", "source_loss_refitted"),
     ),
 }
 """Column → the words it may hold, of the text columns whose words are known before a run."""

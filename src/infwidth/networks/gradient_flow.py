@@ -26,11 +26,14 @@ from infwidth.networks.two_layer.span import training_span
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.batching import per_chunk
-from infwidth.numerics.checks import InputError, check_count, check_number, spell
+from infwidth.numerics.checks import InputError, check_choice, check_count, check_number, spell
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.progress import Progress, part_of
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
+
+READOUTS = ("fresh", "continued")
+"""What a target's readout starts from."""
 
 
 def train_source(
@@ -133,6 +136,7 @@ def train_target(
     activation: str,
     weight_decay: float,
     times: Sequence[float],
+    readout: str = "fresh",
     seeds: Sequence[int],
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
@@ -143,7 +147,7 @@ def train_target(
     """Train target networks along (7), tied to their sources.
 
     The source's N neurons are duplicated with fresh readouts ±w, w ~ N(0, 1), on the same W̄: target width 2N,
-    f(0) = 0 exactly. At equal seed w(0) is the same at all points.
+    f(0) = 0 exactly. At equal seed w(0) is the same at all points. Continued readouts are the source's on both copies.
 
     Args:
         source: B source networks.
@@ -154,6 +158,7 @@ def train_target(
         activation: "linear", "relu" or "erf".
         weight_decay: λ ≥ 0 of both layers, per unit of time.
         times: record times ≥ 0, increasing, in units of the flow (7), T of them.
+        readout: "fresh", or "continued" from the source's, f(0) = (γ̄/γ) f̄; from scratch it is fresh.
         seeds: one integer a source network.
         dtype: of the integration.
         device: of the integration.
@@ -170,16 +175,18 @@ def train_target(
     """
     phi, seeds, times = get_activation(activation), check_seeds(seeds, distinct=False), _check_times(times)
     check_number("weight_decay", weight_decay, minimum=0.0)
+    check_choice("readout", readout, READOUTS)
     check_safety(safety)
     source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
     check_scale("target", x, times[-1], safety)
     bodies, groups, width = len(seeds), len(points), source.hidden.shape[1]
     chunks = per_chunk(bodies * groups, 2 * width, x.shape[1], x)
-    found, outcomes = _Recorded(bodies * groups, times, x.shape[1], x_test.shape[1]), []
+    balanced = np.tile([readout == "fresh" or point.origin == "scratch" for point in points], bodies)
+    found, outcomes = _Recorded(balanced, times, x.shape[1], x_test.shape[1]), []
     for number, chunk in enumerate(chunks):
         starts = Starts(source, x, x_test, seeds)
         pairs = [divmod(k, groups) for k in chunk]
-        batch = target_batch(starts, pairs, points, y, weight_decay)
+        batch = target_batch(starts, pairs, points, y, weight_decay, readout)
 
         def keep(k, t, w, coordinates, output, chunk=chunk, pairs=pairs, starts=starts, batch=batch):
             (b, g), moved = pairs[k], points[pairs[k][1]]
@@ -200,17 +207,17 @@ def train_target(
 
 
 class _Recorded:
-    """What networks, one a row, were recorded as."""
+    """What networks, one a row, were recorded as; ``balanced`` ones start with pairs of neurons that cancel."""
 
-    def __init__(self, networks: int, times: np.ndarray, n_train: int, n_test: int):
-        self.times = times
+    def __init__(self, balanced: np.ndarray, times: np.ndarray, n_train: int, n_test: int):
+        self.balanced, self.times, networks = balanced, times, len(balanced)
         self.train_prediction = np.full((networks, len(times), n_train), np.nan)
         self.prediction = np.full((networks, len(times), n_test), np.nan)
         self.kernel = np.full((networks, n_train, n_train), np.nan)
 
     def keep(self, row: int, time_index: int, prediction: Tensor, train_prediction: Tensor) -> None:
-        """Keep outputs at a time. At time 0 pairs of neurons cancel: f = 0 but for rounding, which has a sign."""
-        moved = float(self.times[time_index] > 0)
+        """Keep outputs at a time. At time 0 balanced pairs cancel: f = 0 but for rounding, which has a sign."""
+        moved = float(self.times[time_index] > 0 or not self.balanced[row])
         self.prediction[row, time_index] = moved * prediction.cpu()
         self.train_prediction[row, time_index] = moved * train_prediction.cpu()
 
@@ -243,6 +250,7 @@ def run(
     target_times: Sequence[float],
     start: str = "source",
     anchor: str = "source",
+    readout: str = "fresh",
     width: int,
     seeds: Sequence[int] = (0,),
     strict: bool = True,
@@ -265,6 +273,7 @@ def run(
         target_times: times at which the target is recorded, increasing, from the start of its training.
         start: "source", or "scratch" for fresh weights and no anchor.
         anchor: "source", or "random" for random weights of the source's norm per neuron.
+        readout: "fresh", or "continued" from the source's.
         width: N of the source, even; the target has 2N neurons.
         seeds: one integer a network.
         strict: whether a network that diverged raises; otherwise its status says so.
@@ -284,10 +293,11 @@ def run(
     source_weight_decay = weight_decay if source_weight_decay is None else source_weight_decay
     _check_source(source_strength, source_weight_decay, source_time, width, safety)
     check_number("weight_decay", weight_decay, minimum=0.0)
+    check_choice("readout", readout, READOUTS)
     return run_transfer(
         task,
         partial(train_source, weight_decay=source_weight_decay, time=source_time, width=width),
-        partial(train_target, weight_decay=weight_decay, times=target_times),
+        partial(train_target, weight_decay=weight_decay, times=target_times, readout=readout),
         what="gradient flow",
         source_strength=source_strength,
         target_strength=target_strength,

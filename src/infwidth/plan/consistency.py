@@ -173,7 +173,7 @@ def _unshowable(config: Mapping[str, Any], figure: Figure, experiment: str, name
         return
     study = config["studies"].get(experiment)
     ((kind, settings),) = study["study"].items() if study else [("transfer", {})]
-    shown = figure.studies or ("transfer",)
+    shown = (*figure.studies, *(["transfer"] if figure.training else []))
     if kind not in shown:
         yield f"is a {kind} study, expected {' or '.join(shown)}; name another"
     elif kind == "language":

@@ -17,8 +17,7 @@ from infwidth.numerics.checks import check_count, check_number
 from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, worst
-from infwidth.tasks.linear_tasks import linear
-from infwidth.tasks.transfer_task import TransferTask
+from infwidth.studies.populations import population
 from infwidth.theory import averaged, bayes
 from infwidth.theory.averaged import RANGES, check_array
 
@@ -149,7 +148,7 @@ class Setting:
         """The population's test losses (seeds, n) of the theory of each data set, and the worst status of each δ."""
         found = [
             bayes.solve(
-                _population(self.dimension, float(overlap), self.sizes, seed),
+                population(self.dimension, float(overlap), self.sizes, seed),
                 activation="linear",
                 source_strength=self.columns["source_strength"],
                 target_strength=self.columns["target_strength"],
@@ -162,19 +161,6 @@ class Setting:
         ]
         status = [worst(one.status[place] for one in found) for place in range(len(couplings))]
         return np.array([one.test_loss for one in found]), status
-
-
-def _population(dimension: int, overlap: float, sizes: Sequence[int], seed: int) -> TransferTask:
-    """A task of linear teachers with the population as test points: the mean over them is |v − w|²/D."""
-    task = linear(
-        dimension=dimension, overlap=overlap, n_source=sizes[0], n_target=sizes[1], n_test=dimension, seed=seed
-    )
-    root = math.sqrt(dimension)
-    teacher = np.linalg.solve(task.x_test, task.y_test * root)
-    # x = √D e_i has the label w_i
-    return TransferTask(
-        task.x_source, task.y_source, task.x_target, task.y_target, root * np.eye(dimension), teacher, label=task.label
-    )
 
 
 def _compared(losses: np.ndarray, limit: float, status: Status) -> list[dict[str, Any]]:

@@ -257,6 +257,68 @@ class Phases:
     ] = 20.0
 
 
+EndOfTraining = Annotated[float, Ge(0), Infinite()]
+Noise = Annotated[float, Ge(0)]
+
+
+class SourceRichness:
+    """T, version 2: linear teachers, the readout tuned on frozen features of sources of growing richness."""
+
+    dimension: Annotated[Several, Meaning("D of the data sets.")] = 256
+    data_sets: Annotated[Several, Meaning("Data sets, the same for every richness.")] = 12
+    source_richness: Annotated[Axis[Positive], Meaning("γ√D of the source, increasing.")] = (
+        *(0.5, 1, 2, 4, 8, 16, 32, 64),
+    )
+    target_ratios: Annotated[Axis[Positive], Meaning("P2/D.")] = (0.25, 0.5, 0.75)
+    source_ratio: Annotated[Positive, Meaning("P1/D.")] = 0.75
+    overlap: Annotated[Overlap, Meaning("α.")] = 0.9
+    source_noise: Annotated[Noise, Meaning("Standard deviation of the source's label noise.")] = 0.0
+    target_noise: Annotated[Noise, Meaning("Standard deviation of the target's label noise, test labels included.")] = (
+        0.0
+    )
+    engine: Annotated[Literal["flow", "bayes"], Meaning("Gradient flow, or posteriors.")] = "flow"
+    source_time: Annotated[EndOfTraining, Meaning("Flow: time of the source; `.inf` needs source_decay 0.")] = float(
+        "inf"
+    )
+    target_time: Annotated[EndOfTraining, Meaning("Flow: time of the readout.")] = float("inf")
+    source_decay: Annotated[Noise, Meaning("Flow: λ of both layers of the source.")] = 0.0
+    target_decay: Annotated[Noise, Meaning("Flow: λ of the readout.")] = 0.0
+    source_inverse_temperature: Annotated[Positive, Meaning("Posteriors: β of the source.")] = 1.0
+    inverse_temperature: Annotated[Positive, Meaning("Posteriors: β of the target.")] = 20.0
+
+
+class Forgetting:
+    """T, version 2: the source's loss under the trained target's features, theory and networks on Hermite teachers."""
+
+    activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of the networks.")] = "linear"
+    source_degree: Annotated[Count, Meaning("k of the source's He_k; 1 is a linear teacher.")] = 1
+    target_degree: Annotated[Count, Meaning("k of the target's.")] = 1
+    dimension: Annotated[Several, Meaning("D.")] = 20
+    overlap: Annotated[Overlap, Meaning("α.")] = 0.3
+    n_source: Annotated[Count, Meaning("P1.")] = 60
+    n_target: Annotated[Count, Meaning("P2.")] = 30
+    n_test: Annotated[Count, Meaning("Test samples of the source.")] = 400
+    source_strength: Annotated[Positive, Meaning("γ of the source.")] = 0.3
+    target_strength: Annotated[Axis[Positive], Meaning("γ of the target.")] = (0.1, 0.3, 1.0)
+    elastic_couplings: Annotated[Axis[Noise], Meaning("δ.")] = (0, 0.1, 1, 10)
+    weight_decay: Annotated[Positive, Meaning("λ of both tasks, and of the readout that is trained anew.")] = 0.02
+    source_time: Annotated[Noise, Meaning("Time for which the source trains.")] = 20.0
+    target_time: Annotated[Positive, Meaning("Time for which the target trains.")] = 10.0
+    readout: Annotated[Literal["fresh", "continued"], Meaning("The target's readout.")] = "fresh"
+    particles: Annotated[Several, Meaning("S of the theory of a nonlinear activation, even.")] = 512
+    replicas: Annotated[Several, Meaning("Independent sets of particles.")] = 2
+    width: Annotated[int, Ge(0), Meaning("N of the source networks, even; 0 trains none.")] = 1000
+    network_seeds: Annotated[Count, Meaning("Networks of a data set.")] = 1
+
+
+class FailureSignatures:
+    """T: the ways in which transfer fails, made on purpose beside controls, and whether a diagnosis names them."""
+
+    target_strength: Annotated[Axis[Positive], Meaning("γ at which posteriors are looked at for instability.")] = (
+        *(1, 3, 10, 30, 100, 300),
+    )
+
+
 KINDS = {
     "language": Language,
     "limit": Limit,
@@ -266,5 +328,8 @@ KINDS = {
     "architecture": Architecture,
     "averaged": Averaged,
     "phases": Phases,
+    "source_richness": SourceRichness,
+    "forgetting": Forgetting,
+    "failure_signatures": FailureSignatures,
 }
 """Name → settings; a name is what a configuration writes under ``study``."""

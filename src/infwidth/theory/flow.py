@@ -38,6 +38,7 @@ def solve(
     target_times: Sequence[float],
     start: str = "source",
     anchor: str = "source",
+    readout: str = "fresh",
     particles: int | None = None,
     replicas: int = 4,
     seed: int = 0,
@@ -75,6 +76,8 @@ def solve(
             whatever δ.
         anchor: "source", or "random": hidden weights start from, and are tied to, random ones of the source's
             norm neuron by neuron, the control for anchoring as such.
+        readout: "fresh" draws the target's readout anew, so that f(0) = 0; "continued" goes on with the source's,
+            f(0) = (γ̄/γ) f̄ on the source's weights. Scratch has none to go on with.
         particles: S, even: particles of the source; the target has 2S, two on each source particle. None takes
             1024. The linear activation has no use for this and the next two arguments.
         replicas: R, independent sets of particles.
@@ -103,6 +106,7 @@ def solve(
     source_end = float(check_times("source_time", [source_time], weight_decay=source_decay)[0])
     check_choice("start", start, ("source", "scratch"))
     check_choice("anchor", anchor, ("source", "random"))
+    check_choice("readout", readout, ("fresh", "continued"))
     default, largest = (1e-8, 1e-3) if activation == "linear" else (1e-2, 0.1)
     problem = FlowProblem(
         task=check_task(task),
@@ -113,6 +117,7 @@ def solve(
         source_time=source_end,
         times=times,
         origin="scratch" if start == "scratch" else anchor,
+        readout="fresh" if start == "scratch" else readout,
         rtol=check_number("rtol", default if rtol is None else rtol, minimum=1e-12, maximum=largest),
         max_evaluations=check_count("max_evaluations", max_evaluations),
     )

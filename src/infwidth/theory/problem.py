@@ -138,6 +138,7 @@ class FlowProblem(Problem):
         source_time: for which the source trains.
         times: at which the target is observed, (T,).
         origin: what the target starts from, and is tied to: "source", "random" or "scratch".
+        readout: "fresh", or "continued" from the source's.
         rtol: relative tolerance of a step.
         max_evaluations: right-hand sides allowed an integration.
     """
@@ -146,6 +147,7 @@ class FlowProblem(Problem):
     source_time: float
     times: np.ndarray
     origin: str
+    readout: str
     rtol: float
     max_evaluations: int
 

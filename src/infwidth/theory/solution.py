@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +50,7 @@ class Solution:
         iterations: what it took.
         stderr: observable → standard error, of the observable's shape; 0 where nothing is sampled.
         extras: further numbers of a certificate, by name.
+        elastic_coupling: δ, as it was asked for.
     """
 
     prediction: np.ndarray
@@ -60,6 +62,7 @@ class Solution:
     iterations: int | np.ndarray
     stderr: Mapping[str, float | np.ndarray]
     extras: Mapping[str, float | np.ndarray] = dataclasses.field(default_factory=dict)
+    elastic_coupling: float | np.ndarray = np.nan
 
     # Observables that have a standard error, what a converged point has to be finite in, what all couplings share.
     OBSERVABLES: ClassVar[tuple[str, ...]] = ("prediction", "train_loss", "test_loss", "kernel")
@@ -70,6 +73,12 @@ class Solution:
     def kernel(self) -> np.ndarray:
         """Φ = E φφᵀ on the target training points, (P2, P2), made when first asked for."""
         return self.kernel_form.dense() if isinstance(self.kernel_form, FactoredKernel) else self.kernel_form
+
+    @property
+    def diagnosis(self) -> tuple[str, ...]:
+        """Names of the failure signatures it shows by itself; ``theory.diagnosis.diagnose`` sees more beside others."""
+        # by name, so that no solver depends on it
+        return importlib.import_module("infwidth.theory.diagnosis").diagnose(self)
 
     @classmethod
     def exact(cls) -> dict[str, float]:
@@ -175,6 +184,10 @@ def assemble(solutions: Sequence[S], couplings: Sequence[float], *, theory: str,
     for coupling, point in zip(couplings, solutions, strict=True):
         if strict and point.status is not Status.CONVERGED:
             raise UnconvergedError(f"{theory} at elastic_coupling = {coupling:g}: {point.effort()}", point.status)
+    solutions = [
+        dataclasses.replace(point, elastic_coupling=coupling)
+        for coupling, point in zip(couplings, solutions, strict=True)
+    ]
     if single:
         return solutions[0]
     columns = {}

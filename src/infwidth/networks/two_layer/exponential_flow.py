@@ -264,7 +264,7 @@ def integrate(
     """Integrate K networks along (7) and record each at every time.
 
     Args:
-        networks: the networks at time 0, of f = 0: neurons in pairs of opposite readouts.
+        networks: the networks at time 0.
         times: times at which to record, increasing from ≥ 0, (T,).
         record: called as record(network, time index, readout (N,), hidden (r, N), training output (P,)) when
             a network reaches a time; never for a time it does not reach.

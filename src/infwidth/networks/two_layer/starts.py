@@ -50,14 +50,24 @@ def target_batch(
     points: Sequence[TargetPoint],
     y: Tensor,
     weight_decay: float,
+    readout: str = "fresh",
 ) -> FlowBatch:
-    """Return the target networks (network, point) of ``pairs`` at time 0, readouts ±w on duplicated neurons."""
+    """Return the target networks (network, point) of ``pairs`` at time 0, readouts ±w on duplicated neurons.
+
+    Where the ``readout`` is "continued" both copies of a neuron have the source's; from scratch there is none.
+    """
     hidden = torch.stack([starts.hidden(body, points[g].origin).mT.repeat(1, 2) for body, g in pairs])
     halves = {body: draw((hidden.shape[2] // 2,), starts.seeds[body], "target readout", y) for body, _ in pairs}
+
+    def first(body: int, g: int) -> Tensor:
+        if readout == "continued" and points[g].origin != "scratch":
+            return starts.source.readout[body].repeat(2)
+        return torch.cat([halves[body], -halves[body]])
+
     couplings = y.new_tensor([points[g].coupling for _, g in pairs])
     stiffness, pull = tie(couplings, weight_decay)
     return FlowBatch(
-        readout=torch.stack([torch.cat([halves[body], -halves[body]]) for body, _ in pairs]),
+        readout=torch.stack([first(body, g) for body, g in pairs]),
         hidden=hidden,
         anchor_weights=hidden if bool((pull > 0).any()) else None,
         inputs=torch.stack([starts.inputs[body] for body, _ in pairs]),

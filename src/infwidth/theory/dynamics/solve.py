@@ -105,6 +105,7 @@ def _solve(
         sampling=sampling,
         limits=limits,
         show=observe and partial(_show, observe),
+        readout=source.readout if problem.readout == "continued" else None,
         source_status=source and source.status,
     )
     return [_observe(task, times, courses, source, g) for g in range(len(problem.couplings))]

@@ -17,7 +17,7 @@ from infwidth.theory.dynamics.draws import Draws, draw_readout, turn
 from infwidth.theory.dynamics.integrate import integrate
 from infwidth.theory.dynamics.predict import Predictor, working_set
 from infwidth.theory.dynamics.step import Geometry, Populations, Snapshot
-from infwidth.theory.frozen import frozen_course
+from infwidth.theory.frozen import faded, frozen_course
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,7 @@ def train_target(
     limits: Limits,
     show: Callable[[Shown], None] | None = None,
     source_status: Sequence[Status] | None = None,
+    readout: Tensor | None = None,
 ) -> TargetCourses:
     """Train target populations along (7) from, and tied by δ to, weights W̄: fresh ±w on each, so f(0) = 0.
 
@@ -220,6 +221,7 @@ def train_target(
         limits: of the integration.
         show: shown the particles at every record of a finite δ.
         source_status: how the training of each replica's W̄ ended: from one that was not reached, NaN, no target starts.
+        readout: w̄ to go on with, the same on both copies of W̄, (R, S); None draws fresh ones.
 
     Returns:
         The courses.
@@ -236,17 +238,20 @@ def train_target(
 
     geometry = Geometry.of(x, limits.space)
     fields = x @ anchor_weights.mT
-    readout = torch.stack(
-        [torch.from_numpy(draw_readout(count, sampling.rng(r, "target"))) for r in range(replicas)]
-    ).to(x)
+    if readout is None:
+        fresh = [torch.from_numpy(draw_readout(count, sampling.rng(r, "target"))) for r in range(replicas)]
+        first, readout = None, torch.stack(fresh).to(x)
+    else:
+        first, readout = readout, torch.cat([readout, readout], 1)
     predictor = Predictor(anchor_weights, x_test, geometry, strength, activation)
     for r in range(replicas):
         for g in range(len(couplings)):
             if not sound[r]:
                 status[r, g] = Status.DIVERGED if source_status is None else source_status[r]
             elif math.isinf(couplings[g]):
+                own = None if first is None else first[r] / strength
                 kernel[r, g], fit[r, g], prediction[r, g] = _frozen(
-                    fields[r].T, predictor, r, y, times, weight_decay, activation
+                    fields[r].T, predictor, r, y, times, weight_decay, activation, own
                 )
     pairs = [(r, g) for r in range(replicas) for g in range(len(couplings)) if sound[r] and math.isfinite(couplings[g])]
     for chunk in _chunks(len(pairs), 2 * count * len(y), x):
@@ -277,13 +282,17 @@ def train_target(
     return TargetCourses(fit, prediction, kernel, tuple(map(tuple, status)), residual, evaluations)
 
 
-def _frozen(fields, predictor, replica, labels, times, weight_decay, activation):
-    """Kernel, f on training and test inputs at δ = ∞ of one replica."""
-    features = activation.value(fields)
-    kernel = features.T @ features / len(features)
-    cross = activation.value(predictor.starting(replica)).T @ features / len(features)
-    dual = frozen_course(kernel.cpu().numpy(), labels.cpu().numpy(), times, readout_decay=weight_decay)
-    return kernel.cpu().numpy(), dual @ kernel.cpu().numpy(), dual @ cross.T.cpu().numpy()
+def _frozen(fields, predictor, replica, labels, times, weight_decay, activation, readout):
+    """Kernel, f on training and test inputs at δ = ∞ of one replica, whose readout starts at γ times ``readout``."""
+    features, tests = activation.value(fields), activation.value(predictor.starting(replica))
+    kernel = (features.T @ features / len(features)).cpu().numpy()
+    cross = (tests.T @ features / len(features)).cpu().numpy()
+    fit, prediction = np.zeros(kernel.shape[0]), np.zeros(len(cross))
+    if readout is not None:
+        fit, prediction = ((readout @ one / len(features)).cpu().numpy() for one in (features, tests))
+    dual = frozen_course(kernel, labels.cpu().numpy(), times, readout_decay=weight_decay, initial_output=fit)
+    left = faded(np.asarray(times, dtype=np.float64), weight_decay)[:, None]
+    return kernel, left * fit + dual @ kernel, left * prediction + dual @ cross.T
 
 
 def _integrate(populations, geometry, labels, times, keep, strength, weight_decay, activation, limits):

@@ -10,7 +10,7 @@ import numpy as np
 
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status, tied, worst
-from infwidth.theory.frozen import frozen_course
+from infwidth.theory.frozen import faded, frozen_course
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.fixed_points import anchored_fixed_point, free_fixed_point
 from infwidth.theory.linear.moments import Moments, integrate_moments
@@ -66,6 +66,8 @@ class SourceEnd:
 
     Attributes:
         hidden_moment: E WWᵀ, (r, r), in the basis of the inputs; NaN if the integrator stopped early.
+        readout_moment: E w²; likewise.
+        predictor: u = E wW, (r,); likewise.
         variance_outside: E W² along each of the D − r directions no input has.
         dimension: D.
         residual: relative violation of stationarity, 0 at finite times.
@@ -74,11 +76,21 @@ class SourceEnd:
     """
 
     hidden_moment: np.ndarray
+    readout_moment: float
+    predictor: np.ndarray
     variance_outside: float
     dimension: int
     residual: float
     evaluations: int
     status: Status
+
+    def start(self, problem: FlowProblem) -> Moments:
+        """The moments that a target starts from: on these weights or turned ones, with these readouts or fresh ones."""
+        turned = problem.origin == "random"
+        hidden_moment = self.isotropic() if turned else self.hidden_moment
+        if problem.readout == "fresh":
+            return Moments.fresh_readout(hidden_moment)
+        return Moments.continued(self.readout_moment, 0 * self.predictor if turned else self.predictor, hidden_moment)
 
     def isotropic(self) -> np.ndarray:
         """E WWᵀ, (r, r), of weights turned at random, neuron by neuron: (tr E WWᵀ/D) I."""
@@ -132,7 +144,8 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
     if math.isinf(end):
         rates = {"strength": training.strength, "readout_decay": training.readout_decay}
         last = free_fixed_point(training.design, training.labels, stiffness=training.hidden_decay, **rates)
-        return SourceEnd(last.hidden_moment, variance_outside, dimension, last.residual, last.iterations, last.status)
+        found = last.hidden_moment, last.readout_moment, training.strength * last.weights
+        return SourceEnd(*found, variance_outside, dimension, last.residual, last.iterations, last.status)
     r = training.design.matrix.shape[1]
     path = integrate_moments(
         Moments.fresh_readout(np.eye(r)),
@@ -143,24 +156,25 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
         max_evaluations=max_evaluations,
         **training.rates,
     )
-    hidden_moment = path.moments[-1].hidden_moment if path.moments else np.full((r, r), np.nan)
-    return SourceEnd(hidden_moment, variance_outside, dimension, 0.0, path.evaluations, path.status)
+    last = path.moments[-1] if path.moments else Moments.fresh_readout(np.full((r, r), np.nan), np.nan)
+    found = last.hidden_moment, last.readout_moment, last.predictor
+    return SourceEnd(*found, variance_outside, dimension, 0.0, path.evaluations, path.status)
 
 
 def target_course(
     training: Training,
-    anchor_moment: np.ndarray,
+    initial_moments: Moments,
     elastic_coupling: float,
     times: np.ndarray,
     *,
     rtol: float,
     max_evaluations: int,
 ) -> Course:
-    """Train a target with a fresh readout from hidden weights W̄, tied to W̄ by δ.
+    """Train a target from hidden weights W̄, tied to W̄ by δ.
 
     Args:
         training: the target's data and rates.
-        anchor_moment: A1 = E W̄W̄ᵀ, (r, r).
+        initial_moments: its moments at time 0, W = W̄.
         elastic_coupling: δ; 0 only starts at W̄, inf freezes W there.
         times: increasing times ≥ 0, the last may be inf, (T,).
         rtol: the integrator's tolerance.
@@ -169,17 +183,19 @@ def target_course(
     Returns:
         The course.
     """
-    design, labels = training.design, training.labels
+    design, labels, anchor_moment = training.design, training.labels, initial_moments.anchor_moment
     if math.isinf(elastic_coupling):
-        features = design.matrix @ anchor_moment
-        dual = frozen_course(features @ design.matrix.T, labels, times, readout_decay=training.readout_decay)
-        return Course(dual @ features, anchor_moment, 0.0, 0, Status.CONVERGED)
+        features, decay = design.matrix @ anchor_moment, {"readout_decay": training.readout_decay}
+        first = initial_moments.predictor / training.strength
+        dual = frozen_course(features @ design.matrix.T, labels, times, **decay, initial_output=design.matrix @ first)
+        left = faded(times, training.readout_decay)[:, None] * first
+        return Course(left + dual @ features, anchor_moment, 0.0, 0, Status.CONVERGED)
     slowest = min(training.readout_decay, training.hidden_decay)
     late = LATE / slowest if slowest else np.inf
     if late < times[-1] < np.inf:
         limits = {"rtol": rtol, "max_evaluations": max_evaluations}
         early = times[times < late]
-        course = target_course(training, anchor_moment, elastic_coupling, np.array([*early, late, np.inf]), **limits)
+        course = target_course(training, initial_moments, elastic_coupling, np.array([*early, late, np.inf]), **limits)
         gap = np.linalg.norm(course.weights[-1] - course.weights[-2])
         if course.status is Status.CONVERGED and gap <= NEAR * rtol * np.linalg.norm(course.weights[-1]):
             after = np.repeat(course.weights[-1:], len(times) - len(early), axis=0)
@@ -189,7 +205,7 @@ def target_course(
     finite = times[np.isfinite(times)]
     if len(finite):
         path = integrate_moments(
-            Moments.fresh_readout(anchor_moment),
+            initial_moments,
             design.matrix,
             labels,
             finite,
@@ -236,12 +252,12 @@ def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
     def course(elastic_coupling: float, rtol: float) -> Course:
         limits = {"rtol": rtol, "max_evaluations": problem.max_evaluations}
         if problem.origin == "scratch":
-            return target_course(target, np.eye(rank), elastic_coupling, problem.times, **limits)
+            fresh = Moments.fresh_readout(np.eye(rank))
+            return target_course(target, fresh, elastic_coupling, problem.times, **limits)
         end = trained(rtol)
         if not np.isfinite(end.hidden_moment).all():
             return Course(**nothing, residual=end.residual, evaluations=end.evaluations, status=end.status)
-        anchor_moment = end.isotropic() if problem.origin == "random" else end.hidden_moment
-        return target_course(target, anchor_moment, elastic_coupling, problem.times, **limits).after(end)
+        return target_course(target, end.start(problem), elastic_coupling, problem.times, **limits).after(end)
 
     def point(elastic_coupling: float) -> list[FlowSolution]:
         # From scratch there is no anchor: every δ is the same.

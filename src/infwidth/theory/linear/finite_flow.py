@@ -149,9 +149,10 @@ def _course(
     limits: dict,
 ) -> np.ndarray:
     """v(t) of the target network on hidden weights of these moments, (T, D)."""
+    start = Moments.fresh_readout(anchor_moment, readout_moment)
     if math.isinf(elastic_coupling):  # the readouts' scale has no effect on frozen weights
-        return target_course(training, anchor_moment, elastic_coupling, times, **limits).weights
-    moments = _last(training, Moments.fresh_readout(anchor_moment, readout_moment), elastic_coupling, times, limits)
+        return target_course(training, start, elastic_coupling, times, **limits).weights
+    moments = _last(training, start, elastic_coupling, times, limits)
     return np.array([one.predictor for one in moments]) / training.strength
 
 

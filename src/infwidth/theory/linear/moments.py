@@ -41,13 +41,17 @@ class Moments:
     @classmethod
     def fresh_readout(cls, hidden_moment: np.ndarray, readout_moment: float = 1.0) -> Moments:
         """Moments of a fresh readout, E w² = 1 at N = ∞, on hidden weights that are their own anchor."""
-        zero = np.zeros(len(hidden_moment))
+        return cls.continued(readout_moment, np.zeros(len(hidden_moment)), hidden_moment)
+
+    @classmethod
+    def continued(cls, readout_moment: float, predictor: np.ndarray, hidden_moment: np.ndarray) -> Moments:
+        """Moments of a readout, E w² and E wW given, on hidden weights that are their own anchor."""
         return cls(
             readout_moment=readout_moment,
-            predictor=zero,
+            predictor=predictor,
             hidden_moment=hidden_moment,
             cross=hidden_moment,
-            anchor_readout=zero,
+            anchor_readout=predictor,
             anchor_moment=hidden_moment,
         )
 
