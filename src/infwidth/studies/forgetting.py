@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from infwidth.networks import forgetting as networks
+from infwidth.networks.forgetting import NetworksForgetting
+from infwidth.networks.forgetting import run as run_networks
 from infwidth.numerics.checks import check_count
 from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.status import Status
 from infwidth.tasks.hermite_tasks import hermite
-from infwidth.theory import forgetting as theory
+from infwidth.theory.forgetting import Forgetting
+from infwidth.theory.forgetting import solve as solve_theory
 
 METRICS = {"old_readout": "source_loss_old_readout", "refitted": "source_loss_refitted"}
 
@@ -95,10 +97,10 @@ def run(
         "n_source": float(n_source), "n_target": float(n_target), "source_strength": float(source_strength),
         "status": Status.CONVERGED.value,
     }  # fmt: skip
-    sides = [("theory", math.inf, theory.solve, {"particles": particles, "replicas": replicas, "seed": seed})]
+    sides = [("theory", math.inf, solve_theory, {"particles": particles, "replicas": replicas, "seed": seed})]
     if width:
         more = {"width": width, "seeds": range(network_seeds), "dtype": torch.float32}
-        sides.append(("network", float(width), networks.run, more))
+        sides.append(("network", float(width), run_networks, more))
     counter, rows = Counter(progress, len(target_strength) * len(sides)), []
     for strength in target_strength:
         for kind, size, solve, options in sides:
@@ -109,7 +111,7 @@ def run(
     return rows
 
 
-def _rows(found: theory.Forgetting | networks.NetworksForgetting, couplings: Sequence[float]) -> Iterator[dict]:
+def _rows(found: Forgetting | NetworksForgetting, couplings: Sequence[float]) -> Iterator[dict]:
     """Rows of one γ: the mean over networks, if it is some that were trained."""
 
     def level(name: str) -> tuple[np.ndarray, np.ndarray]:
