@@ -132,6 +132,10 @@ FIGURES = {
     "sample_savings": Figure(
         "linear teachers, Bayesian: how many target samples pretraining is worth", one=True, studies=("phases",)
     ),
+    "advice_calibration": Figure(
+        "advice on δ beside the truth: predicted against true loss, their ratio, and how good the error bars are",
+        studies=("advice_calibration",),
+    ),
     "adamstar_width": Figure(
         "language models: test loss against the width of MLP blocks for each way to train their readouts",
         studies=("language",),

@@ -41,6 +41,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "condition": (
         *("transfer", "scratch", "random_anchor", "source", "transformer", "squared", "cross_entropy"),
         *("gaussian", "half_space", "rank_deficient", "mlp", "cnn", "fixed", "trained", "frozen"),
+        *("advise", "cross_validation", "evidence", "log_me", "h_score", "leep"),
     ),
     "optimiser": (
         *("sgd", "momentum", "adam", "frozen_adam", "unfrozen_adam", "adam_star", "adamw_star", "adam_star_layer"),
@@ -60,7 +61,8 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
             "thermal_deviation",
         ),
         *("source_deviation", "averaged_test_loss", "scatter", "best_test_loss", "critical_overlap"),
-        *("sample_savings",),
+        *("sample_savings", "predicted_loss", "gain_deviation", "regret", "definite", "wrong", "seconds"),
+        *("kendall_tau", "source_regret"),
     ),
 }
 """Column → the words it may hold, of the text columns whose words are known before a run."""

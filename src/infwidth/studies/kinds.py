@@ -6,6 +6,7 @@ Plan, workflow and configuration read this registry; a kind is the name of the m
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from infwidth.adam_ntk.variants import NETWORK_VARIANTS, READOUT_OPTIMISERS, TRAINED, VARIANTS
@@ -257,6 +258,34 @@ class Phases:
     ] = 20.0
 
 
+class AdviceCalibration:
+    """T: what `advise` predicts for a target from its own samples, beside the truth; a seed is a task of teachers."""
+
+    activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of the networks advised on.")] = "linear"
+    teachers: Annotated[
+        Axis[Literal["linear", "hermite", "sign", "classes"]],
+        Meaning("Linear ones, He₂, signs of noisy linear ones, Gaussian classes; one is drawn for each task."),
+    ] = ("linear", "hermite", "sign", "classes")
+    least_target_samples: Annotated[int, Ge(4), Meaning("The least P2.")] = 10
+    most_target_samples: Annotated[
+        int, Ge(4), Meaning("The largest P2; one between them is drawn, its logarithm evenly.")
+    ] = 120
+    overlaps: Annotated[Axis[Overlap], Meaning("α, one is drawn.")] = (0, 0.3, 0.6, 0.9, 1)
+    noises: Annotated[
+        Axis[Annotated[float, Ge(0)]], Meaning("Standard deviation of the label noise, one is drawn.")
+    ] = (0, 0.3, 0.6)
+    elastic_couplings: Annotated[
+        Axis[Annotated[float, Ge(0), Infinite()]], MinLen(2), Meaning("δ to compare, 0 among them.")
+    ] = (0, 1, 10, math.inf)
+    dimension: Annotated[Several, Meaning("D.")] = 20
+    source_samples: Annotated[Count, Meaning("P1.")] = 100
+    test_samples: Annotated[Count, Meaning("Fresh samples that the truth is measured on.")] = 2000
+    inverse_temperature: Annotated[Positive, Meaning("β, of source and target.")] = 10.0
+    particles: Annotated[
+        int, Ge(128), Meaning("Of the theory, for advice and truth; without effect on linear networks.")
+    ] = 2048
+
+
 KINDS = {
     "language": Language,
     "limit": Limit,
@@ -266,5 +295,6 @@ KINDS = {
     "architecture": Architecture,
     "averaged": Averaged,
     "phases": Phases,
+    "advice_calibration": AdviceCalibration,
 }
 """Name → settings; a name is what a configuration writes under ``study``."""
