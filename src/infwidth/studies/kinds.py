@@ -286,6 +286,30 @@ class AdviceCalibration:
     ] = 2048
 
 
+class RealTransfer:
+    """T: which source and how strongly, on real features: advice beside other ways to choose, judged by networks."""
+
+    dataset: ImageSet = "digits"
+    features: Annotated[
+        Literal["pixels", "imagenet"],
+        Meaning("Pixels, or the last layer of an ImageNet network (needs the optional packages `features`)."),
+    ] = "pixels"
+    problems: Annotated[Several, Meaning("Pairs of classes, each a target and a source of the others.")] = 5
+    source_samples: Annotated[Several, Meaning("P1, half of each class.")] = 100
+    target_samples: Annotated[int, Ge(4), Meaning("P2, half of each class.")] = 16
+    activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of theory and networks.")] = "erf"
+    elastic_couplings: Annotated[
+        Axis[Annotated[float, Ge(0), Infinite()]], MinLen(3), Meaning("δ to choose from, 0 and ∞ among them.")
+    ] = (0, 1, 10, math.inf)
+    fixed_coupling: Annotated[Positive, Meaning("The δ of them that one way always takes.")] = 10.0
+    inverse_temperature: Annotated[Positive, Meaning("β of the theory.")] = 10.0
+    weight_decay: Annotated[Positive, Meaning("λ of networks; their coupling is δλ.")] = 0.01
+    training_time: Annotated[Positive, Meaning("Of networks.")] = 20.0
+    width: Annotated[Several, Meaning("N of source networks, even; targets have 2N.")] = 64
+    folds: Annotated[Several, Meaning("Of cross-validation by networks; divides half of P2.")] = 8
+    particles: Annotated[int, Ge(128), Meaning("Of the theory.")] = 512
+
+
 KINDS = {
     "language": Language,
     "limit": Limit,
@@ -296,5 +320,6 @@ KINDS = {
     "averaged": Averaged,
     "phases": Phases,
     "advice_calibration": AdviceCalibration,
+    "real_transfer": RealTransfer,
 }
 """Name → settings; a name is what a configuration writes under ``study``."""
