@@ -46,6 +46,12 @@ THEORY = (
 )
 ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
+ADVICE = (
+    "applied.advice applied.distinct applied.prediction applied.verdict "
+    "tasks.copies tasks.own_data tasks.own_weights tasks.labels io.archives "
+    f"{DRAWN} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span theory.elastic "
+    "numerics.activations numerics.batching numerics.losses numerics.observed"
+)
 STUDY = {
     "limit": ON_IMAGES,
     "expectation": ON_IMAGES,
@@ -57,8 +63,12 @@ STUDY = {
     "tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.batching numerics.losses "
     "numerics.observed numerics.progress",
     "phases": f"{AVERAGED} theory.worth numerics.progress",
+    "advice_calibration": f"{ADVICE} tasks.gaussian_teachers tasks.linear_tasks tasks.hermite_tasks numerics.progress",
+    "real_transfer": f"{ADVICE} networks.two_layer networks.solution networks.transfer networks.gradient_flow "
+    f"applied.transferability {IMAGES} tasks.pretrained studies.real_problems "
+    "numerics.progress",
 }
-PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied"
+PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied.estimator applied.finetune"
 """What names, describes, plans or asks for jobs, and so is under none."""
 REPORTS = ("collect", "judge", "claims", "verdicts", "figure")
 """Kinds that read what others trained or solved; an edit of theirs costs seconds."""

@@ -135,6 +135,11 @@ def mean_value(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
     return _smooth([_level(table, metric, where)], lambda means: means[0])
 
 
+def difference(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
+    """Mean at ``at`` − mean at ``versus``; for what may be 0 or of either sign."""
+    return _smooth([_level(table, metric, at), _level(table, metric, versus)], lambda means: means[0] - means[1])
+
+
 def spread(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
     """Standard deviation of the metric over all rows, which are one deviation each in units of what was expected."""
     rows = at_last_time(_rows(table, metric, where))
@@ -162,6 +167,7 @@ _ALL = (
     disagreement,
     choice_excess,
     mean_value,
+    difference,
     spread,
     share,
 )

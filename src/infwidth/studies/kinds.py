@@ -290,7 +290,7 @@ class RealTransfer:
     """T: which source and how strongly, on real features: advice beside other ways to choose, judged by networks."""
 
     dataset: ImageSet = "digits"
-    features: Annotated[
+    extractor: Annotated[
         Literal["pixels", "imagenet"],
         Meaning("Pixels, or the last layer of an ImageNet network (needs the optional packages `features`)."),
     ] = "pixels"
@@ -306,7 +306,7 @@ class RealTransfer:
     weight_decay: Annotated[Positive, Meaning("λ of networks; their coupling is δλ.")] = 0.01
     training_time: Annotated[Positive, Meaning("Of networks.")] = 20.0
     width: Annotated[Several, Meaning("N of source networks, even; targets have 2N.")] = 64
-    folds: Annotated[Several, Meaning("Of cross-validation by networks; divides half of P2.")] = 8
+    network_folds: Annotated[Several, Meaning("Of cross-validation by networks; divides half of P2.")] = 8
     particles: Annotated[int, Ge(128), Meaning("Of the theory.")] = 512
 
 

@@ -37,13 +37,13 @@ class Pool:
 
 
 @functools.lru_cache(maxsize=1)
-def read_pool(dataset: str, path: str | Path | None, features: str, most: int) -> Pool:
+def read_pool(dataset: str, path: str | Path | None, extractor: str, most: int) -> Pool:
     """Read images, and take them through the pretrained network where that is asked for.
 
     Args:
         dataset: see ``load_images`` of infwidth.tasks.image_sources.
         path: likewise.
-        features: "pixels" or "imagenet".
+        extractor: "pixels" or "imagenet".
         most: training images of a class that are kept, the first there are; to take one through a network costs time.
 
     Raises:
@@ -53,7 +53,7 @@ def read_pool(dataset: str, path: str | Path | None, features: str, most: int) -
     first = np.concatenate([np.flatnonzero(images.y_train == label)[:most] for label in np.unique(images.y_train)])
     parts = images.x_train[first], images.x_test
     name = images.name
-    if features == "imagenet":
+    if extractor == "imagenet":
         from infwidth.tasks.pretrained import imagenet_features
 
         parts = tuple(map(imagenet_features, parts))

