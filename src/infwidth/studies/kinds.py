@@ -307,7 +307,7 @@ class RealTransfer:
     training_time: Annotated[Positive, Meaning("Of networks.")] = 20.0
     width: Annotated[Several, Meaning("N of source networks, even; targets have 2N.")] = 64
     network_folds: Annotated[Several, Meaning("Of cross-validation by networks; divides half of P2.")] = 8
-    particles: Annotated[int, Ge(128), Meaning("Of the theory.")] = 512
+    particles: Annotated[int, Ge(128), Meaning("Of the theory; fewer than 2,048 favour δ in between.")] = 2048
 
 
 KINDS = {

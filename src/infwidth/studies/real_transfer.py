@@ -74,7 +74,7 @@ def run(
     training_time: float = 20.0,
     width: int = 64,
     network_folds: int = 8,
-    particles: int = 512,
+    particles: int = 2048,
     progress: Progress = None,
 ) -> list[dict[str, Any]]:
     """Choose sources and δ in several ways for each target, and hold the choices against test losses.
