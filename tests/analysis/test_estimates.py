@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from infwidth.analysis.estimates import Proportion, Foresight, Largest, Smooth
+from infwidth.analysis.estimates import Foresight, Largest, Proportion, Smooth
 from infwidth.analysis.mean_square import RootMeanSquare
 
 

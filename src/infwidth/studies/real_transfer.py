@@ -142,14 +142,15 @@ def run(
             if source != target:
                 trial = _Trial.of(draw_task(pool, source, target, **sizes), setting)
                 found.append(trial)
-                rows += [_columns(pool, source, target, trial.task) | row for row in trial.rows()]
+                rows += [_columns(pool, source, target, trial) | row for row in trial.rows()]
                 counter.advance()
         if len(found) > 1:
-            rows += [_columns(pool, None, target, found[0].task) | row for row in _which_source(found)]
+            rows += [_columns(pool, None, target, found[0]) | row for row in _which_source(found)]
     return rows
 
 
-def _columns(pool: Pool, source: Pair | None, target: Pair, task: TransferTask) -> dict[str, Any]:
+def _columns(pool: Pool, source: Pair | None, target: Pair, trial: _Trial) -> dict[str, Any]:
+    task = trial.task
     tied = f"{spelt(source)} → " if source else ""
     strength = default_strength(task.dimension)
     return {
@@ -158,6 +159,7 @@ def _columns(pool: Pool, source: Pair | None, target: Pair, task: TransferTask) 
         "n_source": float(len(task.y_source)),
         "n_target": float(len(task.y_target)),
         "dimension": float(task.dimension),
+        "width": float(trial.setting.width),
         "source_strength": strength,
         "target_strength": strength,
         "stderr": 0.0,
