@@ -20,6 +20,7 @@ from infwidth.analysis.claim_statistics import (
 from infwidth.analysis.claim_table import as_markdown, as_text
 from infwidth.analysis.claims import Verdict, judge, together
 from infwidth.analysis.seeds import jackknife, mean_over_seeds, relative_difference
+from infwidth.io.tables import make_table
 from infwidth.numerics.checks import InputError
 
 
