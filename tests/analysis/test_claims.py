@@ -9,6 +9,7 @@ import pytest
 from claim_builders import claim, table
 
 from infwidth.analysis.claim_statistics import (
+    STATISTICS,
     effect_ratio,
     largest_change,
     largest_step,
@@ -19,6 +20,7 @@ from infwidth.analysis.claim_statistics import (
 from infwidth.analysis.claim_table import as_markdown, as_text
 from infwidth.analysis.claims import Verdict, judge, together
 from infwidth.analysis.seeds import jackknife, mean_over_seeds, relative_difference
+from infwidth.io.tables import make_table
 from infwidth.numerics.checks import InputError
 
 
@@ -266,3 +268,39 @@ def test_committed_default_and_study_do_not_contradict_each_other(root):
     both = set(verdicts["default"]) & set(verdicts["study"])
     definite = {"reproduced", "not reproduced"}
     assert not [name for name in both if {verdicts[preset][name] for preset in verdicts} == definite]
+
+
+def deviations(values, metric="gain_deviation"):
+    return make_table(
+        {"experiment": "e", "kind": "theory", "condition": "transfer", "seed": seed, "elastic_coupling": place,
+         "metric": metric, "value": value, "stderr": 0.0, "status": "converged"}
+        for seed, row in enumerate(values) for place, value in enumerate(row)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_spread_is_the_standard_deviation_over_all_rows(scale):
+    values = scale * np.random.default_rng(0).standard_normal((300, 3)) + 0.3
+    found = STATISTICS["spread"](deviations(values), metric="gain_deviation", where={"kind": "theory"})
+    assert found.value == pytest.approx(values.std())
+    low, high = found.interval()
+    assert low < scale < high
+    assert high - low < 0.2 * scale
+
+
+def test_a_share_is_of_zeros_and_ones_alone():
+    wrong = np.array([[0], [1], [0], [0]], float)
+    found = STATISTICS["share"](deviations(wrong, "wrong"), metric="wrong", where={})
+    assert (found.hits, found.seeds) == (1, 4)
+    with pytest.raises(InputError, match="expected 0 or 1"):
+        STATISTICS["share"](deviations(wrong / 2, "wrong"), metric="wrong", where={})
+
+
+def test_a_difference_is_paired():
+    values = np.random.default_rng(1).uniform(size=(20, 1)) + np.array([0.0, 0.1])
+    where = {"at": {"elastic_coupling": 1}, "versus": {"elastic_coupling": 0}}
+    found = STATISTICS["difference"](deviations(values, "regret"), metric="regret", **where)
+    assert found.value == pytest.approx(0.1)
+    assert found.interval() == pytest.approx((0.1, 0.1))
+    mean = STATISTICS["mean_value"](deviations(values, "regret"), metric="regret", where={"elastic_coupling": 0})
+    assert mean.value == pytest.approx(values[:, 0].mean())

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from infwidth.analysis.estimates import Foresight, Largest, Smooth
+from infwidth.analysis.estimates import Foresight, Largest, Proportion, Smooth
 from infwidth.analysis.mean_square import RootMeanSquare
 
 
@@ -156,3 +156,19 @@ def test_so_foreseen_it_is_on_so_many_data_sets():
     wider = RootMeanSquare(pd.DataFrame(0.3 + 0.5 * random.standard_normal((8, 20))), {})
     plain, spare = (wider.interval(foreseen=Foresight(32, margin=margin)) for margin in (0.0, 0.84))
     assert spare[0] < plain[0] < plain[1] < spare[1]
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.01, 40), (0.03, 200), (0.5, 12), (0.98, 60)])
+def test_of_a_proportion_the_interval_covers_rare_things_too(share, count):
+    hits = np.random.default_rng(5).binomial(count, share, 2000)
+    intervals = {k: Proportion(k, count).interval() for k in set(hits.tolist())}
+    covered = np.mean([intervals[k][0] <= share <= intervals[k][1] for k in hits.tolist()])
+    assert covered > 0.94
+
+
+def test_a_proportion_that_never_happened_is_not_known_to_be_none():
+    none, all_of_them = Proportion(0, 60), Proportion(60, 60)
+    assert (none.value, none.interval()[0]) == (0, 0)
+    assert none.interval()[1] == pytest.approx(1 - 0.025 ** (1 / 60))
+    assert all_of_them.interval()[0] == pytest.approx(0.025 ** (1 / 60))
+    assert Proportion(3, 60).interval(seeds=600)[1] < Proportion(3, 60).interval()[1]

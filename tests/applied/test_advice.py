@@ -220,8 +220,8 @@ def test_too_few_different_samples():
 
 
 def test_few_samples_give_no_verdict():
-    data = noisy(size=12)
+    data = noisy(size=8)
     found = advise(data, **SETTINGS)
     assert found.recommended is None
-    assert "12 target samples are too few" in found.sentence
+    assert "8 target samples are too few" in found.sentence
     assert np.isfinite(found.table["loss"]).all()

@@ -48,6 +48,12 @@ ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
 BOTH = f"{THEORY} {TWO_LAYER} {' '.join(ENGINE['flow'].values())} {DRAWN} tasks.gaussian_teachers"
 BOTH = " ".join(one for one in BOTH.split() if not one.startswith(("stages.", "numerics.lazy")))
+ADVICE = (
+    "applied.advice applied.distinct applied.prediction applied.verdict "
+    "tasks.copies tasks.own_data tasks.own_weights tasks.labels io.archives "
+    f"{DRAWN} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span theory.elastic "
+    "numerics.activations numerics.batching numerics.losses numerics.observed"
+)
 STUDY = {
     "limit": ON_IMAGES,
     "expectation": ON_IMAGES,
@@ -63,8 +69,12 @@ STUDY = {
     "tasks.gaussian_teachers tasks.linear_tasks numerics.progress",
     "forgetting": f"theory.forgetting networks.forgetting {BOTH} tasks.hermite_tasks",
     "failure_signatures": f"theory.diagnosis {BOTH} {ENGINE['bayes']['theory']} tasks.linear_tasks",
+    "advice_calibration": f"{ADVICE} tasks.gaussian_teachers tasks.linear_tasks tasks.hermite_tasks numerics.progress",
+    "real_transfer": f"{ADVICE} networks.two_layer networks.solution networks.transfer networks.gradient_flow "
+    f"applied.transferability {IMAGES} tasks.pretrained studies.real_problems "
+    "numerics.progress",
 }
-PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied"
+PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied.estimator applied.finetune"
 """What names, describes, plans or asks for jobs, and so is under none."""
 REPORTS = ("collect", "judge", "claims", "verdicts", "figure")
 """Kinds that read what others trained or solved; an edit of theirs costs seconds."""

@@ -37,6 +37,13 @@ def test_equal_tables_agree():
     assert drift(unknown, unknown.copy()) == []
 
 
+def test_times_are_no_drift_but_belong_there():
+    found, expected = (table().assign(metric=lambda rows: rows["metric"].replace("test_loss", "seconds")) for _ in "ab")
+    found.loc[found["metric"] == "seconds", "value"] *= 3
+    assert drift(found, expected) == []
+    assert "is missing from the run" in drift(found[found["metric"] != "seconds"], expected)[0]
+
+
 def test_theory_drift_names_table_row_and_numbers():
     lines = shifted("theory", 1e-4)
     assert len(lines) == 4

@@ -46,7 +46,7 @@ def test_folds_work_with_given_weights():
     found = bayes.solve(ELSEWHERE, activation="linear", elastic_coupling=[1.0, math.inf], source_weights=weights,
                         folds=np.arange(12) % 3, **SETTINGS)  # fmt: skip
     assert np.isfinite(found.folds_left_out[0].residuals).all()
-    np.testing.assert_allclose(found.folds_left_out[1].residuals, found.folds_left_out[1].first_order, rtol=1e-6)
+    np.testing.assert_allclose(found.folds_left_out[1].pairs, found.folds_left_out[1].first_order, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ is compared on the same data sets: what two points owe to their data, source and
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ import pandas as pd
 from infwidth.analysis.agreement import AGREEMENT, disagreement
 from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, Pair, Rows
 from infwidth.analysis.coupling_choice import choices
-from infwidth.analysis.estimates import Estimate, Largest, Smooth
+from infwidth.analysis.estimates import Estimate, Largest, Proportion, Smooth
 from infwidth.io.rows import at_last_time, widest
 from infwidth.io.tables import select
 from infwidth.numerics.checks import InputError
@@ -129,6 +130,31 @@ def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriter
     return _smooth(levels, lambda means: means[0] - means[1] if versus else means[0])
 
 
+def mean_value(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
+    """Mean of the metric."""
+    return _smooth([_level(table, metric, where)], lambda means: means[0])
+
+
+def difference(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
+    """Mean at ``at`` − mean at ``versus``; for what may be 0 or of either sign."""
+    return _smooth([_level(table, metric, at), _level(table, metric, versus)], lambda means: means[0] - means[1])
+
+
+def spread(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
+    """Standard deviation of the metric over all rows, which are one deviation each in units of what was expected."""
+    rows = at_last_time(_rows(table, metric, where))
+    levels = [_by_seed(part) for part in (rows, rows.assign(value=rows["value"] ** 2, stderr=0.0))]
+    return _smooth(levels, lambda means: math.sqrt(max(means[1] - means[0] ** 2, 0.0)))
+
+
+def share(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
+    """Share of the data sets that have the metric, 0 or 1, in which it is 1."""
+    values = _level(table, metric, where)["value"]
+    if not values.dropna().isin([0, 1]).all():
+        raise InputError(f"{metric} for {_spelt(where)}: expected 0 or 1 in every data set; choose one row of each")
+    return Proportion(int(values.sum()), int(values.notna().sum()), tuple(values.index[values.isna()]))
+
+
 _ALL = (
     relative_change,
     largest_step,
@@ -140,6 +166,10 @@ _ALL = (
     share_of_change,
     disagreement,
     choice_excess,
+    mean_value,
+    difference,
+    spread,
+    share,
 )
 STATISTICS = {function.__name__: function for function in _ALL}
 COMPARISONS = AGREEMENT

@@ -178,6 +178,39 @@ class Largest:
         return self.largest.sampling_shares()
 
 
+@dataclass(frozen=True)
+class Proportion:
+    """How often something is so, with Clopper and Pearson's interval, which holds for rare things too.
+
+    Attributes:
+        hits: data sets where it is so.
+        seeds: all data sets.
+        left_out: data sets that don't say.
+    """
+
+    hits: int
+    seeds: int
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """The share."""
+        return self.hits / self.seeds
+
+    def interval(self, level: float = LEVEL, seeds: int | None = None) -> tuple[float, float]:
+        """See :class:`Estimate`."""
+        from scipy.special import betaincinv  # a plan checks claims without it
+
+        n, tail = seeds or self.seeds, (1 - level) / 2
+        hits = self.value * n
+        lower = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
+        return lower, float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+
+    def sampling_shares(self) -> dict[str, float]:
+        """See :class:`Estimate`; each data set says yes or no."""
+        return {"theory": 0.0}
+
+
 def shares_of(parts: dict[str, float], whole: float) -> dict[str, float]:
     """Parts of a variance, together at most all of it."""
     if not np.isfinite(whole) or whole <= 0:

@@ -144,7 +144,7 @@ def advise(
         folds_solved=solved,
         progress=lambda part: show(share * part),
     )
-    prediction = predict(found, folds, sets.judged, seed=seed)
+    prediction = predict(found, folds, sets.judged)
     table = _compare(couplings, found, prediction)
     recommended, sentence = conclude(table, int(sets.judged.sum()))
     order = generator(seed, "advice", "subsets").permutation(size)

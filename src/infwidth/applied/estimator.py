@@ -169,7 +169,7 @@ class _InfiniteWidth(BaseEstimator):
         x, y = data.x_target - moved, data.y_target
         task = TransferTask(data.x_source, data.y_source, x, y, x[:1], y[:1])
         found = solve(task, elastic_coupling=COUPLINGS, folds=folds, folds_solved=solved, **self._settings(task))
-        losses = predict(found, folds, sets.judged, seed=self.random_state).losses
+        losses = predict(found, folds, sets.judged).losses
         good = np.array([status is Status.CONVERGED for status in found.status]) & np.isfinite(losses)
         return COUPLINGS[int(np.argmin(np.where(good, losses, np.inf)))] if good.any() else 0.0
 

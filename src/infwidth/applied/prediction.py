@@ -14,35 +14,43 @@ import numpy as np
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.theory.bayes import BayesSolution
+from infwidth.theory.posterior.folds import FoldsLeftOut
 
 FOLDS = 10
+ALONE = 20
+"""Samples up to which each is a fold: where they are about as many as dimensions, the loss changes with every one."""
 RESOLVED_UP_TO = 150
 """Samples up to which every fold is solved again; of more, as many folds as cost about the same."""
 FEWEST_RESOLVED = 2
-RESAMPLES = 400
+OUTLIER = 3.0
+"""Robust standard deviations beyond which one sample's effect on what is learnt counts as much as there: first order
+exaggerates the effect of a sample that features have adapted to."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Losses of every coupling, with resamples of the samples that they are means over.
+    """Losses of every coupling, and what each sample does to them.
+
+    A predicted loss is off for two reasons, independent of one another: it is a mean over the samples judged, and those
+    learnt from are one draw, whose true loss differs from that of other draws, which is all that can be predicted.
 
     Attributes:
         losses: predicted loss of each coupling, (n,); NaN where the theory has no answer.
         first_order: the same without solving anything again, (n,).
-        resampled: losses with the samples drawn anew, the same draws for every coupling, (RESAMPLES, n).
-        spread: what the scatter of the resampled losses has to be multiplied by, as they share their training samples.
+        judged: losses without each sample among those judged, (judged, n).
+        learnt: mean effect on the others' losses of not having learnt from a sample, (P2, n).
         numeric: standard errors of the losses from the theory's particles, (n,).
     """
 
     losses: np.ndarray
     first_order: np.ndarray
-    resampled: np.ndarray
-    spread: float
+    judged: np.ndarray
+    learnt: np.ndarray
     numeric: np.ndarray
 
     def loss_stderr(self, index: int) -> float:
         """Standard error of a loss, from samples and particles."""
-        return math.hypot(self.spread * self.resampled[:, index].std(ddof=1), self.numeric[index])
+        return math.hypot(_scatter(self.judged[:, index], self.learnt[:, index]), self.numeric[index])
 
     def gain(self, index: int, base: int = 0) -> tuple[float, float]:
         """Relative fall of the loss from that of coupling ``base``, and its standard error; pairs share samples."""
@@ -52,60 +60,72 @@ class Prediction:
         if not start > 0:
             return math.nan, math.nan
         ratio = self.losses[index] / start
-        scatter = self.spread * (self.resampled[:, index] - ratio * self.resampled[:, base]).std(ddof=1)
-        return 1 - ratio, math.hypot(scatter, self.numeric[index], ratio * self.numeric[base]) / start
+        parts = (effects[:, index] - ratio * effects[:, base] for effects in (self.judged, self.learnt))
+        return 1 - ratio, math.hypot(_scatter(*parts), self.numeric[index], ratio * self.numeric[base]) / start
+
+
+def _scatter(judged: np.ndarray, learnt: np.ndarray) -> float:
+    """Standard error by the jackknife over the samples judged, and over those learnt from."""
+    middle = np.median(learnt)
+    reach = OUTLIER * 1.4826 * np.median(np.abs(learnt - middle))
+    if reach > 0:
+        learnt = np.clip(learnt, middle - reach, middle + reach)
+    return math.hypot(*(math.sqrt(len(effects) - 1) * float(effects.std()) for effects in (judged, learnt)))
 
 
 def choose_folds(size: int, seed: int) -> tuple[np.ndarray, int]:
     """Return the fold of each of ``size`` samples, at random, and how many folds to solve again."""
-    count = min(FOLDS, size)
+    count = size if size <= ALONE else FOLDS
     folds = generator(seed, "advice", "folds").permutation(size) % count
     return folds, min(count, max(FEWEST_RESOLVED, round(count * RESOLVED_UP_TO / size)))
 
 
-def predict(
-    found: BayesSolution,
-    folds: np.ndarray,
-    judged: np.ndarray,
-    *,
-    seed: int,
-) -> Prediction:
+def predict(found: BayesSolution, folds: np.ndarray, judged: np.ndarray) -> Prediction:
     """Put the folds' residuals together.
-
-    Training on a fold's complement costs what the other samples of the fold would have taught. How much that is for
-    ridge regression on the features learnt without the fold is known in closed form and taken off.
 
     Args:
         found: a solution of several couplings with folds.
         folds: the fold of each sample, (P2,).
         judged: which samples' residuals count, (P2,).
-        seed: of the resamples.
     """
-    draws = generator(seed, "advice", "resamples").multinomial(judged.sum(), judged / judged.sum(), RESAMPLES)
-    counts = np.concatenate([judged[None].astype(float), draws])
-    columns, plain, numeric = [], [], []
-    for i, point in enumerate(found.folds_left_out or [None] * len(found.status)):
-        if point is None or found.status[i] is not Status.CONVERGED:
-            columns.append(np.full(len(counts), np.nan))
-            plain.append(math.nan)
-            numeric.append(math.nan)
+    # all judged samples, and without each of them
+    counts = (judged - np.eye(len(folds)) * judged)[judged]
+    counts = np.concatenate([judged[None].astype(float), counts])
+    nothing = np.full(len(counts), np.nan), np.full(len(folds), np.nan), math.nan, math.nan
+    columns = []
+    for i, left in enumerate(found.folds_left_out or [None] * len(found.status)):
+        if left is None or found.status[i] is not Status.CONVERGED:
+            columns.append(nothing)
             continue
-        cheap, solved = np.square(point.first_order), np.isfinite(point.residuals) & judged
-        whole, part = (np.square(left[solved]).sum() for left in (point.fixed_single, point.fixed))
-        price = whole / part if part > 0 else 1.0
-        again = np.where(solved, np.square(point.residuals) - np.square(point.stderr), 0.0)
-        columns.append(price * _combine(again, cheap, solved, judged, counts))
-        plain.append(price * cheap[judged].mean())
-        errors = (2 * point.residuals * point.stderr)[solved]
-        scatter = float(np.sqrt(np.square(errors).sum())) / max(len(errors), 1)
         common = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
-        numeric.append(price * math.hypot(scatter, common))
-    resampled = np.stack(columns, 1)
-    # Nadeau and Bengio's correction: resampled folds see the scatter of the samples judged, not that of those learnt
-    # from, which adds n_judged/n_learnt = 1/(K − 1) to the 1/K of the mean of K folds.
-    count = int(folds.max()) + 1
-    spread = math.sqrt(1 + count / (count - 1))
-    return Prediction(resampled[0], np.array(plain), resampled[1:], spread, np.array(numeric))
+        cheap = np.square(np.diagonal(left.first_order))
+        solved = np.isfinite(left.residuals) & judged
+        again = np.where(solved, _alone(left, folds), 0.0)
+        errors = (2 * left.residuals * left.stderr)[solved]
+        scatter = float(np.sqrt(np.square(errors).sum())) / max(len(errors), 1)
+        losses = _combine(again, cheap, solved, judged, counts)
+        columns.append((losses, _learnt(left, solved, judged), cheap[judged].mean(), math.hypot(scatter, common)))
+    losses, learnt, plain, numeric = (np.stack(part, -1) for part in zip(*columns, strict=True))
+    return Prediction(losses[0], plain, losses[1:], learnt, numeric)
+
+
+def _alone(left: FoldsLeftOut, folds: np.ndarray) -> np.ndarray:
+    """Squared residuals of samples that nothing but themselves is kept from, (P,).
+
+    From the fold's to the sample's alone the loss falls by what the fold's others teach; the sample itself teaches as
+    much as one of them.
+    """
+    others = np.bincount(folds)[folds] - 1
+    one = np.square(np.diagonal(left.pairs)) - np.square(left.stderr)
+    fold = np.square(left.residuals) - np.square(left.stderr)
+    return one + (one - fold) / np.where(others, others, np.inf)
+
+
+def _learnt(left: FoldsLeftOut, solved: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Mean over others' squared residuals of the change when each sample is not learnt from, (P,)."""
+    rows, pairs = (solved, left.pairs) if solved.any() else (judged, left.first_order)
+    change = np.square(pairs) - np.square(np.diagonal(pairs))[:, None]
+    return change[rows].sum(0) / np.maximum(rows.sum() - rows, 1)
 
 
 def _combine(

@@ -6,18 +6,19 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from infwidth.numerics.status import Status
 
-CLEAR = 2.0
-"""Standard errors by which a gain has to differ from 0."""
-FEWEST_JUDGED = 16
-"""Samples below which the scatter of their losses is no standard error to trust: at 10, gains of four of them came out
-with the other sign."""
+LEVEL = 0.95
+"""Probability with which a gain's interval, Student's of the samples judged, has to hold the true one and not 0."""
+FEWEST_JUDGED = 10
+"""Samples below which errors are untested (docs/trust.md)."""
 
 
 def conclude(table: pd.DataFrame, judged: int) -> tuple[float | None, str]:
     """The recommended δ, and the answer in words."""
+    clear = float(stdtrit(max(judged - 1, 1), (1 + LEVEL) / 2))  # standard errors
     answered = (table["status"] == Status.CONVERGED.value) & np.isfinite(table["gain"]) & np.isfinite(table["loss"])
     good = table[answered]
     if np.isfinite(table["loss"]).any() and not np.isfinite(table["gain"]).any():
@@ -44,7 +45,7 @@ def conclude(table: pd.DataFrame, judged: int) -> tuple[float | None, str]:
     if coupling == 0:
         others = good[good["elastic_coupling"] > 0]
         rival = others.loc[others["loss"].idxmin()]
-        if rival["gain"] > -CLEAR * rival["gain_stderr"]:
+        if rival["gain"] > -clear * rival["gain_stderr"]:
             return None, (
                 f"Can't tell: training from scratch is predicted best, but δ = {_spell(rival['elastic_coupling'])} is "
                 f"within the error bars ({100 * rival['gain']:+.1f} ± {100 * rival['gain_stderr']:.1f} %); more target "
@@ -55,7 +56,7 @@ def conclude(table: pd.DataFrame, judged: int) -> tuple[float | None, str]:
             f"{100 * rival['gain_stderr']:.1f} % even at the best δ > 0{missing}."
         )
     gain = f"{100 * best['gain']:.1f} ± {100 * best['gain_stderr']:.1f} %"
-    if best["gain"] < CLEAR * best["gain_stderr"]:
+    if best["gain"] < clear * best["gain_stderr"]:
         return None, (
             f"Can't tell: δ = {_spell(coupling)} is predicted best, but its gain over training from scratch, {gain}, "
             f"is within the error bars; more target samples would decide{missing}."

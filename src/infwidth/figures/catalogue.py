@@ -155,6 +155,14 @@ FIGURES = {
     "failure_signatures": Figure(
         "the ways in which transfer fails, made on purpose, beside controls", one=True, studies=("failure_signatures",)
     ),
+    "advice_calibration": Figure(
+        "advice on δ beside the truth: predicted against true loss, their ratio, and how good the error bars are",
+        studies=("advice_calibration",),
+    ),
+    "real_transfer": Figure(
+        "which source and how strongly, on real features: what each way to choose costs, in test loss and in seconds",
+        studies=("real_transfer",),
+    ),
     "adamstar_width": Figure(
         "language models: test loss against the width of MLP blocks for each way to train their readouts",
         studies=("language",),

@@ -41,6 +41,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "condition": (
         *("transfer", "scratch", "random_anchor", "source", "transformer", "squared", "cross_entropy"),
         *("gaussian", "half_space", "rank_deficient", "mlp", "cnn", "fixed", "trained", "frozen"),
+        *("advise", "cross_validation", "evidence", "log_me", "h_score", "leep"),
     ),
     "optimiser": (
         *("sgd", "momentum", "adam", "frozen_adam", "unfrozen_adam", "adam_star", "adamw_star", "adam_star_layer"),
@@ -63,6 +64,8 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         *("sample_savings", "best_source_richness", "source_alignment"),
         *("domain_margin", "diagnosed"),
         *("source_test_loss", "source_loss_old_readout", "source_loss_refitted"),
+        *("predicted_loss", "gain_deviation", "regret", "definite", "wrong", "seconds"),
+        *("kendall_tau", "source_regret"),
     ),
 }
 """Column → the words it may hold, of the text columns whose words are known before a run."""

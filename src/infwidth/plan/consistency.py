@@ -51,7 +51,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         ((kind, settings),) = study["study"].items()
         where = f"studies.{name}.study.{kind}"
         yield from _language(where, settings) if kind == "language" else _single_block(where, settings)
-        if "dataset" in settings:
+        if {"dataset", "samples"} <= set(settings):
             yield from _sample(where, settings, *_known(settings["dataset"], config["images"]))
     for figure, experiments in config["figures"].items():
         if FIGURES[figure].one and len(experiments) > 1:

@@ -6,6 +6,7 @@ Plan, workflow and configuration read this registry; a kind is the name of the m
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from infwidth.adam_ntk.variants import NETWORK_VARIANTS, READOUT_OPTIMISERS, TRAINED, VARIANTS
@@ -319,6 +320,58 @@ class FailureSignatures:
     )
 
 
+class AdviceCalibration:
+    """T: what `advise` predicts for a target from its own samples, beside the truth; a seed is a task of teachers."""
+
+    activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of the networks advised on.")] = "linear"
+    teachers: Annotated[
+        Axis[Literal["linear", "hermite", "sign", "classes"]],
+        Meaning("Linear ones, He₂, signs of noisy linear ones, Gaussian classes; one is drawn for each task."),
+    ] = ("linear", "hermite", "sign", "classes")
+    least_target_samples: Annotated[int, Ge(4), Meaning("The least P2.")] = 10
+    most_target_samples: Annotated[
+        int, Ge(4), Meaning("The largest P2; one between them is drawn, its logarithm evenly.")
+    ] = 120
+    overlaps: Annotated[Axis[Overlap], Meaning("α, one is drawn.")] = (0, 0.3, 0.6, 0.9, 1)
+    noises: Annotated[
+        Axis[Annotated[float, Ge(0)]], Meaning("Standard deviation of the label noise, one is drawn.")
+    ] = (0, 0.3, 0.6)
+    elastic_couplings: Annotated[
+        Axis[Annotated[float, Ge(0), Infinite()]], MinLen(2), Meaning("δ to compare, 0 among them.")
+    ] = (0, 1, 10, math.inf)
+    dimension: Annotated[Several, Meaning("D.")] = 20
+    source_samples: Annotated[Count, Meaning("P1.")] = 100
+    test_samples: Annotated[Count, Meaning("Fresh samples that the truth is measured on.")] = 2000
+    inverse_temperature: Annotated[Positive, Meaning("β, of source and target.")] = 10.0
+    particles: Annotated[
+        int, Ge(128), Meaning("Of the theory, for advice and truth; without effect on linear networks.")
+    ] = 2048
+
+
+class RealTransfer:
+    """T: which source and how strongly, on real features: advice beside other ways to choose, judged by networks."""
+
+    dataset: ImageSet = "digits"
+    extractor: Annotated[
+        Literal["pixels", "imagenet"],
+        Meaning("Pixels, or the last layer of an ImageNet network (needs the optional packages `features`)."),
+    ] = "pixels"
+    problems: Annotated[Several, Meaning("Pairs of classes, each a target and a source of the others.")] = 5
+    source_samples: Annotated[Several, Meaning("P1, half of each class.")] = 100
+    target_samples: Annotated[int, Ge(4), Meaning("P2, half of each class.")] = 16
+    activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of theory and networks.")] = "erf"
+    elastic_couplings: Annotated[
+        Axis[Annotated[float, Ge(0), Infinite()]], MinLen(3), Meaning("δ to choose from, 0 and ∞ among them.")
+    ] = (0, 1, 10, math.inf)
+    fixed_coupling: Annotated[Positive, Meaning("The δ of them that one way always takes.")] = 10.0
+    inverse_temperature: Annotated[Positive, Meaning("β of the theory.")] = 10.0
+    weight_decay: Annotated[Positive, Meaning("λ of networks; their coupling is δλ.")] = 0.01
+    training_time: Annotated[Positive, Meaning("Of networks.")] = 20.0
+    width: Annotated[Several, Meaning("N of source networks, even; targets have 2N.")] = 64
+    network_folds: Annotated[Several, Meaning("Of cross-validation by networks; divides half of P2.")] = 8
+    particles: Annotated[int, Ge(128), Meaning("Of the theory; fewer than 2,048 favour δ in between.")] = 2048
+
+
 KINDS = {
     "language": Language,
     "limit": Limit,
@@ -331,5 +384,7 @@ KINDS = {
     "source_richness": SourceRichness,
     "forgetting": Forgetting,
     "failure_signatures": FailureSignatures,
+    "advice_calibration": AdviceCalibration,
+    "real_transfer": RealTransfer,
 }
 """Name → settings; a name is what a configuration writes under ``study``."""

@@ -15,8 +15,8 @@ FOLDS = np.arange(24) % 4
 SETTINGS = {"source_strength": 0.8, "target_strength": 1.0, "inverse_temperature": 10.0}
 
 
-def left_out(fold, **settings):
-    out = fold == FOLDS
+def left_out(fold, groups=FOLDS, **settings):
+    out = fold == groups
     task = TransferTask(
         TASK.x_source, TASK.y_source, TASK.x_target[~out], TASK.y_target[~out], TASK.x_target[out], TASK.y_target[out]
     )
@@ -31,8 +31,22 @@ def test_linear_folds_are_exact(coupling):
         np.testing.assert_allclose(found.residuals[fold == FOLDS], expected, rtol=1e-6, atol=1e-9)
     assert not found.stderr.any()
     if math.isinf(coupling):  # the features are the source's, so first order is exact
-        np.testing.assert_allclose(found.first_order, found.residuals, rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(found.fixed, found.residuals, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(found.first_order, found.pairs, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("coupling", [0.0, 3.0, math.inf])
+def test_samples_and_pairs_are_known_from_the_solution_without_the_fold(coupling):
+    """The fold's others come back, and others leave, by first order: held against solving without just those."""
+    common = {"activation": "linear", "elastic_coupling": coupling, **SETTINGS}
+    found = bayes.solve(TASK, folds=FOLDS, **common).folds_left_out
+    alone = bayes.solve(TASK, folds=np.arange(24), **common).folds_left_out
+    # exact by construction: a fold of one
+    np.testing.assert_allclose(np.diagonal(alone.pairs), alone.residuals, rtol=1e-6, atol=1e-9)
+    error = np.linalg.norm(np.diagonal(found.pairs) - alone.residuals)
+    assert error < (1e-6 if math.isinf(coupling) else 0.01) * np.linalg.norm(alone.residuals)
+    if math.isinf(coupling):  # nothing moves: pairs are those of solving without both
+        expected = left_out(3, activation="linear", elastic_coupling=coupling, groups=np.where(np.arange(24) < 2, 3, 0))
+        np.testing.assert_allclose([found.pairs[0, 1], found.pairs[1, 0]], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("coupling", [0.0, 10.0, math.inf])
@@ -43,10 +57,22 @@ def test_particles_follow_a_fold_that_leaves(coupling):
     expected = np.concatenate([left_out(fold, **common) for fold in (0, 1)])
     solved = np.concatenate([found.residuals[fold == FOLDS] for fold in (0, 1)])
     assert np.linalg.norm(solved - expected) < 0.08 * np.linalg.norm(expected)
-    cheap = np.concatenate([found.first_order[fold == FOLDS] for fold in (0, 1)])
+    cheap = np.concatenate([np.diagonal(found.first_order)[fold == FOLDS] for fold in (0, 1)])
     if coupling == 0:
         assert np.linalg.norm(cheap - expected) > 2 * np.linalg.norm(solved - expected)
     assert np.isnan(found.residuals[FOLDS == 3]).all() == (coupling < math.inf)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_folds_others_teach_is_right_where_features_are_rich_and_labels_noisy(seed):
+    task = linear(dimension=20, overlap=0.5, n_source=100, n_target=40, n_test=10, target_noise=1.0, seed=seed)
+    settings = {"source_strength": 1.1, "target_strength": 1.1, "inverse_temperature": 10.0}
+    common = {"activation": "linear", "elastic_coupling": 0.0, **settings}
+    found = bayes.solve(task, folds=np.arange(40) % 10, **common).folds_left_out
+    alone, fold = bayes.solve(task, folds=np.arange(40), **common).folds_left_out.residuals, found.residuals
+    one = np.diagonal(found.pairs)
+    assert np.linalg.norm(one - alone) < 0.2 * np.linalg.norm(fold - alone)
+    assert (one**2).mean() == pytest.approx((alone**2).mean(), rel=0.02)
 
 
 def test_couplings_keep_their_folds_apart():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from infwidth.networks.gradient_flow import train_source
 from infwidth.networks.solution import require_converged
-from infwidth.networks.two_layer.ensemble import TargetPoint, target_data
+from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, target_data
 from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, decay_factor, integrate
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
@@ -55,8 +55,43 @@ def trained_weights(
         return found.hidden[0], found.readout[0]
     anchors = train_source(*source, source_strength=strengths[0], width=width // 2, **common)
     require_converged(anchors.status, ["source network"])
-    point = TargetPoint(elastic_coupling, strengths[1])
-    anchors, inputs, labels, _ = target_data(anchors, x, y, x[:1], [point], (seed,), torch.float64, "cpu")
+    target = {"elastic_coupling": elastic_coupling, "weight_decay": weight_decay, "time": time, "seed": seed}
+    return tied_weights(anchors, x, y, activation=activation, strength=strengths[1], **target)
+
+
+def tied_weights(
+    source: SourceNetworks,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    activation: str,
+    strength: float,
+    elastic_coupling: float,
+    weight_decay: float,
+    time: float,
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """Train a target tied to a source network; the arguments are those of :func:`trained_weights`.
+
+    Args:
+        source: one source network, of N neurons.
+        x: target inputs, (P2, D).
+        y: target labels, (P2,).
+        activation: φ.
+        strength: γ.
+        elastic_coupling: δ ≥ 0, inf allowed, in units of the flow.
+        weight_decay: λ ≥ 0 of both layers.
+        time: of training.
+        seed: of the readout's initial weights.
+
+    Returns:
+        W (2N, D), the source's neurons twice, and w (2N,).
+
+    Raises:
+        UnconvergedError: the network diverged.
+    """
+    point = TargetPoint(elastic_coupling, strength)
+    anchors, inputs, labels, _ = target_data(source, x, y, x[:1], [point], (seed,), torch.float64, "cpu")
     starts = Starts(anchors, inputs, inputs[:, :1], (seed,))
     batch = target_batch(starts, [(0, 0)], [point], labels, weight_decay)
     left = float(decay_factor(batch.stiffness[0], labels.new_tensor(time)))

@@ -13,7 +13,7 @@ from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.linear.posterior import LinearPosterior, solve_posterior
-from infwidth.theory.posterior.folds import FoldsLeftOut, first_order, ridge_residuals
+from infwidth.theory.posterior.folds import FoldsLeftOut, pairs_from_fold, pairs_from_whole
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import BayesProblem, Designs
 from infwidth.theory.solution import FactoredKernel, attempt
@@ -137,7 +137,10 @@ def _leave_folds_out(
     """Residuals of the target's folds."""
     design, labels, beta = designs.target, problem.task.y_target, problem.inverse_temperatures[1]
     anchor_moment = np.zeros((design.shape[1],) * 2) if anchor_moment is None else anchor_moment
-    residual, fixed = np.full(len(labels), np.nan), np.full((2, len(labels)), np.nan)
+    potential = Potential.elastic(
+        anchor_moment, elastic_coupling, problem.prior_precision, problem.prior_precision, scatters=True
+    )
+    residuals, pairs = np.full(len(labels), np.nan), np.full((len(labels),) * 2, np.nan)
     for fold in range(folds_solved):
         out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         found = solve_posterior(
@@ -148,13 +151,11 @@ def _leave_folds_out(
             elastic_coupling=elastic_coupling,
             anchor_moment=anchor_moment,
             **problem.shared,
-        )
-        residual[out] = labels[out] - design[out] @ found.saddle.weights
-        kernel = design @ found.hidden_moment @ design.T / problem.prior_precision
-        fixed[:, out] = ridge_residuals(kernel, labels, beta, out)
-    potential = Potential.elastic(
-        anchor_moment, elastic_coupling, problem.prior_precision, problem.prior_precision, scatters=True
-    )
+        ).saddle
+        residuals[out] = labels[out] - design[out] @ found.weights
+        dual, hessian = np.zeros(len(labels)), design @ potential.hessian(found.drive) @ design.T
+        dual[kept] = found.dual
+        pairs[out] = pairs_from_fold(residuals[out], dual, hessian, beta, out)
     hessian = design @ potential.hessian(target.saddle.drive) @ design.T
-    error = np.where(np.isfinite(residual), 0.0, np.nan)
-    return FoldsLeftOut(residual, error, first_order(target.saddle.dual, hessian, beta, folds), *fixed)
+    error = np.where(np.isfinite(residuals), 0.0, np.nan)
+    return FoldsLeftOut(residuals, error, pairs, pairs_from_whole(target.saddle.dual, hessian, beta))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.theory.posterior.folds import FoldsLeftOut, first_order, ridge_residuals
+from infwidth.theory.posterior.folds import FoldsLeftOut, pairs_from_fold, pairs_from_whole
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import (
     LEAST_EFFECTIVE,
@@ -75,21 +75,17 @@ def leave_folds_out(
     raw, better = dual + inverse @ errors, dual + inverse @ (errors - averages.correction.mean(0))
 
     linearised, uncorrected = (
-        first_order(g.cpu().numpy(), hessian.cpu().numpy(), inverse_temperature, folds) for g in (better, raw)
+        pairs_from_whole(g.cpu().numpy(), hessian.cpu().numpy(), inverse_temperature) for g in (better, raw)
     )
-    residuals, stderr, fixed = (np.full(shape, np.nan) for shape in (len(labels), len(labels), (2, len(labels))))
-
-    def keep_features(kernel: Tensor, out: Tensor) -> None:
-        where = torch.nonzero(out)[:, 0].cpu().numpy()
-        kernel = (kernel / readout_precision).cpu().numpy()
-        fixed[:, where] = ridge_residuals(kernel, labels.cpu().numpy(), inverse_temperature, where)
-
-    outs = [torch.from_numpy(folds == fold).to(labels.device) for fold in range(folds.max() + 1)]
+    size = len(labels)
+    residuals, stderr, pairs = (np.full(shape, np.nan) for shape in (size, size, (size, size)))
+    outs = [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
     if frozen:
+        inverse = inverse.cpu().numpy()
         for out in outs:
-            keep_features(averages.kernels.mean(0), out)
-        return FoldsLeftOut(linearised, np.zeros(len(labels)), linearised, *fixed)
-    shift = linearised - uncorrected
+            residuals[out] = np.linalg.solve(inverse[np.ix_(out, out)], better.cpu().numpy()[out])
+        return FoldsLeftOut(residuals, np.zeros(size), linearised, linearised)
+    shift = np.diagonal(linearised - uncorrected)
     for out in outs[:folds_solved]:
         found = _solve_without(
             population,
@@ -97,18 +93,18 @@ def leave_folds_out(
             dual,
             hessian,
             labels,
-            out,
+            torch.from_numpy(np.isin(np.arange(size), out)).to(labels.device),
             generator,
             strength=strength,
             inverse_temperature=inverse_temperature,
             readout_precision=readout_precision,
         )
         if found is not None:
-            (blocks, kernel), where = found, out.cpu().numpy()
-            residuals[where] = blocks.mean(0).cpu().numpy() + shift[where]
-            stderr[where] = blocks.std(0).cpu().numpy() / math.sqrt(BLOCKS)
-            keep_features(kernel, out)
-    return FoldsLeftOut(residuals, stderr, linearised, *fixed)
+            blocks, *rest = (array.cpu().numpy() for array in found)
+            residuals[out] = blocks.mean(0) + shift[out]
+            stderr[out] = blocks.std(0) / math.sqrt(BLOCKS)
+            pairs[out] = pairs_from_fold(residuals[out], *rest, inverse_temperature, out)
+    return FoldsLeftOut(residuals, stderr, pairs, linearised)
 
 
 def _solve_without(
@@ -123,8 +119,8 @@ def _solve_without(
     strength: float,
     inverse_temperature: float,
     readout_precision: float,
-) -> tuple[Tensor, Tensor] | None:
-    """Residuals of the samples left out, in blocks, (B, n), and Φ of all samples at the features learnt without them.
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Residuals of the samples left out, in blocks, (B, n), the dual without them, (P,), and H there of all samples.
 
     None where the neurons condense on the way.
     """
@@ -171,13 +167,13 @@ def _solve_without(
             population.resample()
         population.move(layer, dual)
         features = population.features(layer)
-    fits = kernel = 0.0
+    fits = 0.0
     for _ in range(SWEEPS):
         population.move(layer, dual)
         features = population.features(layer)
-        kernel = kernel + (features.T @ features).double() / (SWEEPS * len(features))
         scored = features * (features @ dual.to(features.dtype))[:, None]
         fits = fits + scored.view(BLOCKS, -1, len(dual)).mean(1).double() / (SWEEPS * readout_precision)
     errors = (labels - dual / inverse_temperature - fits)[:, kept]
     moves = torch.linalg.solve(smooth[kept][:, kept] + eye, errors.T)
-    return (labels - fits)[:, out] - (smooth[out][:, kept] @ moves).T, kernel
+    dual[kept] += moves.mean(1)
+    return (labels - fits)[:, out] - (smooth[out][:, kept] @ moves).T, dual, smooth

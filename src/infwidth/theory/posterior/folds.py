@@ -11,22 +11,20 @@ from infwidth.numerics.checks import InputError
 
 @dataclass(frozen=True)
 class FoldsLeftOut:
-    """Residuals y − f of each target sample, f without its fold.
+    """Residuals y − f of each target sample, f without its fold, without it alone, and without it and another.
 
     Attributes:
-        residuals: (P,), by solving again; NaN where that was not asked for or has no answer.
+        residuals: without the sample's fold, by solving again, (P,); NaN where that was not asked for or has no answer.
         stderr: of ``residuals``, from particles, (P,); 0 where nothing is sampled.
-        first_order: the same to first order in the removal of the fold, (P,).
-        fixed: ridge regression's, without the fold, on the features that were learnt without it, (P,); NaN likewise.
-        fixed_single: ridge regression's, without the sample alone, on the same features: what the other samples of a
-            fold teach is known from the two, (P,).
+        pairs: of sample μ without μ and ν, on the diagonal without μ alone, (P, P): to first order from the solution
+            without μ's fold, so exact where folds are single samples; rows are NaN where ``residuals`` is.
+        first_order: the same to first order from the whole set's solution, (P, P).
     """
 
     residuals: np.ndarray
     stderr: np.ndarray
+    pairs: np.ndarray
     first_order: np.ndarray
-    fixed: np.ndarray
-    fixed_single: np.ndarray
 
 
 def check_folds(folds: np.ndarray, folds_solved: int | None, size: int) -> tuple[np.ndarray, int]:
@@ -51,35 +49,52 @@ def check_folds(folds: np.ndarray, folds_solved: int | None, size: int) -> tuple
     return folds, count if folds_solved is None else int(folds_solved)
 
 
-def first_order(dual: np.ndarray, hessian: np.ndarray, beta: float, folds: np.ndarray) -> np.ndarray:
-    """Residuals y − f of each fold's samples, f without the fold, to first order in its removal.
+def pairs_from_whole(dual: np.ndarray, hessian: np.ndarray, beta: float) -> np.ndarray:
+    """Residuals without each sample and each pair, to first order from the whole set's solution.
 
     Args:
         dual: g, (P,).
         hessian: H of eq. (5a), (P, P).
         beta: β.
-        folds: the fold of each sample, (P,).
 
     Returns:
-        r_F = ([(H + I/β)⁻¹]_FF)⁻¹ g_F, (P,); exact where H does not depend on g.
+        (P, P), see ``FoldsLeftOut.pairs``; exact where H does not depend on g.
     """
-    inverse = np.linalg.inv(hessian + np.eye(len(dual)) / beta)
-    left = np.empty(len(dual))
-    for fold in np.unique(folds):
-        out = np.flatnonzero(folds == fold)
-        left[out] = np.linalg.solve(inverse[np.ix_(out, out)], dual[out])
-    return left
+    everyone = np.arange(len(dual))
+    return _pairs(hessian, hessian @ dual + dual / beta, beta, everyone)
 
 
-def ridge_residuals(scaled_kernel: np.ndarray, labels: np.ndarray, beta: float, out: np.ndarray) -> np.ndarray:
-    """Residuals of ridge regression on some samples, without them, and without each of them alone, (2, n).
+def pairs_from_fold(
+    residual: np.ndarray, dual: np.ndarray, hessian: np.ndarray, beta: float, out: np.ndarray
+) -> np.ndarray:
+    """Residuals of a fold's samples without each of them and each pair, to first order from the solution without it.
+
+    To leave few samples out of it, or to take the fold's others back in, is a small step where features have not yet
+    adapted to the fold; a step out of the whole set's solution is not.
 
     Args:
-        scaled_kernel: Φ/λ_w, (P, P).
-        labels: y, (P,).
+        residual: of the fold's samples at that solution, (n,).
+        dual: g of that solution, (P,), 0 in the fold.
+        hessian: H at that solution, of all samples, (P, P).
         beta: β.
-        out: indices of the samples, (n,).
+        out: indices of the fold's samples, (n,).
+
+    Returns:
+        (n, P), see ``FoldsLeftOut.pairs``.
     """
-    inverse = np.linalg.inv(scaled_kernel + np.eye(len(labels)) / beta)
-    dual, block = (inverse @ labels)[out], inverse[np.ix_(out, out)]
-    return np.stack([np.linalg.solve(block, dual), dual / np.diagonal(block)])
+    labels = hessian @ dual + dual / beta  # those whose regression with the kernel H has this dual without the fold
+    labels[out] += residual
+    return _pairs(hessian, labels, beta, out)
+
+
+def _pairs(kernel: np.ndarray, labels: np.ndarray, beta: float, out: np.ndarray) -> np.ndarray:
+    """Regression's residuals of samples ``out`` (n,) without each and another, (n, P), from the blocks of A⁻¹:
+    r_μ = [([A⁻¹]_{μν})⁻¹ g_{μν}]_μ, and g_μ/[A⁻¹]_μμ without μ alone.
+    """
+    inverse = np.linalg.inv(kernel + np.eye(len(labels)) / beta)
+    dual, diagonal = inverse @ labels, np.diagonal(inverse)
+    numerator = diagonal * dual[out, None] - inverse[out] * dual
+    determinant = diagonal[out, None] * diagonal - inverse[out] ** 2
+    alone = np.arange(len(out)), out
+    numerator[alone], determinant[alone] = dual[out], diagonal[out]
+    return numerator / determinant
