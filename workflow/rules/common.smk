@@ -20,6 +20,7 @@ try:
     )
     from infwidth.plan.transfer import Plan, as_argument
     from infwidth.plan.studies import StudyPlan
+    from infwidth.plan.titles import experiment_titles
     from infwidth.plan.timing import announcement, seconds_per_data_set
     from infwidth.numerics.checks import InputError
     from infwidth.stages.__main__ import RUN

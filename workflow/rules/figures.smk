@@ -26,7 +26,12 @@ rule figure:
         conda_environment
     threads: 1
     params:
-        job=lambda w: as_argument({"figure": w.figure}),
+        job=lambda w: as_argument(
+            {
+                "figure": w.figure,
+                "titles": experiment_titles(PLAN.config, PLAN.figures[w.figure]),
+            }
+        ),
         tables=lambda w, input: numbered(input.tables),
     shell:
         "python -m infwidth.stages figure --params {params.job:q} {params.tables:q}"

@@ -106,6 +106,7 @@ def figures(reference: str, to: str, config: str) -> None:
     """Redraw the figures from a reference's tables, solving nothing."""
     from infwidth.figures.draw import draw_figure
     from infwidth.figures.verdicts import draw_claims
+    from infwidth.plan.titles import experiment_titles
 
     shown = read_config(config)
     reference = reference or str(reference_of(place(shown, config)))
@@ -123,7 +124,7 @@ def figures(reference: str, to: str, config: str) -> None:
             missing += absent
             continue
         paths = {kind: Path(to) / f"{figure}.{kind}" for kind in ("pdf", "png", "csv")}
-        draw_figure(figure, tables, paths)
+        draw_figure(figure, tables, paths, experiment_titles(shown, experiments))
         click.echo(str(paths["pdf"]))
     if missing:
         raise InputError("; ".join([*missing, "renew the reference with `make reference`"]))

@@ -1,0 +1,35 @@
+"""What experiments are called where people read: by their `title`, or by what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU"}
+_STUDIES = {
+    "language": "transformer",
+    "limit": "frozen features and their limit",
+    "expectation": "mean of finite models",
+    "selection": "selection of features",
+    "support": "support of ω",
+    "architecture": "ablation of ADAM*",
+    "averaged": "averages over data sets",
+    "phases": "phases of transfer",
+}
+
+
+def experiment_titles(config: Mapping[str, Any], experiments: Iterable[str]) -> dict[str, str]:
+    """Experiment → its title, for experiments of a resolved configuration; never its key."""
+    return {name: _title(config, name) for name in experiments}
+
+
+def _title(config: Mapping[str, Any], name: str) -> str:
+    transfer = config["experiments"].get(name)
+    settings = config["adam_ntk"][name] if transfer is None else transfer
+    if settings["title"]:
+        return settings["title"]
+    if transfer is None:
+        (kind,) = settings["study"]
+        return _STUDIES.get(kind, kind.replace("_", " "))
+    activation = transfer["activation"]
+    return f"{_ACTIVATIONS.get(activation, activation)} networks"
