@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from infwidth.studies.kinds import KINDS
+
 _ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU"}
-_STUDIES = {
-    "language": "transformer",
-    "limit": "frozen features and their limit",
-    "expectation": "mean of finite models",
-    "selection": "selection of features",
-    "support": "support of ω",
-    "architecture": "ablation of ADAM*",
-    "averaged": "averages over data sets",
-    "phases": "phases of transfer",
-}
 
 
 def experiment_titles(config: Mapping[str, Any], experiments: Iterable[str]) -> dict[str, str]:
@@ -30,6 +22,6 @@ def _title(config: Mapping[str, Any], name: str) -> str:
         return settings["title"]
     if transfer is None:
         (kind,) = settings["study"]
-        return _STUDIES.get(kind, kind.replace("_", " "))
+        return getattr(KINDS[kind], "called", kind.replace("_", " "))
     activation = transfer["activation"]
     return f"{_ACTIVATIONS.get(activation, activation)} networks"
