@@ -12,7 +12,7 @@ from infwidth.plan.titles import experiment_titles
 from infwidth.plan.transfer import Plan
 from infwidth.studies.kinds import KINDS
 
-STUDIES = "adam_ntk"
+STUDIES = "studies"
 
 
 def test_no_experiment_of_a_preset_is_called_by_its_key(root, monkeypatch):

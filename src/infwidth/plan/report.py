@@ -13,7 +13,7 @@ def report_parameters(plan: Plan) -> dict[str, Any]:
     """Parameters of the job that writes the report; see :func:`infwidth.pages.report.write_report`."""
     config = plan.config
     preset = config["preset"]
-    names = [*config["experiments"], *config["adam_ntk"]]
+    names = [*config["experiments"], *config["studies"]]
     return {
         "preset": preset,
         "only": config["only"],

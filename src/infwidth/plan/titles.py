@@ -17,7 +17,7 @@ def experiment_titles(config: Mapping[str, Any], experiments: Iterable[str]) -> 
 
 def _title(config: Mapping[str, Any], name: str) -> str:
     transfer = config["experiments"].get(name)
-    settings = config["adam_ntk"][name] if transfer is None else transfer
+    settings = config["studies"][name] if transfer is None else transfer
     if settings["title"]:
         return settings["title"]
     if transfer is None:
