@@ -76,7 +76,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: str) -> pd.DataFrame:
         axes.set_ylabel("distance from the dual\n$|f_H - f_\\infty|\\,/\\,|f_\\infty|$")
         low, high = np.log10(axes.get_ylim())
         axes.set_ylim(bottom=10 ** (low - 0.7 * (high - low)))  # room below the curves
-        axes.legend(frameon=False, fontsize=6, loc="lower left", handlelength=1.2)
+        axes.legend(frameon=False, fontsize=5, loc="lower left", handlelength=1, handletextpad=0.4, borderaxespad=0.2)
     else:
         axes.set_ylabel("test loss")
     return pd.concat(drawn)
