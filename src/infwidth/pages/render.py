@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from infwidth.analysis.claims import INCONCLUSIVE, NOT_REPRODUCED, NOT_TESTED, REPRODUCED
+from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, NOT_TESTED, REPRODUCED
 from infwidth.io.atomic import atomic_file
 
 TEMPLATES = Path(__file__).with_name("templates")

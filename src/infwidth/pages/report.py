@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from infwidth.analysis.claim_table import by_chance, natural_key
-from infwidth.analysis.claims import VERDICTS, Verdict, together
+from infwidth.analysis.claims import Verdict, together
+from infwidth.analysis.decision import VERDICTS
 from infwidth.analysis.verdict_files import read_verdict_file
 from infwidth.io.atomic import reading
 from infwidth.io.job_times import EACH_DATA_SET, recorded_seconds
