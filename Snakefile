@@ -19,9 +19,7 @@ include: "workflow/rules/theory.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
-
-
-report: "workflow/report/workflow.rst"
+include: "workflow/rules/report.smk"
 
 
 wildcard_constraints:

@@ -1,7 +1,7 @@
 """Open pages in a headless Chromium: no error on the console, every picture there, every link to a file that is there.
 
     python docs/look.py docs/_build            # every page below a folder
-    python docs/look.py results/report.html    # or one page
+    python docs/look.py results/index.html     # or one page
 
 One browser opens them all, one after the other in a frame of a driver page, and what it finds is read off that page.
 """

@@ -76,7 +76,7 @@ STUDY = {
 }
 PROSE = "cli plan figures.catalogue engines studies.kinds numerics.settings applied.estimator applied.finetune"
 """What names, describes, plans or asks for jobs, and so is under none."""
-REPORTS = ("collect", "judge", "claims", "verdicts", "figure")
+REPORTS = ("collect", "judge", "claims", "verdicts", "figure", "report")
 """Kinds that read what others trained or solved; an edit of theirs costs seconds."""
 
 
@@ -104,6 +104,11 @@ def jobs():
     yield "judge", ["stages.judge"], f"{TABLE} {CLAIMS}"
     yield "claims", ["stages.claims"], f"{TABLE} {CLAIMS} analysis.claim_table"
     yield "verdicts", ["stages.verdicts"], f"{TABLE} {CLAIMS} analysis.claim_table figures.verdicts figures.parts.style"
+    yield (
+        "report",
+        ["stages.report"],
+        f"{CLAIMS} {TABLE} analysis.claim_table analysis.verdict_files io.job_times pages",
+    )
     for name in FIGURES:
         allowed = f"{TABLE} {TABLES} figures.draw figures.parts figures.{name} analysis.extrapolation analysis.seeds "
         yield (

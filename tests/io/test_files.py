@@ -11,17 +11,12 @@ from builders import imported
 from infwidth.io.arrays import join_entries
 from infwidth.io.atomic import atomic_file, read_arrays, write_arrays
 from infwidth.io.closure import import_closure
+from infwidth.io.job_times import read_seconds, recorded_seconds, write_seconds
 from infwidth.io.rows import at_last_time, largest, widest
 from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_table
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
-from infwidth.plan.timing import (
-    expected_seconds,
-    read_seconds,
-    recorded_seconds,
-    seconds_per_data_set,
-    write_seconds,
-)
+from infwidth.plan.timing import expected_seconds, seconds_per_data_set
 
 
 def row(**changes):

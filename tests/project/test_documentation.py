@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from infwidth.figures.catalogue import FIGURES
+
 PAGES = ("theory", "averaged", "finite_width")
 EQUATION = re.compile(r"\(((?:[AF])?\d{1,2}[a-z]?)\)")
 CITED = re.compile(r"\beqs?\.\s((?:\([^()]+\)(?:,\s|\sand\s|\sto\s)?)+)")
@@ -99,3 +101,8 @@ def test_readme_leads_there(root, pages):
     assert all(f"]({page}.md)" in pages["theory"] for page in PAGES[1:])
     named = re.findall(r"(?<![\w/])docs/\w+\.md", readme)
     assert [page for page in named if not (root / page).exists()] == []
+
+
+def test_the_page_of_figures_names_each(root):
+    text = (root / "docs/figures.md").read_text(encoding="utf-8")
+    assert [name for name in [*FIGURES, "verdicts"] if f"`{name}`" not in text] == []

@@ -44,7 +44,7 @@ CONFIG = {
 
 
 # the jobs below every experiment's verdicts
-CLAIMS = {"claims", "verdicts"}
+CLAIMS = {"claims", "verdicts", "report"}
 # --config alone would stand for the whole configuration, as a preset given by --configfile does
 CONFIGURED = ("--configfile", "config/config.yaml", "--config")
 
@@ -96,7 +96,24 @@ def test_touch_reruns_nothing(project):
 
 def test_a_figures_module_redraws_that_figure_alone(project, edited):
     edited("src/infwidth/figures/linear_delta.py", lambda text: text + "\n# edited\n")
-    assert project.planned() == {"figure/linear_delta"}
+    assert project.planned() == {"figure/linear_delta", "report"}
+
+
+def test_the_reports_words_rewrite_the_report_alone(project, edited):
+    edited("src/infwidth/pages/templates/report.html", lambda text: text.replace("All verdicts", "Every verdict"))
+    assert project.planned() == {"report"}
+
+
+def test_a_title_redraws_its_figure_and_trains_nothing(project, edited):
+    edited("config/config.yaml", new_configuration(lambda e: e["flow"].update(title="other words")))
+    assert project.planned() == {"figure/linear_dynamics", "report"}
+
+
+def test_the_report_shows_the_run(project):
+    page = (project.root / "results/index.html").read_text(encoding="utf-8")
+    assert [figure for figure in CONFIG["figures"] if f'src="figures/{figure}.png"' not in page] == []
+    assert "min of one core" in page
+    assert "Missing" not in page
 
 
 def test_the_bayesian_solver_reruns_its_theory_and_no_network(project, edited):
@@ -145,8 +162,7 @@ def test_image_code_leaves_linear_cells_alone(project, edited):
     assert {job.split("/")[-1] for job in planned} == {
         "images",
         "cifar_delta",
-        "claims",
-        "verdicts",
+        *CLAIMS,
     }  # no study of digits
 
 
@@ -169,7 +185,7 @@ def test_a_new_overlap_reruns_no_source(project, edited):
 
 def test_only_runs_one_experiment(project):
     planned = project.planned("--forceall", *CONFIGURED, "only=flow")
-    assert {job.split("/")[1] for job in planned} == {"flow", "linear_dynamics"}
+    assert {job.split("/")[-1] for job in planned} == {"flow", "linear_dynamics", "report"}
 
 
 def test_configuration_errors_come_before_any_job(project, edited):

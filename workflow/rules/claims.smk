@@ -32,9 +32,7 @@ rule claims:
     output:
         json=f"{RESULTS}/claims.json",
         manifest=f"{RESULTS}/claims.manifest.json",
-        markdown=report(
-            f"{RESULTS}/claims.md", caption="../report/claims.rst", category="Claims"
-        ),
+        markdown=f"{RESULTS}/claims.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -56,12 +54,7 @@ rule verdicts:
         claims=f"{RESULTS}/claims.json",
     output:
         pdf=f"{RESULTS}/figures/verdicts.pdf",
-        png=report(
-            f"{RESULTS}/figures/verdicts.png",
-            caption="../report/claims.rst",
-            category="Claims",
-            labels={"figure": "verdicts"},
-        ),
+        png=f"{RESULTS}/figures/verdicts.png",
         csv=f"{RESULTS}/figures/verdicts.csv",
         manifest=f"{RESULTS}/figures/verdicts.manifest.json",
     log:

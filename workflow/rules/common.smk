@@ -11,6 +11,7 @@ try:
     from infwidth.plan.additions import load_run, looks
     from infwidth.plan.inputs import check_files, image_files, text_files
     from infwidth.plan.run_lock import hold, is_held_elsewhere
+    from infwidth.plan.report import report_parameters
     from infwidth.plan.outputs import (
         cell_outputs,
         date_to_now,
@@ -20,6 +21,7 @@ try:
     )
     from infwidth.plan.transfer import Plan, as_argument
     from infwidth.plan.studies import StudyPlan
+    from infwidth.plan.titles import experiment_titles
     from infwidth.plan.timing import announcement, seconds_per_data_set
     from infwidth.numerics.checks import InputError
     from infwidth.stages.__main__ import RUN
@@ -185,6 +187,22 @@ def failures(since):
 def numbered(paths):
     """Several files as --input options of a stage."""
     return [f"--input={i}={path}" for i, path in enumerate(paths)]
+
+
+def report_inputs():
+    """What the report shows, of what this run makes: pictures, verdicts, and tables, which name their data."""
+    names = [*PLAN.experiments, *PLAN.studies]
+    shown = [f"figures/{figure}.png" for figure in PLAN.figures]
+    shown += [f"claims/{name}.json" for name in names]
+    shown += [f"tables/{name}.csv" for name in names]
+    if PLAN.config["only"] is None:
+        shown += ["claims.md", "claims.json", "figures/verdicts.png"]
+    return [f"{RESULTS}/{path}" for path in shown]
+
+
+def report_templates():
+    """What grimp does not see: the templates beside the modules of the page."""
+    return sorted(str(path) for path in Path("src/infwidth/pages/templates").iterdir())
 
 
 def data_set_seconds(experiment):

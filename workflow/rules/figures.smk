@@ -8,12 +8,7 @@ rule figure:
         ],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
-        png=report(
-            f"{RESULTS}/figures/{{figure}}.png",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
-        ),
+        png=f"{RESULTS}/figures/{{figure}}.png",
         csv=f"{RESULTS}/figures/{{figure}}.csv",
         manifest=f"{RESULTS}/figures/{{figure}}.manifest.json",
     log:
@@ -26,7 +21,12 @@ rule figure:
         conda_environment
     threads: 1
     params:
-        job=lambda w: as_argument({"figure": w.figure}),
+        job=lambda w: as_argument(
+            {
+                "figure": w.figure,
+                "titles": experiment_titles(PLAN.config, PLAN.figures[w.figure]),
+            }
+        ),
         tables=lambda w, input: numbered(input.tables),
     shell:
         "python -m infwidth.stages figure --params {params.job:q} {params.tables:q}"

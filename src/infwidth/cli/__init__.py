@@ -5,7 +5,7 @@ import click
 from infwidth.cli.advice import advise
 from infwidth.cli.configuration import check, keys, resolve, results_place
 from infwidth.cli.errors import OneLineErrors
-from infwidth.cli.results import cite, claims, compare, figures, reference
+from infwidth.cli.results import cite, claims, compare, diff, figures, reference
 from infwidth.cli.run import decide, plan, run
 
 main = click.version_option(package_name="infwidth")(
@@ -19,6 +19,7 @@ main = click.version_option(package_name="infwidth")(
             claims,
             figures,
             compare,
+            diff,
             reference,
             cite,
             check,

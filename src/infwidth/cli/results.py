@@ -71,6 +71,22 @@ def compare(results: str, reference: str, config: str, skip: tuple[str, ...]) ->
 
 
 @click.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--to", default="results/diff.html", show_default=True, help="the page")
+def diff(old: str, new: str, to: str) -> None:
+    """Put what differs between two results or references, OLD and NEW, into one page, and say it in Markdown."""
+    from infwidth.pages.difference import compare_results, write_difference
+
+    found = compare_results(Path(old), Path(new))
+    write_difference(Path(to), Path(old), Path(new), found)
+    click.echo(f"### {old} → {new}\n")
+    for line in found.lines():
+        click.echo(f"- {line}")
+    click.echo(f"\nOld beside new: {to}")
+
+
+@click.command()
 @click.argument("results", default="")
 @click.argument("reference", default="")
 @_config
@@ -106,6 +122,7 @@ def figures(reference: str, to: str, config: str) -> None:
     """Redraw the figures from a reference's tables, solving nothing."""
     from infwidth.figures.draw import draw_figure
     from infwidth.figures.verdicts import draw_claims
+    from infwidth.plan.titles import experiment_titles
 
     shown = read_config(config)
     reference = reference or str(reference_of(place(shown, config)))
@@ -123,7 +140,7 @@ def figures(reference: str, to: str, config: str) -> None:
             missing += absent
             continue
         paths = {kind: Path(to) / f"{figure}.{kind}" for kind in ("pdf", "png", "csv")}
-        draw_figure(figure, tables, paths)
+        draw_figure(figure, tables, paths, experiment_titles(shown, experiments))
         click.echo(str(paths["pdf"]))
     if missing:
         raise InputError("; ".join([*missing, "renew the reference with `make reference`"]))

@@ -155,10 +155,9 @@ def _run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
 
         look_on(request, Path(results), minutes, lambda *targets: _make(request, arguments, *targets))
         _make(request, arguments)
-    report = None if request.only else _report(request, Path(results))
     after = [v for v in read_verdicts(results, names, lenient=True) if v.experiment.startswith(request.only)]
     table = " ".join(["infwidth claims", results, *(["--only", request.only] if request.only else [])])
-    where = f"{results}/: figures, tables{', report.html' if report else ''}; every claim: {table}"
+    where = f"{results}/index.html shows it all, figure by figure; every claim: {table}"
     lines = [*summary(before, after), added_line(request.read_again(), results), leftover_line(results, names), where]
     for line in filter(None, lines):
         click.echo(line)
@@ -240,20 +239,6 @@ def _logger(arguments: Sequence[str]) -> list[str]:
         return ["--logger", "lines"]
     os.environ["TQDM_DISABLE"] = "1"  # the jobs' own bars would write into these
     return ["--logger", "bars"]
-
-
-def _report(request: Request, results: Path) -> Path | None:
-    """Make the HTML report anew where a figure or the claim table is newer; return its path, None without claims."""
-    report, table = results / "report.html", results / "claims.json"
-    if not table.exists():
-        return None
-    made = max(path.stat().st_mtime for path in [table, *results.glob("figures/*")])
-    if not report.exists() or report.stat().st_mtime < made:
-        try:
-            _output_of("--report", str(report), *request.options())
-        except InputError as error:
-            raise InputError(f"{report}: could not be made: {error}") from error
-    return report
 
 
 def _make_caches_writable() -> None:

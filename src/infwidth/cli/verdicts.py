@@ -9,25 +9,21 @@ from typing import Any
 
 from infwidth.analysis.claim_table import natural_key
 from infwidth.analysis.claims import Verdict
-from infwidth.io.atomic import read_json
+from infwidth.analysis.verdict_files import read_verdict_file, verdict_files
 from infwidth.numerics.checks import InputError
 
 
 def read_verdicts(results: str | Path, planned: Collection[str] | None, *, lenient: bool = False) -> list[Verdict]:
     """Read the verdicts of the planned experiments; of all with None.
 
-    An experiment's own file is newer than the whole table after a run of that experiment alone; a reference holds
-    the table only.
-
     Raises:
         InputError: there are none, or a file is no verdicts, unless ``lenient``.
     """
-    paths = _verdict_files(results)
-    paths = paths or [path for path in [Path(results) / "claims.json"] if path.exists()]
+    paths = verdict_files(results)
     verdicts = []
     for path in paths:
         try:
-            verdicts += _read(path)
+            verdicts += read_verdict_file(path)
         except InputError:
             if not lenient:  # before a run that makes it again
                 raise
@@ -43,7 +39,8 @@ def leftover_line(results: str | Path, planned: Collection[str] | None) -> str |
     if planned is None:
         return None
     tables = {path.stem for path in Path(results).glob("tables/*.csv")}
-    left = sorted((tables | {path.stem for path in _verdict_files(results)}) - {*planned})
+    own = {path.stem for path in verdict_files(results)} - {"claims"}
+    left = sorted((tables | own) - {*planned})
     if not left:
         return None
     return f"{results} also holds {', '.join(left)}, which the configuration no longer names: not counted"
@@ -98,14 +95,3 @@ def summary(before: Sequence[Verdict], after: Sequence[Verdict]) -> Iterator[str
 
 
 _SHOWN = 8
-
-
-def _verdict_files(results: str | Path) -> list[Path]:
-    return [path for path in sorted(Path(results).glob("claims/*.json")) if not path.stem.endswith(".manifest")]
-
-
-def _read(path: Path) -> list[Verdict]:
-    try:
-        return [Verdict(**entry) for entry in read_json(path)]
-    except TypeError as error:
-        raise InputError(f"{path}: not verdicts ({error}); remove it and run `make reproduce` again") from error

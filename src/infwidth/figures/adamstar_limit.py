@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.over_width import draw_over_width, fitted_power, log_values, looks, width_axis
-from infwidth.figures.parts.style import new_figure
+from infwidth.figures.parts.style import GREY, entry, legend_below, new_figure
 from infwidth.io.rows import at_last_time
 from infwidth.io.tables import select
 
@@ -45,12 +45,9 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _name_colours(figure: Figure, optimisers: pd.Series) -> None:
-    handles = [
-        Line2D([], [], color=colour, marker="o", markersize=4, label=name)
-        for name, colour in looks(optimisers).values()
-    ]
-    handles.append(Line2D([], [], color="0.3", linestyle="--", label="H = ∞"))
-    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside right lower")
+    handles = [entry(colour, f"{name}, ± standard error") for name, colour in looks(optimisers).values()]
+    handles.append(entry(GREY, "H = ∞", linestyle="--", marker=""))
+    legend_below(figure, handles)
 
 
 def _panels(rows: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
@@ -77,7 +74,9 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     if metric == "distance_to_dual":
         log_values(axes)
         axes.set_ylabel("distance from the dual\n$|f_H - f_\\infty|\\,/\\,|f_\\infty|$")
-        axes.legend(frameon=False, fontsize="x-small")
+        low, high = np.log10(axes.get_ylim())
+        axes.set_ylim(bottom=10 ** (low - 0.7 * (high - low)))  # room below the curves
+        axes.legend(frameon=False, fontsize=5, loc="lower left", handlelength=1, handletextpad=0.4, borderaxespad=0.2)
     else:
         axes.set_ylabel("test loss")
     return pd.concat(drawn)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from infwidth.adam_ntk.variants import NO_MLP
 from infwidth.analysis.seeds import mean_over_seeds, paired_difference
 from infwidth.figures.parts.optimiser_looks import name_optimisers, optimiser_colours
-from infwidth.figures.parts.style import draw_curve, log_ticks, new_figure, plain_numbers, side_by_side
+from infwidth.figures.parts.style import draw_curve, log_ticks, new_figure, panel_titles, plain_numbers, side_by_side
 from infwidth.io.rows import at_last_time
 from infwidth.io.tables import select
 
@@ -35,9 +35,9 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     sweeps = mean_over_seeds(select(network, metric="sweep_loss")).assign(stderr=0.0)
     points = pd.concat([mean_over_seeds(rows), gaps], ignore_index=True)
     palette = optimiser_colours(rows["optimiser"])
-    experiments = table.groupby("experiment", sort=False)["dataset"].first()
+    experiments = panel_titles(table)
     figure, grid = new_figure(len(experiments), 3)
-    for (experiment, dataset), panels in zip(experiments.items(), grid, strict=True):
+    for (experiment, title), panels in zip(experiments.items(), grid, strict=True):
         for metric, axes in zip(("test_loss", "difference from ADAM*, %"), panels[:2], strict=True):
             chosen = select(points, experiment=experiment, metric=metric)
             positions = log_ticks(axes, chosen["width"].dropna())
@@ -47,9 +47,9 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
                 curve = select(chosen, optimiser=name)
                 draw_curve(axes, curve["width"].map(positions) + shifts[name], curve, colour=palette[name])
             for _, point in select(chosen, optimiser=NO_MLP).iterrows():
-                axes.axhline(point["mean"], color=palette[NO_MLP], linestyle=":")
-            axes.set(xlabel="width H of the MLP blocks", ylabel=metric.replace("test_loss", "test loss, nats"))
-        panels[0].set_title(dataset)
+                axes.axhline(point["mean"], color=palette[NO_MLP], linestyle=":", linewidth=1)
+            axes.set(xlabel="width H of MLP blocks", ylabel=metric.replace("test_loss", "test loss, nats"))
+        panels[0].set_title(title)
         panels[1].axhline(0, color=palette.get(BASE, "0.3"), linewidth=1)
         _draw_sweep(panels[2], select(sweeps, experiment=experiment), chosen_rates(rows, experiment), palette)
     name_optimisers(figure, palette)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
-from infwidth.figures.parts.style import coupling_axis, coupling_name, new_figure
+from infwidth.figures.parts.style import ORIGIN_COLOUR, SERIES, coupling_axis, coupling_name, new_figure
 from infwidth.numerics.status import Status
 
 
@@ -25,7 +24,7 @@ def draw(table: pd.DataFrame, smaller: pd.DataFrame, recommended: float | None, 
         size: P2.
     """
     figure, ((left, right),) = new_figure(1, 2)
-    blue, red = sns.color_palette("deep")[0], sns.color_palette("deep")[3]
+    blue, red = SERIES[0], ORIGIN_COLOUR
     positions = coupling_axis(left, table["elastic_coupling"])
     good = table[table["status"] == Status.CONVERGED.value]
     x = good["elastic_coupling"].map(positions)

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.over_width import log_values, width_axis
-from infwidth.figures.parts.style import colours, coupling_name, new_figure, side_by_side
+from infwidth.figures.parts.style import GREY, colours, coupling_name, entry, legend_below, new_figure, side_by_side
 from infwidth.io.tables import select
 
 GUIDES = {"bias": -1.0, "scatter": -0.5}
@@ -26,7 +25,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         table: the experiment's table.
     """
     points = mean_over_seeds(table)
-    palette = colours(points["elastic_coupling"].unique())
+    palette = colours(points["elastic_coupling"].unique(), "elastic_coupling")
     overlaps = sorted(points["overlap"].unique())
     figure, grid = new_figure(len(overlaps), 3)
     for overlap, (loss, bias, scatter) in zip(overlaps, grid, strict=True):
@@ -36,20 +35,20 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         _draw_losses(loss, shown, palette)
         loss.set(ylabel="test loss", title=f"{table['dataset'].iloc[0]}, α = {overlap:g}")
         for axes, metric, label in (
-            (bias, "bias", "distance of the mean, %"),
-            (scatter, "scatter", "scatter of data sets, %"),
+            (bias, "bias", "distance of the mean,"),
+            (scatter, "scatter", "scatter of data sets,"),
         ):
             _draw_power(axes, select(shown, metric=metric), palette)
-            axes.set_ylabel(f"{label} of the average")
+            axes.set_ylabel(f"{label}\n% of the average")
         bias.set_title("mean over data sets")
         scatter.set_title("one data set")
     entries = [
-        Line2D([], [], color=colour, marker="o", linewidth=1.2, label=f"δ = {coupling_name(coupling)}")
+        entry(colour, f"data sets, δ = {coupling_name(coupling)}, ± standard error", linestyle="")
         for coupling, colour in palette.items()
     ]
-    entries.append(Line2D([], [], color="0.3", linestyle="--", linewidth=1.1, label="average over data sets, D → ∞"))
-    entries.append(Line2D([], [], color="0.3", linestyle=":", linewidth=1.2, label="power 1/D, right 1/√D"))
-    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside right upper")
+    entries.append(entry(GREY, "average over data sets, D → ∞", linestyle="--", marker=""))
+    entries.append(entry(GREY, "power 1/D, right 1/√D", linestyle=":", marker=""))
+    legend_below(figure, entries)
     return figure, points
 
 
@@ -80,4 +79,4 @@ def _draw_power(axes: Axes, rows: pd.DataFrame, palette: dict[float, tuple]) -> 
 
 def _bars(axes: Axes, rows: pd.DataFrame, colour: tuple, shift: float) -> None:
     x, error = rows["dimension"] * shift, rows["stderr"].fillna(0.0)
-    axes.errorbar(x, rows["mean"], error, color=colour, fmt="o", markersize=4, capsize=2.5, elinewidth=1.2)
+    axes.errorbar(x, rows["mean"], error, color=colour, fmt=colour.marker, markersize=3.5, capsize=2, elinewidth=0.9)

@@ -34,7 +34,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     rows = rows[rows["condition"] != "source"]
     points = mean_over_seeds(at_last_time(rows))
     initial = mean_over_seeds(select(rows, time=rows["time"].min(), condition="transfer"))
-    palette = colours(points["target_strength"].unique())
+    palette = colours(points["target_strength"].unique(), "target_strength")
     shifts = side_by_side(palette)
     figure, (panels,) = new_figure(1, 2)
     for (metric, name), axes in zip(METRICS.items(), panels, strict=True):

@@ -38,7 +38,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     gains = gains.assign(metric="change from scratch, %", mean=100 * gains["mean"], stderr=100 * gains["stderr"])
     points = pd.concat([mean_over_seeds(rows), gains], ignore_index=True)
 
-    palette = colours(points["target_strength"].unique())
+    palette = colours(points["target_strength"].unique(), "target_strength")
     shifts = side_by_side(palette)
     figure, (panels,) = new_figure(1, 3)
     couplings = points["elastic_coupling"].dropna()

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds, paired_difference
 from infwidth.figures.parts.style import (
+    SCRATCH_COLOUR,
     colours,
     coupling_name,
     draw_curve,
@@ -20,8 +21,6 @@ from infwidth.figures.parts.style import (
 )
 from infwidth.io.rows import at_last_time, largest
 from infwidth.io.tables import select
-
-SCRATCH_COLOUR = (0.45, 0.45, 0.45)
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -44,7 +43,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     )
     gains = gains.assign(metric="change from scratch, %", mean=100 * gains["mean"], stderr=100 * gains["stderr"])
     points = pd.concat([mean_over_seeds(rows), gains], ignore_index=True)
-    palette = colours(points["elastic_coupling"].dropna().unique())
+    palette = colours(points["elastic_coupling"].dropna().unique(), "elastic_coupling")
     datasets = table["dataset"].unique()
     figure, grid = new_figure(2, len(datasets))
     for dataset, panels in zip(datasets, grid.T, strict=True):

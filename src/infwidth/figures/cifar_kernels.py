@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from infwidth.figures.parts.style import coupling_name, new_figure
+from infwidth.figures.parts.style import PAGE, coupling_name, new_figure
 from infwidth.io.tables import select
 
 READS_ARRAYS = True
@@ -44,7 +44,7 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
     }
     kinds = [kind for kind in ("theory", "network") if (entries["kind"] == kind).any()]
     figure, grid = new_figure(len(kinds), len(panels))
-    figure.set_size_inches(2.4 * len(panels) + 1, 2.7 * len(kinds) + 0.3)
+    figure.set_size_inches(PAGE, 1.65 * len(kinds) + 0.75)
     plotted, image = [], None
     for row, kind in zip(grid, kinds, strict=True):
         for (name, found), axes in zip(panels.items(), row, strict=True):
@@ -56,13 +56,13 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
             for line in (axes.axhline, axes.axvline):
                 line(len(kernel) / 2 - 0.5, color="white", linewidth=0.7)
             axes.set(xticks=[], yticks=[], title=f"{name}\nalignment {_alignment(table, entry):.2f}")
-            axes.title.set_fontsize("small")
+            axes.title.set_fontsize(7)
             i, j = np.indices(kernel.shape)
             values = {"row": i.ravel(), "column": j.ravel(), "value": kernel.ravel().round(6)}
             plotted.append(pd.DataFrame({"kind": kind, "panel": name, **values}))
         row[0].set_ylabel(kind if kind == "theory" else f"networks, N = {entry['width']:g}")
-    figure.suptitle(f"{table['dataset'].iloc[0]}, γ = {strength:g}; samples sorted by class", fontsize="medium")
-    figure.colorbar(image, ax=grid, shrink=0.7, label="Φ / mean of its diagonal")
+    figure.suptitle(f"{table['dataset'].iloc[0]}, γ = {strength:g}; samples sorted by class", fontsize=8)
+    figure.colorbar(image, ax=grid, location="bottom", shrink=0.5, aspect=40, label="kernel Φ / mean of its diagonal")
     return figure, pd.concat(plotted, ignore_index=True)
 
 

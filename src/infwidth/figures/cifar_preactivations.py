@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import (
+    ORIGIN_COLOUR,
+    REFERENCE_COLOUR,
     colours,
     coupling_name,
     draw_curve,
@@ -25,7 +26,6 @@ from infwidth.io.tables import select
 READS_ARRAYS = True
 METRICS = {"preactivation_std": "standard deviation of h", "preactivation_excess_kurtosis": "excess kurtosis of h"}
 LOWEST = 1e-4
-BEFORE = sns.color_palette("deep")[3]
 
 
 def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure, pd.DataFrame]:
@@ -42,7 +42,7 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
     entries = entries[(entries["condition"] == "transfer") & (entries["seed"] == entries["seed"].min())]
     strengths = sorted(entries["target_strength"].unique())
     couplings = sorted(entries["elastic_coupling"].unique())
-    palette = colours(couplings)
+    palette = colours(couplings, "elastic_coupling")
     middle = (arrays["edges"][1:] + arrays["edges"][:-1]) / 2
     first, last = entries["time"].min(), entries["time"].max()
     figure, grid = new_figure(2, max(2, len(strengths)))
@@ -53,13 +53,15 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
         after = chosen[chosen["time"] == last]
         for entry in [*before.itertuples(), *after.itertuples()]:
             start = entry.time == first
-            colour = BEFORE if start else palette[entry.elastic_coupling]
+            colour = ORIGIN_COLOUR if start else palette[entry.elastic_coupling]
             look = {"linestyle": "-"} if entry.kind == "theory" else {"linestyle": "", "marker": ".", "markersize": 3}
             axes.plot(middle, entry.density, color=colour, linewidth=1.2, zorder=4 if start else 2, **look)
             named = {"kind": entry.kind, "metric": "density", "target_strength": strength, "time": entry.time}
             named |= {"elastic_coupling": entry.elastic_coupling, "seed": entry.seed}
             plotted.append(pd.DataFrame({**named, "preactivation": middle, "mean": entry.density}))
-        axes.plot(middle, np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi), color="0.6", linewidth=0.8, zorder=1)
+        axes.plot(
+            middle, np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi), color=REFERENCE_COLOUR, linewidth=0.8, zorder=1
+        )
         densities = np.stack([*after["density"], *before["density"]])
         reach = np.abs(middle[(densities > LOWEST).any(0)]).max(initial=1.0)
         axes.set(yscale="log", ylim=(LOWEST, None), xlim=(-reach, reach), xlabel="preactivation h", ylabel="density")
@@ -78,10 +80,10 @@ def draw(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> tuple[Figure,
             x = curve["target_strength"].map(positions) + shifts[coupling]
             draw_curve(axes, x, curve, colour=palette[coupling])
         start = select(begun, metric=metric, elastic_coupling=couplings[0])
-        draw_curve(axes, start["target_strength"].map(positions), start, colour=BEFORE)
+        draw_curve(axes, start["target_strength"].map(positions), start, colour=ORIGIN_COLOUR)
         axes.set(xlabel="target strength γ", ylabel=name)
     for axes in [*grid[0][len(strengths) :], *grid[1][len(METRICS) :]]:
         axes.set_visible(False)
     names = {colour: f"after, δ = {coupling_name(coupling)}" for coupling, colour in palette.items()}
-    name_looks(figure, points, {BEFORE: "before target training", **names, (0.6, 0.6, 0.6): "N(0, 1)"})
+    name_looks(figure, points, {ORIGIN_COLOUR: "before target training", **names, REFERENCE_COLOUR: "N(0, 1)"})
     return figure, pd.concat([*plotted, points], ignore_index=True)

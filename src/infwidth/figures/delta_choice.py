@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from infwidth.analysis.coupling_choice import CRITERIA, choices
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.style import colours, coupling_axis, draw_curve, new_figure
+from infwidth.figures.parts.style import (
+    GREY,
+    SERIES,
+    colours,
+    coupling_axis,
+    draw_curve,
+    entry,
+    legend_below,
+    new_figure,
+    panel_titles,
+)
 from infwidth.io.tables import select
 
 NAMES = {"leave_one_out": "leave-one-out", "log_evidence_density": "evidence"}
@@ -27,11 +35,11 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     rows = select(table, kind="theory", condition="transfer", metric=["test_loss", *CRITERIA])
     rows = rows.assign(overlap=rows["overlap"].fillna(1.0))
     points, found = mean_over_seeds(rows), choices(table)
-    palette = colours(rows["overlap"].unique())
-    experiments = table.groupby("experiment", sort=False)["dataset"].first()
+    palette = colours(rows["overlap"].unique(), "overlap")
+    experiments = panel_titles(table)
     figure, grid = new_figure(len(experiments), 3)
     summaries = []
-    for (experiment, dataset), panels in zip(experiments.items(), grid, strict=True):
+    for (experiment, title), panels in zip(experiments.items(), grid, strict=True):
         shown = select(points, experiment=experiment)
         for metric, axes, look in (
             ("test_loss", panels[0], "transfer"),
@@ -42,28 +50,26 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
             for overlap, curve in select(shown, metric=metric).groupby("overlap"):
                 x = curve["elastic_coupling"].map(positions)
                 draw_curve(axes, x, curve, colour=palette[overlap], condition=look)
-        panels[0].set(ylabel="loss", yscale="log", title=f"{dataset}: {experiment}")
+        panels[0].set(ylabel="loss", yscale="log", title=title)
         panels[1].set(ylabel="log-evidence a neuron")
         summaries.append(_draw_cost(panels[2], found[found["experiment"] == experiment]))
-    handles = [Line2D([], [], color=colour, lw=2.5, label=f"α = {overlap:g}") for overlap, colour in palette.items()]
-    looks = {"test loss": "-", NAMES["leave_one_out"]: "--"}
-    handles += [Line2D([], [], color="0.3", linestyle=look, label=name) for name, look in looks.items()]
-    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside right upper")
+    handles = [entry(colour, f"α = {overlap:g}") for overlap, colour in palette.items()]
+    looks = {"test loss": "-", f"{NAMES['leave_one_out']} error": "--"}
+    handles += [entry(GREY, name, linestyle=look, marker="") for name, look in looks.items()]
+    handles.append(entry(GREY, "bands, bars: ± standard error", linestyle="", marker=""))
+    legend_below(figure, handles)
     return figure, pd.concat([points, *summaries], ignore_index=True)
 
 
 def _draw_cost(axes, found: pd.DataFrame) -> pd.DataFrame:
     """Mean excess loss of each criterion as bars with standard errors, and how often it picked the best δ."""
-    axes.set(ylabel="excess loss at the δ chosen, %")
+    axes.set(ylabel="excess loss at\nthe δ chosen, %")
     if found.empty:  # no task where every δ was solved
         return found
     grouped = found.groupby(["experiment", "criterion"])
     summary = grouped.agg(mean=("excess", "mean"), stderr=("excess", "sem"), hits=("hit", "sum"), tasks=("hit", "size"))
     summary = summary.reset_index().set_index("criterion").reindex(list(CRITERIA)).reset_index()
-    bars = sns.color_palette("deep", len(CRITERIA))
-    axes.bar([NAMES[c] for c in summary["criterion"]], 100 * summary["mean"], yerr=100 * summary["stderr"].fillna(0),
-             color=bars, capsize=3)  # fmt: skip
-    for i, row in summary.iterrows():
-        note = f"best in {row['hits']:g} of {row['tasks']:g}"
-        axes.annotate(note, (i, 0), xytext=(0, 4), textcoords="offset points", ha="center", fontsize="small")
+    names = [f"{NAMES[row.criterion]}\nbest in {row.hits:g} of {row.tasks:g}" for row in summary.itertuples()]
+    error = 100 * summary["stderr"].fillna(0)
+    axes.bar(names, 100 * summary["mean"], yerr=error, color=SERIES[:2], edgecolor="black", linewidth=0.6, capsize=3)
     return summary.assign(metric="excess_loss", kind="theory")

@@ -62,7 +62,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, condition: str) -> pd.DataFrame:
         log_values(axes)
     else:
         axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize="x-small")
+    axes.legend(frameon=False, fontsize=6)
     return pd.concat(drawn)
 
 

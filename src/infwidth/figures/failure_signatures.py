@@ -15,6 +15,7 @@ from infwidth.figures.parts.style import (
     colours,
     coupling_name,
     draw_curve,
+    legend_below,
     log_ticks,
     new_figure,
     time_axis,
@@ -58,7 +59,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         Line2D([], [], **grey, label="theory"),
         Line2D([], [], **grey, linestyle="", marker="o", label="networks, few neurons above,\nmany below"),
     ]
-    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside right upper")
+    legend_below(figure, entries)
     return figure, points
 
 

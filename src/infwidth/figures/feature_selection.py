@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.over_width import draw_over_width, looks, width_axis
-from infwidth.figures.parts.style import new_figure
+from infwidth.figures.parts.style import legend_below, new_figure
 from infwidth.io.tables import select
 
 LABELS = {"aligned_mass": "mean cos² to the target,\nby the power carried", "test_loss": "test loss"}
@@ -36,6 +36,5 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         panels[0].axhline(uniform, color="0.3", linestyle=":", linewidth=1.2, label="no selection")
         panels[0].set_ylim(0, 1.03)
         panels[1].set_yscale("log")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside right upper")
+    legend_below(figure, grid[0, 0].get_legend_handles_labels()[0])
     return figure, points

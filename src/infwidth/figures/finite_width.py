@@ -6,11 +6,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from infwidth.analysis.seeds import mean_over_seeds, relative_difference
 from infwidth.figures.parts.over_width import log_values, width_axis
-from infwidth.figures.parts.style import colours, coupling_axis, coupling_name, new_figure, side_by_side
+from infwidth.figures.parts.style import (
+    GREY,
+    Shade,
+    colours,
+    coupling_axis,
+    coupling_name,
+    entry,
+    legend_below,
+    new_figure,
+    side_by_side,
+)
 from infwidth.io.tables import KEYS, select
 
 LOSS, COEFFICIENT = "sampled_test_loss", "sampled_test_loss_deviation"
@@ -33,7 +42,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """
     rows = select(table, metric=[LOSS, *PARTS], condition="transfer")
     points, beyond = mean_over_seeds(rows), relative_difference(_corrected(rows))
-    palette = colours(points["elastic_coupling"].unique())
+    palette = colours(points["elastic_coupling"].unique(), "elastic_coupling")
     overlaps = sorted(points["overlap"].unique())
     figure, grid = new_figure(2, len(overlaps))
     plotted = []
@@ -42,7 +51,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         plotted += [_draw_widths(above, select(beyond, overlap=overlap), theory, palette), _draw_parts(below, theory)]
         above.set_title(f"{table['dataset'].iloc[0]}, α = {overlap:g}")
         below.set_title(f"what c is made of, α = {overlap:g}")
-    grid[0, 0].set_ylabel("loss of one network above E∞, %")
+    grid[0, 0].set_ylabel("loss of one network\nabove E∞, %")
     grid[1, 0].set_ylabel("c, test loss × width")
     _name(figure, palette)
     return figure, pd.concat(plotted, ignore_index=True)
@@ -58,21 +67,17 @@ def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([select(theory, metric=LOSS), found], ignore_index=True)
 
 
-def _name(figure: Figure, palette: dict[float, tuple]) -> None:
-    grey = "0.3"
+def _name(figure: Figure, palette: dict[float, Shade]) -> None:
     entries = [
-        *(
-            Line2D([], [], color=colour, linewidth=2.5, label=f"δ = {coupling_name(coupling)}")
-            for coupling, colour in palette.items()
-        ),
-        Line2D([], [], color=grey, linewidth=1.6, label="theory, c/N"),
-        Line2D([], [], color=grey, linestyle="", marker="o", label="sampled networks"),
-        *(Line2D([], [], color=c, marker=m, linewidth=1.2, label=name) for name, m, c in PARTS.values()),
+        *(entry(colour, f"δ = {coupling_name(coupling)}") for coupling, colour in palette.items()),
+        entry(GREY, "theory, c/N", marker=""),
+        entry(GREY, "sampled networks ± standard error", linestyle=""),
+        *(entry(colour, name, marker=marker) for name, marker, colour in PARTS.values()),
     ]
-    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside right upper")
+    legend_below(figure, entries)
 
 
-def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palette: dict[float, tuple]) -> pd.DataFrame:
+def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palette: dict[float, Shade]) -> pd.DataFrame:
     """Draw networks and theory of one overlap, relative to E_∞; return the networks with what is predicted of them.
 
     Args:
@@ -90,13 +95,13 @@ def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palet
     drawn = []
     for coupling, rows in networks.groupby("elastic_coupling"):
         colour, slope = palette[coupling], coefficients[coupling] / limits[coupling]
-        axes.plot(line, 100 * slope / line, color=colour, linewidth=1.6)
+        axes.plot(line, 100 * slope / line, color=colour, linewidth=1.2)
         rows = rows.assign(predicted=slope / rows["width"])
         rows["mean"] += rows["predicted"]
         x, y, error = rows["width"] * np.exp(shifts[coupling]), 100 * rows["mean"], 100 * rows["stderr"].fillna(0.0)
-        axes.errorbar(x, y, error, color=colour, fmt="none", capsize=2.5, elinewidth=1.2)
+        axes.errorbar(x, y, error, color=colour, fmt="none", capsize=2, elinewidth=0.9)
         faces = [colour if converged else "white" for converged in rows["converged"]]
-        axes.scatter(x, y, s=24, facecolors=faces, edgecolors=[colour], zorder=3)
+        axes.scatter(x, y, s=15, marker=colour.marker, facecolors=faces, edgecolors=[colour], zorder=3)
         drawn.append(rows.assign(limit=limits[coupling], one_percent_width=100 * abs(slope)))
     log_values(axes)
     found = pd.concat(drawn)
@@ -112,5 +117,5 @@ def _draw_parts(axes: Axes, theory: pd.DataFrame) -> pd.DataFrame:
     for metric, (_, marker, colour) in PARTS.items():
         own = select(rows, metric=metric).sort_values("elastic_coupling")
         x, error = own["elastic_coupling"].map(positions), own["stderr"].fillna(0.0)
-        axes.errorbar(x, own["mean"], error, color=colour, marker=marker, markersize=4.5, capsize=2.5)
+        axes.errorbar(x, own["mean"], error, color=colour, marker=marker, markersize=3.5, linewidth=1, capsize=2)
     return rows

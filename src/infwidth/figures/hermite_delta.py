@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.style import across, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
+from infwidth.figures.parts.style import (
+    SCRATCH_COLOUR,
+    across,
+    colours,
+    coupling_axis,
+    draw_curve,
+    name_looks,
+    new_figure,
+    panel_titles,
+    side_by_side,
+)
 from infwidth.io.rows import at_last_time
 from infwidth.io.tables import select
 
@@ -20,18 +29,24 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         table: the experiments' tables, one below the other.
     """
     points = mean_over_seeds(at_last_time(select(infinite_width(table), metric="test_loss")))
+    palette = colours(points["target_strength"].dropna().unique(), "target_strength")
     conditions = points["condition"].unique()
-    palette = dict(zip(conditions, sns.color_palette("deep", len(conditions)), strict=True))
     shifts = side_by_side(conditions)
-    experiments = table.groupby("experiment", sort=False)["dataset"].first()
+    experiments = panel_titles(table)
     figure, (panels,) = new_figure(1, len(experiments))
-    for (experiment, dataset), axes in zip(experiments.items(), panels, strict=True):
+    for (experiment, title), axes in zip(experiments.items(), panels, strict=True):
         chosen = select(points, experiment=experiment)
         positions = coupling_axis(axes, chosen["elastic_coupling"].dropna())
-        for condition, curve in chosen.groupby("condition"):
+        for (condition, strength), curve in chosen.groupby(["condition", "target_strength"]):
             curve = across(curve, positions) if condition == "scratch" else curve
             x = curve["elastic_coupling"].map(positions) + shifts[condition]
-            draw_curve(axes, x, curve, colour=palette[condition], condition=condition)
-        axes.set(ylabel="final test loss", ylim=(0, None), title=dataset)
-    name_looks(figure, points, {}, palette)
+            draw_curve(
+                axes,
+                x,
+                curve,
+                colour=SCRATCH_COLOUR if condition == "scratch" else palette[strength],
+                condition=condition,
+            )
+        axes.set(ylabel="final test loss", ylim=(0, None), title=title)
+    name_looks(figure, points, {colour: f"transfer, γ = {strength:g}" for strength, colour in palette.items()})
     return figure, points

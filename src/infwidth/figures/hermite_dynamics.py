@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from infwidth.figures.parts.over_time import draw_dynamics
+from infwidth.figures.parts.style import panel_titles
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -14,10 +15,10 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    firsts = table.groupby("experiment").first()
+    firsts, titles = table.groupby("experiment").first(), panel_titles(table)
 
     def title(experiment: object) -> str:
         first = firsts.loc[experiment]
-        return f"{first['dataset']}, γ̄ = {first['source_strength']:g}, γ = {first['target_strength']:g}"
+        return f"{titles[experiment]}, γ̄ = {first['source_strength']:g}, γ = {first['target_strength']:g}"
 
     return draw_dynamics(table, "experiment", title)

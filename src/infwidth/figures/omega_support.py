@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.over_width import draw_over_width, log_values, looks, width_axis
-from infwidth.figures.parts.style import new_figure
+from infwidth.figures.parts.style import GREY, MARKERS, SERIES, Shade, entry, legend_below, new_figure
 from infwidth.io.rows import at_last_time, widest
 from infwidth.io.tables import select
 
@@ -38,8 +37,8 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         chosen = select(losses, dataset=target)
         over_width = at_last_time(chosen)
         width_axis(panels[0], over_width["width"])
-        for support, colour in zip(SUPPORT_NAMES, sns.color_palette("deep"), strict=False):
-            curve = select(over_width, condition=support)
+        for support, *look in zip(SUPPORT_NAMES, SERIES, MARKERS, strict=False):
+            colour, curve = Shade(*look), select(over_width, condition=support)
             if curve.empty:
                 continue
             draw_over_width(panels[0], curve, colour, label=SUPPORT_NAMES[support])
@@ -50,19 +49,19 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         dimension = chosen["dimension"].max()
         panels[0].set_title(f"{target}, d = {dimension:g}\n{name}")
         panels[1].set_xlabel("training steps")
-        panels[1].set_title(f"H = {chosen.loc[chosen['kind'] == 'network', 'width'].max():g}", fontsize="medium")
+        panels[1].set_title(f"H = {chosen.loc[chosen['kind'] == 'network', 'width'].max():g}")
         for axes in panels:
             log_values(axes)
             axes.set_ylabel("test loss")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside right upper")
+    handles = [*grid[0, 0].get_legend_handles_labels()[0], entry(GREY, "H = ∞", linestyle="--", marker="")]
+    legend_below(figure, [*handles, entry(GREY, "least loss of any readout", linestyle=":", marker="")])
     return figure, points
 
 
-def _draw_times(axes: Axes, points: pd.DataFrame, colour: tuple) -> None:
+def _draw_times(axes: Axes, points: pd.DataFrame, colour: Shade) -> None:
     for kind, curve in points.sort_values("time").groupby("kind"):
-        style = {"linestyle": "--"} if kind == "theory" else {"marker": "o", "markersize": 4, "capsize": 2.5}
-        axes.errorbar(curve["time"], curve["mean"], curve["stderr"].fillna(0.0), color=colour, linewidth=1.2, **style)
+        style = {"linestyle": "--"} if kind == "theory" else {"marker": colour.marker, "markersize": 3.5, "capsize": 2}
+        axes.errorbar(curve["time"], curve["mean"], curve["stderr"].fillna(0.0), color=colour, linewidth=0.9, **style)
     times = sorted(points["time"].unique())
     axes.set_xscale("log")
     axes.set_xticks(times, [f"{time:g}" for time in times])

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from infwidth.figures.parts.over_ratio import by_setting, ratio_axis, settings
-from infwidth.figures.parts.style import new_figure
+from infwidth.figures.parts.style import colours, entry, legend_below, new_figure
 from infwidth.io.tables import select
 
 GAINS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 COUPLINGS = {
-    "0: no tie helps": 0.0,
     "below 1": 1.0,
     "1 … 10": 10.0,
     "10 … 100": 100.0,
@@ -27,7 +26,7 @@ COUPLINGS = {
     "∞": math.inf,
 }
 
-NOTHING = "0.75"
+NOTHING = {"facecolor": "0.92", "edgecolor": "0.6", "hatch": "/////", "linewidth": 0}
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -41,8 +40,11 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """
     richness, datasets = settings(table)
     figure, grid = new_figure(2 * len(richness), len(datasets))
-    colours = ListedColormap(_viridis(len(GAINS) - 1))
-    gains, kinds = BoundaryNorm(GAINS, colours.N), ListedColormap([NOTHING, *_viridis(len(COUPLINGS) - 1)])
+    shades = ListedColormap(plt.get_cmap("cividis")(np.linspace(0, 1, len(GAINS) - 1)))
+    gains, kinds = (
+        BoundaryNorm(GAINS, shades.N),
+        ListedColormap([*colours([0.3, 3, 30, 300, np.inf], "elastic_coupling").values()]),
+    )
     plotted = []
     for row, column, title, rows in by_setting(table):
         best = _grid(select(rows, metric="best_test_loss"))
@@ -50,11 +52,12 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         coupling = _grid(select(rows, metric="best_test_loss"), "elastic_coupling")
         gain = (100 * (1 - best / scratch)).where(coupling > 0)  # nothing where no tie helps
         for axes in grid[2 * row : 2 * row + 2, column]:
-            axes.set_facecolor(NOTHING)
+            axes.patch.set(**NOTHING)
         places = best.columns.to_numpy(), best.index.to_numpy()
         above, below = grid[2 * row, column], grid[2 * row + 1, column]
-        above.pcolormesh(*_edges(*places), gain.to_numpy(), cmap=colours, norm=gains, rasterized=True)
-        classes = np.searchsorted(list(COUPLINGS.values()), coupling.to_numpy())
+        above.pcolormesh(*_edges(*places), gain.to_numpy(), cmap=shades, norm=gains, rasterized=True)
+        classes = np.searchsorted(list(COUPLINGS.values()), coupling.to_numpy()).astype(float)
+        classes[coupling.to_numpy() == 0] = np.nan
         below.pcolormesh(*_edges(*places), classes, cmap=kinds, vmin=-0.5, vmax=kinds.N - 0.5, rasterized=True)
         critical = select(rows, metric="critical_overlap").sort_values("n_target")
         for axes in (above, below):
@@ -64,22 +67,15 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         above.set_title(f"gain, {title}")
         below.set_title(f"best δ, {title}")
         plotted += [rows[rows["metric"] != "sample_savings"]]
-    scale = ScalarMappable(gains, colours)
+    scale = ScalarMappable(gains, shades)
     label = "gain over scratch at the best δ, % of the test loss"
-    figure.colorbar(scale, ax=grid.ravel().tolist(), location="bottom", label=label, aspect=45, shrink=0.9)
+    figure.colorbar(scale, ax=grid.ravel().tolist(), location="bottom", label=label, aspect=45, shrink=0.8)
     figure.get_layout_engine().set(h_pad=0.1)
-    entries = [Patch(color=kinds(i), label=name) for i, name in enumerate(COUPLINGS)]
-    entries.append(
-        Line2D([], [], color="black", linewidth=3, marker="", label="critical overlap: above it\nδ = ∞ beats δ = 0")
-    )
-    figure.legend(handles=entries, title="best δ", frameon=False, fontsize="small", loc="outside right lower")
+    entries = [Patch(color=kinds(i), label=f"best δ {name}") for i, name in enumerate(COUPLINGS)]
+    entries.append(Patch(**NOTHING, label="best δ 0: no tie helps"))
+    entries.append(entry((0, 0, 0), "critical overlap: above it δ = ∞ beats δ = 0", linewidth=2, marker=""))
+    legend_below(figure, entries)
     return figure, pd.concat(plotted, ignore_index=True)
-
-
-def _viridis(count: int) -> list[tuple]:
-    import seaborn as sns
-
-    return list(sns.color_palette("viridis", count))
 
 
 def _grid(rows: pd.DataFrame, column: str = "value") -> pd.DataFrame:
@@ -99,5 +95,5 @@ def _edges(ratios: np.ndarray, overlaps: np.ndarray) -> tuple[np.ndarray, np.nda
 def _draw_critical(axes: Axes, critical: pd.DataFrame) -> None:
     """The critical overlap where there is one; it rises above 1 where there is none."""
     heights = np.minimum(critical["value"], 1.2)
-    axes.plot(critical["n_target"], heights, color="white", linewidth=4.5)
-    axes.plot(critical["n_target"], heights, color="black", linewidth=2.2)
+    axes.plot(critical["n_target"], heights, color="white", linewidth=3)
+    axes.plot(critical["n_target"], heights, color="black", linewidth=1.5)

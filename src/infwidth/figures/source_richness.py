@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.style import colours, draw_curve, log_ticks, new_figure, plain_numbers
+from infwidth.figures.parts.style import colours, draw_curve, legend_below, log_ticks, new_figure, plain_numbers
 from infwidth.io.tables import select
 
 COLUMNS = 4
@@ -57,7 +57,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         Line2D([], [], color="0.3", marker="o", linestyle="", label=f"data sets of D = {_dimension(studied):g}"),
         Line2D([], [], color="0.3", label="least loss", **BEST),
     ]
-    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside right upper")
+    legend_below(figure, entries)
     return figure, pd.concat([studied, networks], ignore_index=True)
 
 

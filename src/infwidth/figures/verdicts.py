@@ -9,27 +9,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from infwidth.analysis.claim_table import natural_key
 from infwidth.analysis.claims import Verdict
 from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
-from infwidth.figures.parts.style import new_figure, save_figure
+from infwidth.figures.parts.style import GREY, SERIES, entry, legend_below, new_figure, save_figure
 from infwidth.io.atomic import read_json
 
 REACH = 4.0
 """Where the axis ends, in units of the bound; an interval that goes on ends in an arrow."""
-GREEN, RED = sns.color_palette("deep")[2:4]
-COLOURS = {REPRODUCED: GREEN, NOT_REPRODUCED: RED, INCONCLUSIVE: (0.5, 0.5, 0.5)}
+COLOURS = {REPRODUCED: SERIES[0], NOT_REPRODUCED: SERIES[3], INCONCLUSIVE: (0.5, 0.5, 0.5)}
+"""Of an inconclusive one the marker is hollow as well."""
+LONGEST = 56
+"""Claims in a column at most: what a page holds."""
 SIDES = {"theory": ("D", 0.17), "networks": ("o", -0.17)}
 """Side → its marker and its shift from the claim's line."""
 
 
 def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and the numbers it shows: a column a paper, a line a claim, a point a side.
+    """Return the figure and the numbers it shows: columns for each paper, a line a claim, a point a side.
 
     Numbers are distances inside the bound, in units of the bound, or, where that is 0, of the interval's half: right of
     the line is what is expected.
@@ -39,17 +39,20 @@ def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
     """
     columns = ["paper", "claim", "side", "verdict", "value", "lower", "upper"]
     shown = pd.DataFrame(list(_points(verdicts)), columns=columns)
-    papers = sorted(shown["paper"].unique()) or [""]
-    figure, (panels,) = new_figure(1, len(papers))
-    counts = shown.groupby("paper")["claim"].nunique()
-    figure.set_size_inches(6.2 * len(papers), 1.6 + 0.19 * counts.max() if len(shown) else 2)
-    for paper, axes in zip(papers, panels, strict=True):
-        _draw_paper(axes, shown[shown["paper"] == paper])
-        axes.set_title({"": "no claim was tested", "own": "own claims"}.get(paper, f"paper {paper}"))
-    entries = [Line2D([], [], color=colour, linewidth=2.5, label=verdict) for verdict, colour in COLOURS.items()]
-    for side, (marker, _) in SIDES.items():
-        entries.append(Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=4, label=side))
-    figure.legend(handles=entries, frameon=False, fontsize="small", loc="outside lower center", ncols=len(entries))
+    parts = list(_columns(shown)) or [("no claim was tested", [])]
+    longest = max(len(claims) for _, claims in parts)
+    figure, (panels,) = new_figure(1, len(parts))
+    figure.set_size_inches(max(figure.get_size_inches()[0], 2.3 * len(parts)), 0.5 + 0.125 * max(longest, 8))
+    for (title, claims), axes in zip(parts, panels, strict=True):
+        _draw_column(axes, shown[shown["claim"].isin(claims)], claims, longest)
+        axes.set_title(title)
+    entries = [
+        entry(colour, verdict, linewidth=2, marker="s", markerfacecolor="white" if verdict == INCONCLUSIVE else colour)
+        for verdict, colour in COLOURS.items()
+    ]
+    entries += [entry(GREY, side, marker=marker, linestyle="") for side, (marker, _) in SIDES.items()]
+    entries.append(entry(GREY, "right of the line: inside the bound", linestyle="", marker=""))
+    legend_below(figure, entries)
     return figure, shown
 
 
@@ -58,23 +61,33 @@ def draw_claims(claims: Path, paths: Mapping[str, Path]) -> None:
     save_figure(*draw([Verdict(**entry) for entry in read_json(claims)]), paths)
 
 
-def _draw_paper(axes: Axes, shown: pd.DataFrame) -> None:
-    claims = sorted(shown["claim"].unique(), key=natural_key)
+def _columns(shown: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
+    """The title and the claims of each column: a paper's, in parts of equal length where they are many."""
+    for paper, rows in shown.groupby("paper"):
+        claims = sorted(rows["claim"].unique(), key=natural_key)
+        name = "own claims" if paper == "own" else f"paper {paper}"
+        parts = np.array_split(np.array(claims, dtype=object), -(-len(claims) // LONGEST))
+        for i, part in enumerate(parts):
+            yield name if len(parts) == 1 else f"{name} ({i + 1})", list(part)
+
+
+def _draw_column(axes: Axes, shown: pd.DataFrame, claims: Sequence[str], longest: int) -> None:
     places = {claim: -line for line, claim in enumerate(claims)}
     for point in shown.itertuples():
         marker, shift = SIDES[point.side]
         y, colour = places[point.claim] + shift, COLOURS[point.verdict]
         low, value, high = (float(np.clip(x, -REACH, REACH)) for x in (point.lower, point.value, point.upper))
-        axes.plot([low, high], [y, y], color=colour, linewidth=1.2)
-        axes.plot([value], [y], color=colour, marker=marker, markersize=3.5)
+        face = "white" if point.verdict == INCONCLUSIVE else colour
+        axes.plot([low, high], [y, y], color=colour, linewidth=1)
+        axes.plot([value], [y], color=colour, marker=marker, markersize=2.6, markerfacecolor=face)
         for end, arrow in ((point.lower, "<"), (point.upper, ">")):
             if abs(end) > REACH:
-                axes.plot([np.sign(end) * REACH], [y], color=colour, marker=arrow, markersize=3.5)
+                axes.plot([np.sign(end) * REACH], [y], color=colour, marker=arrow, markersize=2.6)
     axes.axvspan(0, REACH * 1.05, color="0.95", zorder=0)
     axes.axvline(0, color="0.3", linewidth=1)
-    axes.set_yticks(list(places.values()), list(places), fontsize=6.5)
-    axes.set(xlim=(-REACH * 1.05, REACH * 1.05), ylim=(-len(claims) + 0.2, 0.8))
-    axes.set_xlabel("distance inside the bound, in units of it")
+    axes.set_yticks(list(places.values()), list(places), fontsize=5)
+    axes.set(xlim=(-REACH * 1.05, REACH * 1.05), ylim=(-longest + 0.2, 0.8))
+    axes.set_xlabel("units of the bound", fontsize=6.5)
 
 
 def _points(verdicts: Sequence[Verdict]) -> Iterator[tuple[Any, ...]]:

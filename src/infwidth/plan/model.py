@@ -84,6 +84,9 @@ class TextSource:
     ] = None
 
 
+_Title = Annotated[str, Pattern(r"[^\r\n]{1,60}", "one line of at most 60 characters")]
+
+
 class Addition:
     """What is added to an experiment after a look at its claims; it gets jobs of its own, and earlier ones stay."""
 
@@ -97,6 +100,10 @@ class Addition:
 class Experiment:
     """One study of transfer."""
 
+    title: Annotated[
+        _Title | None,
+        Meaning("What figures and report call it beside its task; null: its activation, as in `ReLU networks`."),
+    ] = None
     task: Annotated[Task, Meaning(f"What is learned; one of {', '.join(f'`{name}`' for name in FAMILIES)}.")]
     training: Annotated[
         Training,
@@ -165,6 +172,7 @@ class Experiment:
 class StudyEntry:
     """One study: of ADAM*, or of a theory by itself."""
 
+    title: Annotated[_Title | None, Meaning("What figures and report call it; null: its kind, in words.")] = None
     seeds: Annotated[
         Count, Meaning("Independent repetitions; figures show the mean over them and its standard error.")
     ] = 3

@@ -14,6 +14,8 @@ from infwidth.plan.transfer import Plan
 
 FOLDERS = ("data", "source", "target", "theory", "language", "study", "tables", "figures", "claims")
 """Folders of the jobs' outputs below a results folder."""
+SINGLE = ("claims", "index")
+"""Jobs whose outputs lie in the results folder itself."""
 INTERMEDIATE = ("data", "source")
 """Those whose manifests no run asks for: without one, an output would be refused by each job that reads it."""
 ASIDE = ".damaged"
@@ -47,6 +49,7 @@ def finished_outputs(plan: Plan) -> list[str]:
     if plan.config["only"] is None:
         outputs["claims"] = ["claims.json", "claims.md"]
         outputs["figures/verdicts"] = [f"figures/verdicts.{kind}" for kind in ("pdf", "png", "csv")]
+    outputs["index"] = ["index.html"]
     return [path for stem, paths in outputs.items() for path in [*paths, f"{stem}{SUFFIX}"]]
 
 
@@ -54,7 +57,8 @@ def job_files(results: str | Path) -> Iterator[Path]:
     """Every file that jobs left in a results folder."""
     for name in FOLDERS:
         yield from (path for path in Path(results, name).rglob("*") if path.is_file())
-    yield from Path(results).glob("claims.*")
+    for name in SINGLE:
+        yield from Path(results).glob(f"{name}.*")
 
 
 def set_damaged_aside(results: str | Path) -> Iterator[str]:
@@ -66,7 +70,7 @@ def set_damaged_aside(results: str | Path) -> Iterator[str]:
         InputError: a file can't be renamed.
     """
     folder = Path(results)
-    found = [*damaged_outputs([folder / name for name in FOLDERS] + [folder / f"claims{SUFFIX}"])]
+    found = [*damaged_outputs([folder / name for name in FOLDERS] + [folder / f"{name}{SUFFIX}" for name in SINGLE])]
     for path in [*found, *unchecked_outputs(folder / name for name in INTERMEDIATE)]:
         try:
             path.rename(path.with_name(path.name + ASIDE))

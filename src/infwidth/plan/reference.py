@@ -13,12 +13,12 @@ from typing import Any
 from infwidth.analysis.claim_table import as_markdown, natural_key
 from infwidth.analysis.claims import Verdict, together
 from infwidth.io.atomic import atomic_file, read_arrays, read_json, write_json
+from infwidth.io.job_times import CELL_RULES, read_seconds, recorded_seconds, write_seconds
 from infwidth.io.tables import read_table
 from infwidth.io.whole import SUFFIX, check_whole, read_manifest
 from infwidth.numerics.checks import InputError
 from infwidth.plan.comparison import compare, compare_tables
 from infwidth.plan.outputs import finished_outputs
-from infwidth.plan.timing import CELL_RULES, read_seconds, recorded_seconds, write_seconds
 from infwidth.plan.transfer import Plan
 
 __all__ = ["compare", "compare_tables", "make_reference"]
@@ -214,9 +214,9 @@ def _copy(path: Path, to: Path) -> None:
 
 
 def _of(job: str, run: _Run) -> bool:
-    """Whether a job is one of the run's experiments, figures or, of a whole run, the claim table."""
+    """Whether a job is one of the run's experiments, figures or, of a whole run, the claim table or the report."""
     name = _experiment(job)
-    return name in run.experiments or name in run.figures or (job == "claims" and not run.only)
+    return name in run.experiments or name in run.figures or (job in ("claims", "report") and not run.only)
 
 
 def _experiment(job: str) -> str:

@@ -10,7 +10,8 @@ from infwidth.stages.parts.job import Job, stage
 def main(job: Job) -> None:
     """Write the figure as pdf and png, and what it plots as a table."""
     tables = [path for path in job.inputs.values() if path.suffix == ".csv"]
-    draw_figure(job.params["figure"], tables, {kind: job.outputs[kind] for kind in ("pdf", "png", "csv")})
+    paths = {kind: job.outputs[kind] for kind in ("pdf", "png", "csv")}
+    draw_figure(job.params["figure"], tables, paths, job.params["titles"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The kinds of studies, of ADAM* or of a theory by itself, and what can be set: the arguments of their ``run``.
 
 Plan, workflow and configuration read this registry; a kind is the name of the module of this package that has ``run``
-(but ``language``, whose trainings the workflow runs one by one). A new study is its module and a class here.
+(but ``language``, whose trainings the workflow runs one by one). A new study is its module and a class here; ``called``
+is what figures and the report call it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ RATES = Meaning("Optimiser → learning rate on functional gradients.")
 class Language:
     """A decoder-only transformer whose MLP blocks end in a readout trained by different optimisers, everything else by Adam."""  # noqa: E501
 
+    called = "transformer"
     tokenizer: Annotated[
         Literal["bytes", "bpe"],
         Meaning("Bytes, or byte pairs trained on the training part (needs the package tokenizers)."),
@@ -74,6 +76,7 @@ class Language:
 class Limit:
     """Networks of frozen features beside their limit H → ∞: distance of the functions against H."""
 
+    called = "frozen features and their limit"
     dataset: ImageSet = "digits"
     samples: Annotated[Several, Meaning("Training images.")] = 300
     test_samples: Annotated[Several, Meaning("Images on which functions are compared.")] = 300
@@ -98,6 +101,7 @@ class Limit:
 class Expectation:
     """The mean over draws of finite models beside the infinite model, at fixed coefficients and after training."""
 
+    called = "mean of finite models"
     dataset: ImageSet = "digits"
     samples: Annotated[Several, Meaning("Training images.")] = 150
     test_samples: Annotated[Several, Meaning("Images on which functions are compared.")] = 200
@@ -124,6 +128,7 @@ class Expectation:
 class Selection:
     """Which of their frozen features wide readouts use, where the target is one neuron."""
 
+    called = "selection of features"
     dimensions: Annotated[Axis[Several], Meaning("d, input dimensions.")] = (10, 20)
     samples: Annotated[Several, Meaning("Training inputs.")] = 1000
     test_samples: Annotated[Several, Meaning("Test inputs.")] = 1000
@@ -152,6 +157,7 @@ class Selection:
 class Support:
     """Features whose ω are drawn from all directions, half of them or a subspace, on targets that need what is missing."""  # noqa: E501
 
+    called = "support of ω"
     dimension: Annotated[Several, Meaning("d, input dimension.")] = 10
     samples: Annotated[Several, Meaning("Training inputs.")] = 1000
     test_samples: Annotated[Several, Meaning("Test inputs.")] = 1000
@@ -180,6 +186,7 @@ class Support:
 class Architecture:
     """Ways to train a readout on other architectures, one part of ADAM* taken away or added at a time."""
 
+    called = "ablation of ADAM*"
     dataset: ImageSet = "digits"
     samples: Annotated[Several, Meaning("Training images.")] = 1000
     validation_samples: Annotated[Several, Meaning("Images by whose loss the learning rate is chosen.")] = 400
@@ -223,6 +230,7 @@ Overlap = Annotated[float, Ge(-1), Le(1)]
 class Averaged:
     """T: linear teachers, Bayesian: the theory of single data sets beside its average over them, as D grows."""
 
+    called = "averages over data sets"
     dimensions: Annotated[Axis[Several], Meaning("D.")] = (12, 24, 50, 100, 200, 400)
     data_sets: Annotated[int, Ge(4), Meaning("Data sets of a dimension, the same for all overlaps and couplings.")] = (
         192
@@ -242,6 +250,7 @@ class Averaged:
 class Phases:
     """T: linear teachers, Bayesian, averaged over data sets: when transfer helps, and how many samples it is worth."""
 
+    called = "phases of transfer"
     overlaps: Annotated[Axis[Overlap], Meaning("α.")] = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
     target_ratios: Annotated[Axis[Positive], Meaning("P2/D.")] = (
         *(0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import seaborn as sns
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+
+from infwidth.adam_ntk.variants import NO_MLP
+from infwidth.figures.parts.style import Shade, entry, legend_below
 
 OPTIMISER_NAMES = {
     "unfrozen_adam": "unfrozen, Adam",
@@ -23,16 +25,31 @@ OPTIMISER_NAMES = {
     "no_mlp": "no MLP",
 }
 """Entry of the table's column ``optimiser`` → what figures call it, in the order of legends."""
+_LOOKS = {
+    "unfrozen_adam": ("#222222", "o"),
+    "trained_features": ("#222222", "o"),
+    "frozen_adam": ("#332288", "s"),
+    "adam": ("#332288", "s"),
+    "adam_star": ("#CC3311", "D"),
+    "adamw_star": ("#CC6677", "d"),
+    "rmsprop_star": ("#AA4499", "^"),
+    "adam_star_layer": ("#BBAA33", "v"),
+    "adagrad_star": ("#777711", "p"),
+    "momentum": ("#66AADD", "<"),
+    "sgd": ("#117733", "X"),
+    "no_mlp": ("#888888", "h"),
+}
+"""Colours that differ to all eyes; Adam on frozen features, and Adam on all, look the same wherever they stand."""
 
 
-def optimiser_colours(optimisers: Iterable[str]) -> dict[str, tuple]:
+def optimiser_colours(optimisers: Iterable[str]) -> dict[str, Shade]:
     """Colour of each optimiser that occurs, in the order of :data:`OPTIMISER_NAMES`, the same in every figure."""
-    palette = dict(zip(OPTIMISER_NAMES, sns.color_palette("tab20", len(OPTIMISER_NAMES)), strict=True))
     used = set(optimisers)
-    return {name: colour for name, colour in palette.items() if name in used}
+    return {name: Shade(to_rgb(colour), marker) for name, (colour, marker) in _LOOKS.items() if name in used}
 
 
 def name_optimisers(figure: Figure, palette: Mapping[str, tuple]) -> None:
-    """Legend beside the panels: one entry an optimiser."""
-    handles = [Line2D([], [], color=colour, linewidth=2.5, label=OPTIMISER_NAMES[n]) for n, colour in palette.items()]
-    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside right upper")
+    """Legend below the panels: one entry an optimiser."""
+    level = {"linestyle": ":", "marker": ""}
+    entries = [entry(colour, OPTIMISER_NAMES[n], **(level if n == NO_MLP else {})) for n, colour in palette.items()]
+    legend_below(figure, entries)

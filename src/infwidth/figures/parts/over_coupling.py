@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds, relative_difference
-from infwidth.figures.parts.style import colours, coupling_axis, draw_curve, name_looks, new_figure, side_by_side
+from infwidth.figures.parts.style import (
+    colours,
+    coupling_axis,
+    draw_curve,
+    name_looks,
+    new_figure,
+    panel_titles,
+    side_by_side,
+)
 from infwidth.io.tables import select
 
 
@@ -23,16 +31,15 @@ def draw_delta(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     rows = select(infinite_width(table), metric="test_loss", condition="transfer")
     rows = rows.assign(overlap=rows["overlap"].fillna(1.0))
     points, differences = mean_over_seeds(rows), relative_difference(rows)
-    palette = colours(rows["overlap"].unique())
+    palette = colours(rows["overlap"].unique(), "overlap")
     shifts = side_by_side(palette)
-    experiments = table.groupby("experiment", sort=False)["dataset"].first()
+    experiments = panel_titles(table)
     figure, grid = new_figure(len(experiments), 2)
-    for (experiment, dataset), (left, right) in zip(experiments.items(), grid, strict=True):
+    for (experiment, title), (left, right) in zip(experiments.items(), grid, strict=True):
         shown = select(points, experiment=experiment)
         positions = coupling_axis(left, shown["elastic_coupling"])
         for overlap, curve in shown.groupby("overlap"):
             draw_curve(left, curve["elastic_coupling"].map(positions), curve, colour=palette[overlap])
-        title = dataset if len(experiments) == 1 else f"{dataset}: {experiment}"
         left.set(ylabel="test loss", ylim=(0, None), title=title)
 
         coupling_axis(right, shown["elastic_coupling"])
@@ -41,6 +48,6 @@ def draw_delta(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
             x = curve["elastic_coupling"].map(positions) + shifts[overlap]
             percent = curve.assign(mean=100 * curve["mean"], stderr=100 * curve["stderr"])
             draw_curve(right, x, percent, colour=palette[overlap], joined=False)
-        right.set(ylabel="(networks − theory) / theory, %", title="agreement on the same data")
+        right.set(ylabel="(networks − theory) / theory, %", title="difference on the same data")
     name_looks(figure, points, {colour: f"α = {overlap:g}" for overlap, colour in palette.items()})
     return figure, pd.concat([points, differences.assign(kind="relative difference")], ignore_index=True)

@@ -9,10 +9,16 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.style import colours, coupling_name, draw_curve, name_looks, new_figure, time_axis
+from infwidth.figures.parts.style import (
+    SCRATCH_COLOUR,
+    colours,
+    coupling_name,
+    draw_curve,
+    name_looks,
+    new_figure,
+    time_axis,
+)
 from infwidth.io.tables import select
-
-SCRATCH_COLOUR = (0.45, 0.45, 0.45)
 
 
 def draw_dynamics(table: pd.DataFrame, by: str, title: Callable[[object], str]) -> tuple[Figure, pd.DataFrame]:
@@ -31,7 +37,7 @@ def draw_dynamics(table: pd.DataFrame, by: str, title: Callable[[object], str]) 
     rows = select(infinite_width(table), metric=["train_loss", "test_loss"])
     points = mean_over_seeds(rows[(rows["metric"] == "test_loss") | (rows["condition"] != "random_anchor")])
     values = rows[by].unique()
-    palette = colours(points["elastic_coupling"].dropna().unique())
+    palette = colours(points["elastic_coupling"].dropna().unique(), "elastic_coupling")
     figure, grid = new_figure(len(values), 2)
     for value, panels in zip(values, grid, strict=True):
         for metric, axes in zip(("train_loss", "test_loss"), panels, strict=True):

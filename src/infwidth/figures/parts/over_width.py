@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 
 from infwidth.analysis.seeds import jackknife, mean_over_seeds
 from infwidth.figures.parts.optimiser_looks import OPTIMISER_NAMES, optimiser_colours
-from infwidth.figures.parts.style import plain_numbers
+from infwidth.figures.parts.style import Shade, plain_numbers
 
-UNKNOWN = (0.35, 0.35, 0.35)
+UNKNOWN = Shade((0.35, 0.35, 0.35), "h")
 
 
-def looks(optimisers: Iterable[str]) -> dict[str, tuple[str, tuple]]:
+def looks(optimisers: Iterable[str]) -> dict[str, tuple[str, Shade]]:
     """Optimiser → its name and colour, in the order of legends: those of every figure, others grey under their own."""
     used = {name for name in optimisers if isinstance(name, str)}
     known = {name: (OPTIMISER_NAMES[name], colour) for name, colour in optimiser_colours(used).items()}
@@ -36,11 +36,11 @@ def draw_over_width(axes: Axes, points: pd.DataFrame, colour: tuple, *, shift: f
     limit = points[points["kind"] == "theory"]
     networks = points[points["kind"] == "network"].sort_values("width")
     x, error = networks["width"] * shift, networks["stderr"].fillna(0.0)
-    axes.errorbar(
-        x, networks["mean"], error, color=colour, capsize=2.5, linewidth=1.2, elinewidth=1.2, label=label or None
-    )
+    marker = getattr(colour, "marker", "o")
+    axes.errorbar(x, networks["mean"], error, color=colour, capsize=2, linewidth=0.9, elinewidth=0.9)
+    axes.plot([], [], color=colour, marker=marker, markersize=4, linewidth=0.9, label=label or None)
     faces = [colour if converged else "white" for converged in networks["converged"]]
-    axes.scatter(x, networks["mean"], s=22, facecolors=faces, edgecolors=[colour], zorder=3)
+    axes.scatter(x, networks["mean"], s=15, marker=marker, facecolors=faces, edgecolors=[colour], zorder=3)
     for _, row in limit.iterrows():
         axes.axhline(row["mean"], color=colour, linestyle="--", linewidth=1.1)
         if math.isfinite(row["stderr"]):
