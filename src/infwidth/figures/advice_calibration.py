@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import norm
 
-from infwidth.figures.parts.style import colours, coupling_name, new_figure
+from infwidth.figures.parts.style import colours, coupling_name, legend_below, new_figure, panel_titles
 from infwidth.io.tables import select
 
 GROUPS = 5
@@ -28,18 +28,24 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    experiments = list(table["experiment"].unique())
+    titles = panel_titles(table)
     palette = colours(table["elastic_coupling"].dropna().unique())
-    figure, grid = new_figure(len(experiments), 3)
+    figure, grid = new_figure(len(titles), 3)
     shown = []
-    for experiment, panels in zip(experiments, grid, strict=True):
+    for experiment, panels in zip(titles, grid, strict=True):
         rows = select(table, experiment=experiment)
         losses = _losses(rows)
         for coupling, points in losses.groupby("elastic_coupling"):
             panels[0].scatter(points["test_loss"], points["predicted_loss"], s=4, color=palette[coupling], alpha=0.5)
         ends = np.nanquantile(losses[["test_loss", "predicted_loss"]], [0.001, 0.999])
         panels[0].plot(ends, ends, color="0.3", linewidth=1)
-        panels[0].set(xscale="log", yscale="log", xlabel="true loss", ylabel="predicted loss", title=_title(rows))
+        panels[0].set(
+            xscale="log",
+            yscale="log",
+            xlabel="true loss",
+            ylabel="predicted loss",
+            title=f"{titles[experiment]}: {rows['seed'].nunique()} tasks",
+        )
         ratios = _ratios(losses)
         _draw_ratios(panels[1], ratios, palette)
         deviations = select(rows, metric="gain_deviation")["value"].dropna()
@@ -49,12 +55,8 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         Line2D([], [], color=colour, marker="o", label=f"δ = {coupling_name(coupling)}")
         for coupling, colour in palette.items()
     ]
-    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside right upper")
+    legend_below(figure, handles)
     return figure, pd.concat(shown, ignore_index=True)
-
-
-def _title(rows: pd.DataFrame) -> str:
-    return f"{rows['experiment'].iloc[0]}: {rows['seed'].nunique()} tasks"
 
 
 def _losses(rows: pd.DataFrame) -> pd.DataFrame:
