@@ -42,7 +42,7 @@ def solve(
     replicas: int = 4,
     seed: int = 0,
     rtol: float | None = None,
-    max_evaluations: int = 1_000_000,
+    max_evaluations: int | None = None,
     strict: bool = True,
     device: str = "cpu",
     observe: Observer | None = None,
@@ -80,7 +80,7 @@ def solve(
         replicas: R, independent sets of particles.
         seed: of the particles. A replica depends on it and on its own number alone.
         rtol: relative tolerance of an integrator's step; None takes 1e-8 (linear) or 1e-2 (particles).
-        max_evaluations: right-hand sides allowed each integration.
+        max_evaluations: right-hand sides allowed each integration; None takes 100,000 (linear), 1,000,000 (particles).
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles are moved, "cpu" or "cuda".
         observe: called with an ``Observed`` for each replica: the source's particles at the end of its training, the
@@ -103,7 +103,7 @@ def solve(
     source_end = float(check_times("source_time", [source_time], weight_decay=source_decay)[0])
     check_choice("start", start, ("source", "scratch"))
     check_choice("anchor", anchor, ("source", "random"))
-    default, largest = (1e-8, 1e-3) if activation == "linear" else (1e-2, 0.1)
+    default, largest, patience = (1e-8, 1e-3, 100_000) if activation == "linear" else (1e-2, 0.1, 1_000_000)
     problem = FlowProblem(
         task=check_task(task),
         activation=check_activation(activation, ACTIVATIONS),
@@ -114,7 +114,7 @@ def solve(
         times=times,
         origin="scratch" if start == "scratch" else anchor,
         rtol=check_number("rtol", default if rtol is None else rtol, minimum=1e-12, maximum=largest),
-        max_evaluations=check_count("max_evaluations", max_evaluations),
+        max_evaluations=check_count("max_evaluations", patience if max_evaluations is None else max_evaluations),
     )
     if particles is not None and check_count("particles", particles, minimum=2) % 2:
         raise InputError(f"particles = {particles}: expected an even number, they come in ± pairs; add 1")
