@@ -262,3 +262,14 @@ class TestInput:
         assert isinstance(lone.iterations, int)
         assert averaged.solve(elastic_coupling=np.zeros((0,)), **REFERENCE).test_loss.shape == (0,)
         assert averaged.solve(elastic_coupling=[1.0], **REFERENCE).test_loss.shape == (1,)
+
+
+@pytest.mark.parametrize("ratio", [1e178, 1e296])
+@pytest.mark.parametrize("coupling", [0.0, 0.3, np.inf])
+def test_no_converged_average_is_without_a_number(ratio, coupling):
+    settings = {"source_ratio": 5.0, "source_richness": 0.5, "overlap": 0.3, "inverse_temperature": 0.2}
+    settings |= {"target_ratio": [2.0, ratio], "target_richness": [1.0, 1e-286], "elastic_coupling": coupling}
+    found = averaged.solve(**settings, source_noise=1.0, target_noise=1.2, strict=False)
+    assert found.status[0] is Status.CONVERGED
+    for name in ("train_loss", "test_loss"):
+        assert (np.isfinite(getattr(found, name)) | (found.status != Status.CONVERGED)).all()

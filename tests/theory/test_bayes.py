@@ -154,3 +154,21 @@ def test_unconverged_points_raise_or_are_marked():
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         solve(linear_teachers(), **changes)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e229, 1e283, 1e-300])
+def test_inputs_of_any_scale_have_a_status(scale):
+    """Squares out of range must not pass for inputs without a direction, nor their exact sums raise."""
+    task = changed(linear_teachers(4, dimension=12, n_source=3, n_target=5), inputs=lambda x: x * scale)
+    for beta in (1e-60, 1.0, 1e150):
+        found = bayes.solve(
+            task,
+            activation="linear",
+            source_strength=1e15,
+            target_strength=3.0,
+            elastic_coupling=1.0,
+            inverse_temperature=beta,
+            strict=False,
+        )
+        assert found.status is not Status.CONVERGED or np.isfinite(found.test_loss)
+        assert scale > 0 or found.status is Status.CONVERGED

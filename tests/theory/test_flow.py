@@ -234,3 +234,64 @@ def test_times_past_the_end_are_the_end(late, source_time):
     end = flow.solve(task, target_times=[0.0, 1.0, np.inf], **options)
     np.testing.assert_allclose(found.test_loss, end.test_loss, rtol=1e-5)
     assert max(found.iterations) < 20000
+
+
+@pytest.mark.parametrize(("seed", "weight_decay", "coupling"), [(3, 0.0, 1.0), (4, 1e-200, 1e3), (5, 1e-40, 0.5)])
+def test_without_decay_every_time_past_the_fit_is_alike(seed, weight_decay, coupling):
+    """A tie makes what is off the anchor decay; a state that fits its data moves by rounding alone from then on."""
+    task = linear_teachers(seed, dimension=6, n_source=12, n_target=4)
+    found = [
+        solve(task, weight_decay=weight_decay, elastic_coupling=coupling, source_time=20.0, target_times=[1.0, end])
+        for end in (1e5, 1e12, 1e30)
+    ]
+    for each in found[1:]:
+        np.testing.assert_allclose(each.test_loss, found[0].test_loss, rtol=1e-6)
+        assert each.iterations < 20000
+
+
+@pytest.mark.parametrize("time", [1e12, 1e30])
+def test_slow_decay_ends_at_the_fixed_point_too(time):
+    task = linear_teachers(6, dimension=6, n_source=12, n_target=4)
+    options = {"weight_decay": 1e-4, "elastic_coupling": 1.0}
+    found = solve(task, target_times=[time], source_time=time, **options)
+    end = solve(task, target_times=[np.inf], source_time=np.inf, **options)
+    np.testing.assert_allclose(found.test_loss, end.test_loss, rtol=1e-6)
+    np.testing.assert_allclose(found.kernel, end.kernel, rtol=1e-6, atol=1e-9)
+
+
+def test_a_decay_too_slow_to_follow_is_stalled_and_keeps_what_was_reached():
+    task = linear_teachers(6, dimension=6, n_source=12, n_target=4)
+    options = {"weight_decay": 1e-12, "elastic_coupling": 0.0, "source_time": 3.0}
+    found = solve(task, target_times=[1.0, 1e30], strict=False, **options)
+    assert found.status is Status.STALLED
+    assert found.iterations < 300_000
+    np.testing.assert_allclose(found.prediction[0], solve(task, target_times=[1.0], **options).prediction[0])
+    assert np.isnan(found.prediction[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "changes"),
+    [
+        (1e80, 1.0, {"source_strength": 1e-299, "weight_decay": 0.0, "target_times": [1e130]}),
+        (1e116, 1e217, {"target_strength": 1e243, "weight_decay": 1e-257}),
+        (1.0, 1e175, {"source_time": 1e92}),
+        (10.0, 0.1, {"source_strength": 1e-281, "source_time": 1e207, "weight_decay": 283.0}),
+        (1e200, 1e300, {"source_strength": 1e-200, "target_strength": 1e20, "weight_decay": 1e-300}),
+        (1e229, 1.0, {"elastic_coupling": np.inf}),
+    ],
+)
+def test_any_scales_have_a_status_within_seconds(inputs, labels, changes):
+    """Rates that are no number made the explicit integrator look for its first step for ever."""
+    started = time.process_time()
+    for dimension in (2, 9):
+        task = linear_teachers(8, dimension=dimension, n_source=3, n_target=3)
+        scaled = {"source_labels": lambda y: y * labels, "target_labels": lambda y: y * labels}
+        task = changed(task, inputs=lambda x: x * inputs, **scaled)
+        found = solve(task, strict=False, **changes)
+        assert found.status is not Status.CONVERGED or np.isfinite(found.test_loss).all()
+    assert time.process_time() - started < 20  # mostly far below 1 s
+
+
+def test_inputs_of_zero_have_no_direction():
+    task = changed(linear_teachers(2, dimension=12, n_source=3, n_target=4), inputs=lambda x: 0 * x)
+    np.testing.assert_array_equal(solve(task).prediction, 0)

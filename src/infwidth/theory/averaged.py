@@ -147,6 +147,9 @@ def _solve(settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarra
     law = FeatureLaw.elastic(settings["target_richness"], settings["elastic_coupling"], *layer, spike)
     target = solve_saddle(law, target_data)
     known = source.status == Status.CONVERGED
+    found = np.isfinite(target.test_error) & np.isfinite(target.train_error)
+    status = np.where(known, target.status, source.status)
+    status = np.where((status == Status.CONVERGED) & ~found, Status.DIVERGED, status)
     return {
         "test_loss": np.where(known, target.test_error, np.nan),
         "train_loss": np.where(known, target.train_error, np.nan),
@@ -155,7 +158,7 @@ def _solve(settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarra
         "spike": spike,
         "alignment": target_data.alignment,
         "domain_margin": np.minimum(source.margin, target.margin),
-        "status": np.where(known, target.status, source.status),
+        "status": status,
         "residual": np.maximum(source.residual, target.residual),
         "iterations": target.iterations,
     }

@@ -43,7 +43,7 @@ def solve(
     replicas: int = 4,
     seed: int = 0,
     rtol: float | None = None,
-    max_evaluations: int = 1_000_000,
+    max_evaluations: int | None = None,
     strict: bool = True,
     device: str = "cpu",
     observe: Observer | None = None,
@@ -83,7 +83,7 @@ def solve(
         replicas: R, independent sets of particles.
         seed: of the particles. A replica depends on it and on its own number alone.
         rtol: relative tolerance of an integrator's step; None takes 1e-8 (linear) or 1e-2 (particles).
-        max_evaluations: right-hand sides allowed each integration.
+        max_evaluations: right-hand sides allowed each integration; None takes 300,000 (linear), 1,000,000 (particles).
         strict: whether an unconverged point raises; if not it is returned with its status.
         device: where particles are moved, "cpu" or "cuda".
         observe: called with an ``Observed`` for each replica: the source's particles at the end of its training, the
@@ -107,7 +107,7 @@ def solve(
     check_choice("start", start, ("source", "scratch"))
     check_choice("anchor", anchor, ("source", "random"))
     check_choice("readout", readout, ("fresh", "continued"))
-    default, largest = (1e-8, 1e-3) if activation == "linear" else (1e-2, 0.1)
+    default, largest, patience = (1e-8, 1e-3, 300_000) if activation == "linear" else (1e-2, 0.1, 1_000_000)
     problem = FlowProblem(
         task=check_task(task),
         activation=check_activation(activation, ACTIVATIONS),
@@ -119,7 +119,7 @@ def solve(
         origin="scratch" if start == "scratch" else anchor,
         readout="fresh" if start == "scratch" else readout,
         rtol=check_number("rtol", default if rtol is None else rtol, minimum=1e-12, maximum=largest),
-        max_evaluations=check_count("max_evaluations", max_evaluations),
+        max_evaluations=check_count("max_evaluations", patience if max_evaluations is None else max_evaluations),
     )
     if particles is not None and check_count("particles", particles, minimum=2) % 2:
         raise InputError(f"particles = {particles}: expected an even number, they come in ± pairs; add 1")

@@ -194,6 +194,8 @@ class Designs:
         basis = None
         if len(scaled[0]) + len(scaled[1]) < task.dimension and not whole:
             basis = orthonormal_basis(np.concatenate(scaled[:2]))
+            if not basis.size:  # all inputs are 0, and one direction is as good as another
+                basis = np.eye(task.dimension, 1)
             scaled = [x @ basis for x in scaled]
         return cls(*scaled, basis=basis, dimension=task.dimension)
 

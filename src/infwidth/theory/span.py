@@ -21,7 +21,8 @@ def orthonormal_basis(inputs: np.ndarray) -> np.ndarray:
         (D, r) with r the inputs' rank.
     """
     basis, triangle = np.linalg.qr(inputs.T)
-    new = np.abs(np.diag(triangle)) > DEPENDENT * np.linalg.norm(inputs, axis=1)
+    size = np.abs(inputs).max() or 1.0  # whose square may be out of range
+    new = np.abs(np.diag(triangle)) / size > DEPENDENT * np.linalg.norm(inputs / size, axis=1)
     if new.all():
         return basis
     return orthonormal_basis(inputs[new]) if new.any() else basis[:, :0]

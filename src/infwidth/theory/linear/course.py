@@ -12,7 +12,7 @@ from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status, tied, worst
 from infwidth.theory.frozen import faded, frozen_course
 from infwidth.theory.linear.design import Design
-from infwidth.theory.linear.fixed_points import anchored_fixed_point, free_fixed_point
+from infwidth.theory.linear.fixed_points import FixedPoint, anchored_fixed_point, free_fixed_point
 from infwidth.theory.linear.moments import Moments, integrate_moments
 from infwidth.theory.problem import Designs, FlowProblem
 from infwidth.theory.solution import FactoredKernel, FlowSolution, attempt
@@ -23,7 +23,9 @@ LOOSER = 100.0
 ACCUMULATION = 100.0
 # Times of the slowest decay after which a course may have ended at its fixed point, so that later times are alike ...
 LATE = 1e3
-# ... if it is as near to it as this many tolerances.
+# ... if a run at this tolerance, or a given one that is looser, forgets its errors on the way there ...
+COARSE = 1e-3
+# ... and comes as near to it as this many tolerances.
 NEAR = 100.0
 
 
@@ -141,24 +143,62 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
         The second moment of the hidden weights.
     """
     variance_outside = math.exp(-2 * training.hidden_decay * end)
-    if math.isinf(end):
+    r = training.design.matrix.shape[1]
+    start, limits = Moments.fresh_readout(np.eye(r)), {"rtol": rtol, "max_evaluations": max_evaluations}
+    late, gap, spent = _late(training), 0.0, 0
+    if late < end:
         rates = {"strength": training.strength, "readout_decay": training.readout_decay}
         last = free_fixed_point(training.design, training.labels, stiffness=training.hidden_decay, **rates)
-        found = last.hidden_moment, last.readout_moment, training.strength * last.weights
-        return SourceEnd(*found, variance_outside, dimension, last.residual, last.iterations, last.status)
-    r = training.design.matrix.shape[1]
+        spent = last.iterations
+        if math.isfinite(end):
+            gap, more = _gap(training, start, 0.0, late, last, **limits)
+            spent += more
+        if gap <= NEAR * rtol:
+            found = last.hidden_moment, last.readout_moment, training.strength * last.weights
+            return SourceEnd(*found, variance_outside, dimension, last.residual, spent, last.status)
+    moments, status = Moments.fresh_readout(np.full((r, r), np.nan), np.nan), Status.STALLED
+    if not math.isnan(gap):
+        design, labels = training.design.matrix, training.labels
+        path = integrate_moments(start, design, labels, np.array([end]), **limits, **training.rates)
+        moments, status, spent = (*path.moments, moments)[0], path.status, spent + path.evaluations
+    found = moments.hidden_moment, moments.readout_moment, moments.predictor
+    return SourceEnd(*found, variance_outside, dimension, 0.0, spent, status)
+
+
+def _late(training: Training) -> float:
+    """Time after which a course may be at its fixed point; inf where nothing decays."""
+    slowest = min(training.readout_decay, training.hidden_decay)
+    return LATE / slowest if slowest else math.inf
+
+
+def _gap(
+    training: Training,
+    start: Moments,
+    elastic_coupling: float,
+    late: float,
+    end: FixedPoint,
+    *,
+    rtol: float,
+    max_evaluations: int,
+) -> tuple[float, int]:
+    """How far from a fixed point the course is at ``late``, relative, and right-hand sides that it took to tell.
+
+    NaN where it could not be followed so far.
+    """
     path = integrate_moments(
-        Moments.fresh_readout(np.eye(r)),
+        start,
         training.design.matrix,
         training.labels,
-        np.array([end]),
-        rtol=rtol,
+        np.array([late]),
+        elastic_coupling=elastic_coupling,
+        rtol=max(rtol, COARSE),
         max_evaluations=max_evaluations,
         **training.rates,
     )
-    last = path.moments[-1] if path.moments else Moments.fresh_readout(np.full((r, r), np.nan), np.nan)
-    found = last.hidden_moment, last.readout_moment, last.predictor
-    return SourceEnd(*found, variance_outside, dimension, 0.0, path.evaluations, path.status)
+    if not path.moments:
+        return math.nan, path.evaluations
+    gap = np.linalg.norm(path.moments[-1].predictor / training.strength - end.weights)
+    return float(gap / (np.linalg.norm(end.weights) or 1.0)), path.evaluations
 
 
 def target_course(
@@ -190,40 +230,35 @@ def target_course(
         dual = frozen_course(features @ design.matrix.T, labels, times, **decay, initial_output=design.matrix @ first)
         left = faded(times, training.readout_decay)[:, None] * first
         return Course(left + dual @ features, anchor_moment, 0.0, 0, Status.CONVERGED)
-    slowest = min(training.readout_decay, training.hidden_decay)
-    late = LATE / slowest if slowest else np.inf
-    if late < times[-1] < np.inf:
-        limits = {"rtol": rtol, "max_evaluations": max_evaluations}
-        early = times[times < late]
-        course = target_course(training, initial_moments, elastic_coupling, np.array([*early, late, np.inf]), **limits)
-        gap = np.linalg.norm(course.weights[-1] - course.weights[-2])
-        if course.status is Status.CONVERGED and gap <= NEAR * rtol * np.linalg.norm(course.weights[-1]):
-            after = np.repeat(course.weights[-1:], len(times) - len(early), axis=0)
-            return replace(course, weights=np.concatenate([course.weights[: len(early)], after]))
+    limits = {"rtol": rtol, "max_evaluations": max_evaluations}
+    rates = {"elastic_coupling": elastic_coupling, **training.rates}
+    late, last, evaluations = _late(training), None, 0
+    followed = times[np.isfinite(times)]
+    if late < times[-1]:
+        last = anchored_fixed_point(design, labels, anchor_moment, **rates)
+        evaluations = last.iterations
+    if np.any(followed > late):
+        gap, spent = _gap(training, initial_moments, elastic_coupling, late, last, **limits)
+        evaluations += spent
+        if not gap > NEAR * rtol:
+            followed = times[times < late]
+        if math.isnan(gap):
+            last = None
     weights = np.full((len(times), len(anchor_moment)), np.nan)
-    hidden_moment, residual, evaluations, status = np.full_like(anchor_moment, np.nan), 0.0, 0, Status.CONVERGED
-    finite = times[np.isfinite(times)]
-    if len(finite):
-        path = integrate_moments(
-            initial_moments,
-            design.matrix,
-            labels,
-            finite,
-            elastic_coupling=elastic_coupling,
-            rtol=rtol,
-            max_evaluations=max_evaluations,
-            **training.rates,
-        )
-        evaluations, status = path.evaluations, path.status
+    hidden_moment, residual, status = np.full_like(anchor_moment, np.nan), 0.0, Status.CONVERGED
+    if len(followed):
+        path = integrate_moments(initial_moments, design.matrix, labels, followed, **limits, **rates)
+        evaluations, status = evaluations + path.evaluations, path.status
         for i, moments in enumerate(path.moments):
             weights[i] = moments.predictor / training.strength
         if len(path.moments) == len(times):
             hidden_moment = path.moments[-1].hidden_moment
-    if len(finite) < len(times):
-        last = anchored_fixed_point(design, labels, anchor_moment, elastic_coupling=elastic_coupling, **training.rates)
-        weights[-1], hidden_moment, residual = last.weights, last.hidden_moment, last.residual
-        evaluations += last.iterations
-        status = worst((status, last.status))
+    if len(followed) < len(times):
+        if last is None:
+            status = worst((status, Status.STALLED))
+        else:
+            weights[len(followed) :], hidden_moment, residual = last.weights, last.hidden_moment, last.residual
+            status = worst((status, last.status))
     return Course(weights, hidden_moment, residual, evaluations, status)
 
 
@@ -261,10 +296,10 @@ def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
 
     def point(elastic_coupling: float) -> list[FlowSolution]:
         # From scratch there is no anchor: every δ is the same.
-        courses = (
-            course(0.0 if problem.origin == "scratch" else elastic_coupling, problem.rtol * f) for f in (1.0, LOOSER)
-        )
-        return [_observe(problem, designs, *courses)]
+        elastic_coupling = 0.0 if problem.origin == "scratch" else elastic_coupling
+        found = course(elastic_coupling, problem.rtol)
+        check = course(elastic_coupling, problem.rtol * LOOSER) if found.status is Status.CONVERGED else None
+        return [_observe(problem, designs, found, check)]
 
     def missing(status: Status) -> FlowSolution:
         features = FactoredKernel(designs.target, nothing["hidden_moment"])
@@ -278,17 +313,18 @@ def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
     return [attempt(functools.partial(point, elastic_coupling), missing)[0] for elastic_coupling in problem.couplings]
 
 
-def _observe(problem: FlowProblem, designs: Designs, course: Course, check: Course) -> FlowSolution:
-    """What one coupling's course implies; ``check`` is the same one at a looser tolerance."""
+def _observe(problem: FlowProblem, designs: Designs, course: Course, check: Course | None) -> FlowSolution:
+    """What one coupling's course implies; ``check`` is the same one at a looser tolerance, if it converged."""
     task = problem.task
     fit = course.weights @ designs.target.T
     prediction = course.weights @ designs.test.T
-    drift = np.sqrt(mean_squared_error(fit, check.weights @ designs.target.T))
-    scale = np.sqrt(np.mean(task.y_target**2)) or 1.0
-    residual = float(np.fmax.reduce([course.residual, *drift / scale]))
-    status = course.status
-    if status is Status.CONVERGED and not residual <= ACCUMULATION * LOOSER * problem.rtol:
-        status = Status.STALLED
+    status, residual = course.status, np.nan
+    if check is not None:
+        drift = np.sqrt(mean_squared_error(fit, check.weights @ designs.target.T))
+        scale = np.sqrt(np.mean(task.y_target**2)) or 1.0
+        residual = float(np.fmax.reduce([course.residual, *drift / scale]))
+        if not residual <= ACCUMULATION * LOOSER * problem.rtol:
+            status = Status.STALLED
     return FlowSolution(
         times=problem.times,
         prediction=prediction,

@@ -121,10 +121,17 @@ def _halves(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _accurate_residual(
     vector: np.ndarray, matrix: np.ndarray, high: np.ndarray, low: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return y − A(high + low) and its rounding, (P,) each: Dekker's exact products, exact sums."""
+    """Return y − A(high + low) and its rounding, (P,) each: Dekker's exact products, exact sums.
+
+    Raises:
+        ArithmeticError: numbers out of range.
+    """
     (a, b), (c, d) = _halves(matrix), _halves(high)
     product = matrix * high
     error = ((a * c - product) + a * d + b * c) + b * d
-    rows = np.concatenate([vector[:, None], -product, -error, -matrix * low], axis=1).tolist()
+    terms = np.concatenate([vector[:, None], -product, -error, -matrix * low], axis=1)
+    if not np.isfinite(terms).all():
+        raise ArithmeticError("a product is out of range")
+    rows = terms.tolist()
     rest = np.array([math.fsum(row) for row in rows])
     return rest, np.array([math.fsum([*row, -first]) for row, first in zip(rows, rest.tolist(), strict=True)])

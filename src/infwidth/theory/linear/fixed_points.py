@@ -200,8 +200,11 @@ def _lifted_point(
 
 
 def _root(function: Callable[[float], float], low: float, high: float, **options: float) -> tuple[float, int]:
-    """Brent's root and its iterations; ArithmeticError where numbers out of range leave no sign change."""
+    """Brent's root and its iterations; ArithmeticError where numbers out of range leave none."""
     if not function(low) * function(high) <= 0:
         raise ArithmeticError(f"no root between {low} and {high}")
-    root, report = brentq(function, low, high, full_output=True, **options)
+    try:
+        root, report = brentq(function, low, high, full_output=True, **options)
+    except ValueError as error:  # NaN on the way
+        raise ArithmeticError(f"no root between {low} and {high}: {error}") from error
     return root, report.iterations

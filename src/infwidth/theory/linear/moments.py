@@ -214,6 +214,22 @@ class _AnchoredFlow:
         dy -= self.stiffness * y
         return out
 
+    def rounding(self, time, state):
+        """What rounding leaves of each block's derivative: that of s, a small difference, and of decay."""
+        a, z, p, r, y = (float(np.linalg.norm(part)) for part in self.split(state))
+        m, eps, gain = self.anchoring(time), np.finfo(float).eps, self.strength**2
+        s = eps * (np.linalg.norm(self.force) + np.linalg.norm(self.covariance) * (m * z + p))
+        drift = eps * self.stiffness
+        return np.array(
+            [
+                2 * gain * s * (m * z + p),
+                (m * np.linalg.norm(self.anchor_moment) + y) * s,
+                (m * y + r + a) * s + drift * p,
+                gain * s * p + drift * r,
+                gain * s * z + drift * y,
+            ]
+        )
+
     def implicit_solver(self, time, state, step_size):
         """Return v ↦ (I − step·J)⁻¹ v with J the Jacobian at a state.
 
