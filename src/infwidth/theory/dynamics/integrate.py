@@ -92,9 +92,8 @@ def integrate(
     goal, now = np.zeros_like(label), np.zeros(total)
     point = flow.at(populations, now, populations.readout, populations.moved)
     fixed = constant_step is not None
-    proposal = (
-        np.full(total, constant_step) if fixed else _first_step(flow, populations, point, now, scale, rtol, times[-1])
-    )
+    first = partial(_first_step, scale=scale, rtol=rtol, end=times[-1])
+    proposal = np.full(total, constant_step) if fixed else first(flow, populations, point, now)
     shortest = SHORTEST * proposal
     hopeless = np.zeros(total, dtype=bool) if fixed else _below_rounding(flow, point, rtol * scale)
     patience = [Patience(float(times[-1]), max_evaluations, JUDGED) for _ in range(total)]
