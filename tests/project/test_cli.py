@@ -170,7 +170,7 @@ def two_sets(tmp_path, monkeypatch):
     """A source and a target of one linear rule, in a folder that is the working one."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((125, 4, 5))
+    x = rng.standard_normal((200, 4, 5))
     y = x.reshape(len(x), -1) @ rng.standard_normal(20)
     np.savez("a.npz", x=x[:100], y=y[:100] > 0)
     np.savez("b.npz", x=x[100:], y=y[100:])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.batching import keep_freed_memory
 from infwidth.numerics.status import Status
+from infwidth.theory.dynamics.precision import Precision
 from infwidth.theory.dynamics.step import Geometry, ParticleFlow, Point, Populations, Snapshot, anchoring
 from infwidth.theory.patience import Patience
 
@@ -35,8 +38,8 @@ class ParticleOutcome:
     """
 
     status: tuple[Status, ...]
-    evaluations: Tensor
-    residual: Tensor
+    evaluations: np.ndarray
+    residual: np.ndarray
 
 
 @torch.inference_mode()
@@ -44,7 +47,7 @@ def integrate(
     populations: Populations,
     geometry: Geometry,
     labels: Tensor,
-    times: Tensor,
+    times: np.ndarray,
     record: Callable[[int, int, Snapshot], None],
     *,
     strength: float,
@@ -53,11 +56,12 @@ def integrate(
     rtol: float,
     max_evaluations: int,
     constant_step: float | None = None,
+    precision: str = "auto",
 ) -> ParticleOutcome:
     """Integrate K populations along (7), each at its own pace, and record each at every time.
 
     Args:
-        populations: the populations at time 0.
+        populations: the populations at time 0, in double precision like all the data.
         geometry: the training inputs.
         labels: y, (P,).
         times: increasing times ≥ 0, (T,); steps end exactly there.
@@ -69,103 +73,128 @@ def integrate(
             its first-order point.
         max_evaluations: right-hand sides allowed a population, two a step.
         constant_step: take this constant step and accept it whatever the error (to measure the order of convergence).
+        precision: "double", or "auto" for single, in which snapshots then are, where it pays and its rounding could
+            not show.
 
     Returns:
         Statuses, evaluations and error estimates.
     """
     keep_freed_memory()
-    like = populations.readout
-    total = len(like)
+    wide, total = populations.readout.dtype, len(populations.readout)
     flow = ParticleFlow(geometry, labels, strength, readout_decay, activation)
-    times = times.to(like)
-    scale = labels.square().mean().sqrt()
-    scale = torch.where(scale > 0, scale, 1.0)  # without labels f stays at 0, whatever it is measured by
-    evaluations = torch.zeros(total, dtype=torch.long, device=like.device)
-    residual = torch.zeros(total, dtype=like.dtype, device=like.device)
+    scale = float(labels.square().mean().sqrt()) or 1.0  # without labels f stays at 0, whatever it is measured by
+    evaluations, residual = np.zeros(total, dtype=np.int64), np.zeros(total)
     status = [Status.CONVERGED] * total
 
-    # Everything below is per active population; `label` maps them to rows of the outcome.
-    label = torch.arange(total, device=like.device)
-    goal, now = torch.zeros_like(label), torch.zeros_like(residual)
+    # Everything below is per active population; `label` maps them to rows of the outcome. Steps are chosen on the host.
+    label, goal, now = np.arange(total), np.zeros(total, dtype=np.int64), np.zeros(total)
     point = flow.at(populations, now, populations.readout, populations.moved)
-    if constant_step is None:
-        proposal = _first_step(flow, populations, point, scale, rtol, times[-1])
-        hopeless = _below_rounding(flow, point, rtol * scale)
-    else:
-        proposal, hopeless = torch.full_like(now, constant_step), torch.zeros_like(now, dtype=torch.bool)
+    fixed = constant_step is not None
+    first = partial(_first_step, scale=scale, rtol=rtol, end=times[-1])
+    proposal = np.full(total, constant_step) if fixed else first(flow, populations, point, now)
     shortest = SHORTEST * proposal
+    hopeless = np.zeros(total, dtype=bool) if fixed else _below_rounding(flow, point, rtol * scale)
     patience = [Patience(float(times[-1]), max_evaluations, JUDGED) for _ in range(total)]
+    held = Precision(flow, populations, rtol * scale, "double" if fixed else precision)
     while True:
-        short = proposal < torch.maximum(shortest[label], SHORTEST * now)
-        broken = short | ~torch.isfinite(point.output / scale).all(1)
+        short = proposal < np.maximum(shortest[label], SHORTEST * now)
+        broken = short | ~_finite(point.output, scale)
+        if held.single and (broken.any() or held.shows(point)):
+            held.widen()
+            populations, flow = held.populations(label), held.flow
+            point = flow.at(populations, now, point.readout.to(wide), point.moved.to(wide))
+            proposal = np.where(short, first(flow, populations, point, now), proposal)
+            continue
         stuck = hopeless[label] | _too_slow(patience, label, now, evaluations[label] + 1)
         arrived = (now >= times[goal]) & ~broken
-        for k in arrived.nonzero()[:, 0].tolist():
-            left = float(anchoring(populations.stiffness[k], populations.pull[k], now[k]))
-            shot = Snapshot(point.readout[k], point.moved[k], left, point.preactivation[k].T, point.output[k], geometry)
-            record(int(label[k]), int(goal[k]), shot)
-        goal = goal + arrived.long()
+        for k in arrived.nonzero()[0].tolist():
+            record(int(label[k]), int(goal[k]), _snapshot(flow, populations, point, k, now[k]))
+        goal = goal + arrived
         done = goal >= len(times)
-        for k in ((broken | stuck) & ~done).nonzero()[:, 0].tolist():
-            status[int(label[k])] = Status.DIVERGED if broken[k] else Status.STALLED
-        keep = (~(done | broken | stuck)).nonzero()[:, 0]
+        for k in ((broken | stuck) & ~done).nonzero()[0].tolist():
+            status[label[k]] = Status.DIVERGED if broken[k] else Status.STALLED
+        keep = (~(done | broken | stuck)).nonzero()[0]
         if len(keep) == 0:
             break
         if len(keep) < len(label):
             populations, point = populations.select(keep), point.select(keep)
             label, goal, now, proposal = label[keep], goal[keep], now[keep], proposal[keep]
-        if bool((now >= times[goal]).any()):
+        if (now >= times[goal]).any():
             continue  # equal times
+        if held.pending and held.narrow(point):
+            populations, flow = held.populations(label), held.flow
+            point = flow.at(populations, now, populations.readout, populations.moved)
+            continue
 
         left = times[goal] - now
-        parts = (left / proposal * (1 - 1e-12)).ceil().clamp(min=1)
+        parts = np.maximum(np.ceil(left / proposal * (1 - 1e-12)), 1)
         h = left / parts
         trial, predicted = flow.step(populations, point, now, h)
         evaluations[label] += 2
-        gap = (trial.output - predicted).square().mean(1).sqrt() / scale
-        gap = torch.where(torch.isfinite(gap), gap, torch.inf)
-        good = gap <= rtol if constant_step is None else torch.isfinite(gap)
-        residual[label] = torch.where(good, torch.maximum(residual[label], gap), residual[label])
-        if constant_step is None:
-            proposal = _next_step(h, gap / rtol, good, proposal)
-        elif not bool(good.all()):
-            proposal = torch.where(good, proposal, 0.0)
-        point = trial if bool(good.all()) else trial.where(good, point)
-        now = torch.where(good, torch.where(parts == 1, times[goal], now + h), now)
+        gap = _gap(trial.output, predicted, scale)
+        good = np.isfinite(gap) if fixed else gap <= rtol
+        residual[label] = np.where(good, np.maximum(residual[label], gap), residual[label])
+        proposal = np.where(good, proposal, 0.0) if fixed else _next_step(h, gap / rtol, good, proposal)
+        if good.any():
+            point = trial if good.all() else trial.where(good, point)
+        now = np.where(good, np.where(parts == 1, times[goal], now + h), now)
     return ParticleOutcome(tuple(status), evaluations, residual)
 
 
-def _next_step(h: Tensor, share: Tensor, good: Tensor, proposal: Tensor) -> Tensor:
+def _next_step(h: np.ndarray, share: np.ndarray, good: np.ndarray, proposal: np.ndarray) -> np.ndarray:
     """The step proposed after one of length h whose error was that share of what it may be, (K,)."""
-    factor = (SAFETY * share.clamp(min=1e-12).rsqrt()).clamp(SHRINK, GROW)
+    factor = np.clip(SAFETY / np.sqrt(np.maximum(share, 1e-12)), SHRINK, GROW)
     # A step cut short to land on a time says nothing against the longer one.
-    longer = torch.where(good & (factor >= 1), proposal, 0.0)
-    return torch.maximum(h * factor, longer)
+    longer = np.where(good & (factor >= 1), proposal, 0.0)
+    return np.maximum(h * factor, longer)
 
 
-def _too_slow(patience: Sequence[Patience], label: Tensor, time: Tensor, evaluations: Tensor) -> Tensor:
+def _too_slow(patience: Sequence[Patience], label: np.ndarray, time: np.ndarray, evaluations: np.ndarray) -> np.ndarray:
     """Which of the active populations are given up, (K,)."""
     paces = zip(label.tolist(), time.tolist(), evaluations.tolist(), strict=True)
-    return torch.tensor([patience[k].over(now, spent) for k, now, spent in paces], device=label.device)
+    return np.array([patience[k].over(now, spent) for k, now, spent in paces])
 
 
-def _below_rounding(flow: ParticleFlow, point: Point, allowed: Tensor) -> Tensor:
+def _finite(output: Tensor, scale: float) -> np.ndarray:
+    """Whether all outputs are, in units of the labels, (K,)."""
+    return torch.isfinite(output.sum(1) / scale).cpu().numpy()
+
+
+def _rms(output: Tensor, other: Tensor) -> np.ndarray:
+    """Root mean square of their difference over the samples, (K,)."""
+    apart = torch.linalg.vector_norm(output - other, dim=1, dtype=torch.float64)
+    return apart.cpu().numpy() / math.sqrt(output.shape[1])
+
+
+def _gap(output: Tensor, predicted: Tensor, scale: float) -> np.ndarray:
+    """How far a step's outputs are from the predicted ones, in units of the labels; inf where that is no number, (K,)."""
+    gap = _rms(output, predicted) / scale
+    return np.where(np.isfinite(gap), gap, np.inf)
+
+
+def _snapshot(flow: ParticleFlow, populations: Populations, point: Point, k: int, time: float) -> Snapshot:
+    """What is recorded of active population ``k`` at this time."""
+    left = float(anchoring(populations.stiffness[k], populations.pull[k], time))
+    return Snapshot(point.readout[k], point.moved[k], left, point.preactivation[k].T, point.output[k], flow.geometry)
+
+
+def _below_rounding(flow: ParticleFlow, point: Point, allowed: float) -> np.ndarray:
     """Whether rounding makes more of f, a sum over neurons, than a step may be wrong by, (K,)."""
     terms = (point.features * point.readout[:, None]).abs().mean(2).amax(1) / flow.strength
-    return terms * torch.finfo(terms.dtype).eps > allowed
+    return (terms * torch.finfo(terms.dtype).eps > allowed).cpu().numpy()
 
 
 def _first_step(
-    flow: ParticleFlow, populations: Populations, point: Point, scale: Tensor, rtol: float, end: Tensor
-) -> Tensor:
+    flow: ParticleFlow, populations: Populations, point: Point, now: np.ndarray, scale: float, rtol: float, end: float
+) -> np.ndarray:
     """A step that moves f by √rtol rms(y): the error estimate is of second order."""
-    if float(end) == 0:
-        return torch.ones(len(point.readout), dtype=end.dtype, device=end.device)
+    if end == 0:
+        return np.ones(len(point.readout))
     # However long the course is, f must not have moved far: its rate is at most the trace of the kernels.
     kernels = point.features.square().sum(1).mean(1)
     kernels = kernels + (point.slopes.square().mean(2) * flow.geometry.inputs.square().sum(1)).sum(1)
-    tiny = (1 / kernels).clamp(max=1e-6 * float(end))
-    moved = flow.step(populations, point, torch.zeros_like(tiny), tiny)[0]
-    speed = (moved.output - point.output).square().mean(1).sqrt() / tiny
-    guess = math.sqrt(rtol) * scale / speed.clamp(min=torch.finfo(end.dtype).tiny)
-    return torch.where(torch.isfinite(guess), guess, tiny).clamp(max=float(end)).maximum(1e-3 * tiny)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        tiny = np.minimum(1 / kernels.cpu().numpy(), 1e-6 * end)
+        speed = _rms(flow.step(populations, point, now, tiny)[0].output, point.output) / tiny
+        guess = math.sqrt(rtol) * scale / np.maximum(speed, np.finfo(float).tiny)
+    return np.maximum(np.minimum(np.where(np.isfinite(guess), guess, tiny), end), 1e-3 * tiny)

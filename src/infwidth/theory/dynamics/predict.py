@@ -28,15 +28,16 @@ class Predictor:
     def __call__(self, replica: int, shot: Snapshot) -> Tensor:
         """f, (Pt,), of a population of 2S particles."""
         count = self.anchor_weights.shape[1]
-        weights = None if self.geometry.by_sample else shot.weights(self.anchor_weights[replica])
+        weights = None if self.geometry.by_sample else shot.weights(self.anchor_weights[replica].to(shot.moved))
         pieces = []
         for low in range(0, len(self.x_test), self.block):
             part = slice(low, low + self.block)
+            product = self.product[part].to(shot.moved)
             if weights is None:
-                field = self.product[part] @ shot.moved
+                field = product @ shot.moved
                 field.view(len(field), 2, count).add_(self.fields[replica][part, None], alpha=shot.anchoring)
             else:
-                field = self.product[part] @ weights.T
+                field = product @ weights.T
             pieces.append(self.activation.value(field) @ shot.readout)
         return torch.cat(pieces) / (self.strength * 2 * count)
 

@@ -29,12 +29,14 @@ class Limits:
         max_evaluations: right-hand sides allowed a population.
         space: "auto", "weight" or "field".
         constant_step: a constant step instead of error control, or None.
+        precision: of the particles, see ``integrate``.
     """
 
     rtol: float = 1e-2
     max_evaluations: int = 1_000_000
     space: str = "auto"
     constant_step: float | None = None
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -132,14 +134,14 @@ def train_source(
     trained_w, trained = torch.full_like(readout, torch.nan), torch.full_like(hidden, torch.nan)
     ends: list = []
     for chunk in _chunks(sampling.replicas, sampling.particles * len(x), x):
-        rate = x.new_full((len(chunk),), weight_decay)
+        rate = np.full(len(chunk), weight_decay)
         part = hidden[chunk.start : chunk.stop]
         populations = Populations(
             readout=readout[chunk.start : chunk.stop],
             moved=x.new_zeros(len(chunk), geometry.product.shape[1], sampling.particles),
             anchor_fields=x @ part.mT,
             stiffness=rate,
-            pull=torch.zeros_like(rate),
+            pull=np.zeros_like(rate),
         )
 
         def keep(k: int, _: int, end: Snapshot, chunk=chunk) -> None:
@@ -157,8 +159,8 @@ def train_source(
         ]
         squared_outside = math.exp(-2 * weight_decay * time) * np.stack(squares)
     status = tuple(status for end in ends for status in end.status)
-    residual = torch.cat([end.residual for end in ends]).cpu().numpy()
-    evaluations = torch.cat([end.evaluations for end in ends]).cpu().numpy()
+    residual = np.concatenate([end.residual for end in ends])
+    evaluations = np.concatenate([end.evaluations for end in ends])
     return SourceParticles(trained, trained_w, squared_outside, status, residual, evaluations)
 
 
@@ -262,8 +264,8 @@ def train_target(
             readout=readout[rows],
             moved=x.new_zeros(len(members), geometry.product.shape[1], 2 * count),
             anchor_fields=torch.cat([own, own], 2),
-            stiffness=x.new_tensor([elastic.stiffness(weight_decay, couplings[g]) for _, g in members]),
-            pull=x.new_tensor([elastic.pull(weight_decay, couplings[g]) for _, g in members]),
+            stiffness=np.array([elastic.stiffness(weight_decay, couplings[g]) for _, g in members]),
+            pull=np.array([elastic.pull(weight_decay, couplings[g]) for _, g in members]),
         )
 
         def keep(k: int, t: int, shot: Snapshot, members=members) -> None:
@@ -300,7 +302,7 @@ def _integrate(populations, geometry, labels, times, keep, strength, weight_deca
         populations,
         geometry,
         labels,
-        torch.as_tensor(times),
+        times,
         keep,
         strength=strength,
         readout_decay=weight_decay,
@@ -308,6 +310,7 @@ def _integrate(populations, geometry, labels, times, keep, strength, weight_deca
         rtol=limits.rtol,
         max_evaluations=limits.max_evaluations,
         constant_step=limits.constant_step,
+        precision=limits.precision,
     )
 
 
