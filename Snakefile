@@ -45,10 +45,12 @@ onstart:
     # Snakemake would wait for running jobs, an hour maybe, and refuse the next run until then; ours end with their run.
     if workflow.local_exec:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    date_files()
     benchmarks = [
         str(job.benchmark) for job in workflow.dag.needrun_jobs() if job.benchmark
     ]
+    if workflow.local_exec:
+        fork_server.start([job.rule.name for job in workflow.dag.needrun_jobs()])
+    date_files()
     print(announcement(benchmarks, workflow.cores or 1), file=sys.stderr)
 
 

@@ -25,6 +25,7 @@ try:
     from infwidth.plan.timing import announcement, seconds_per_data_set
     from infwidth.numerics.checks import InputError
     from infwidth.stages.__main__ import RUN
+    from infwidth.stages.parts import fork_server
 except ImportError as error:
     raise WorkflowError(
         f"the package infwidth cannot be imported ({error}): activate its environment "
