@@ -51,7 +51,8 @@ onstart:
     if workflow.local_exec:
         fork_server.start([job.rule.name for job in workflow.dag.needrun_jobs()])
     date_files()
-    print(announcement(benchmarks, workflow.cores or 1), file=sys.stderr)
+    at_a_time = workflow.resource_settings.cores or workflow.resource_settings.nodes
+    print(announcement(benchmarks, at_a_time or 1), file=sys.stderr)
 
 
 # Snakemake shows a failed job's whole command; what went wrong is said once more, where it can be seen.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -52,6 +53,21 @@ def seconds_per_data_set(experiment: str, data_sets: Mapping[str, int], results:
     each = {side: spent[side] / data_sets[side] for side in spent}
     found = {"theory": each.get("theory", 0.0), "networks": sum(each.values())}
     return {side: round(seconds, 1) for side, seconds in found.items() if seconds}
+
+
+def job_seconds(results: str | Path) -> dict[str, float]:
+    """Seconds of each job that are known: of earlier runs of these results, else of their preset's reference."""
+    return _reference_seconds(results) | recorded_seconds(results)
+
+
+def minutes_asked(seconds: float | None, attempt: int) -> int:
+    """Minutes to ask a cluster for: four times what a job took, since another machine may be slower, and at least ten.
+
+    Args:
+        seconds: what it took; None where that is not known, for two hours.
+        attempt: 1, and one more each time that it was not enough, for twice as long.
+    """
+    return (120 if seconds is None else max(10, math.ceil(4 * seconds / 60))) * 2 ** (attempt - 1)
 
 
 def _reference_seconds(results: str | Path) -> dict[str, float]:
