@@ -7,8 +7,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from infwidth.io.job_times import CELL_RULES
 from infwidth.numerics.checks import InputError
-from infwidth.plan.timing import CELL_RULES
 from infwidth.plan.transfer import Plan
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}

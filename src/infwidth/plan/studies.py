@@ -15,7 +15,6 @@ from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NO_MLP
 from infwidth.numerics.seeds import derive_seed
 from infwidth.plan.groups import study_groups
 
-
 SEPARATOR = "__"
 """Between the parts of a cell's name; a comma would part the name where Snakemake hands it to a cluster's jobs."""
 
