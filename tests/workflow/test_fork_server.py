@@ -14,7 +14,7 @@ CONFIG = {
         "bayes": linear(SAMPLED),
         "nonlinear": linear(NONLINEAR, activation="relu", data_seeds=1, elastic_coupling=[1]),
     },
-    "adam_ntk": {
+    "studies": {
         "adamstar_ablation": {
             "seeds": 2,
             "seeds_per_job": 2,
