@@ -374,6 +374,6 @@ def test_a_halved_chunk_is_observed_once(monkeypatch):
         return found
 
     monkeypatch.setattr(gradient_flow, "integrate", short_of_memory)
-    show = lambda one: seen.append((one.replica, one.coupling, one.time))  # noqa: E731
+    show = lambda one: seen.append((one.replica, one.coupling_index, one.time_index))  # noqa: E731
     train_target(source, x, y, x, points=points, observe=show, **options)
     assert sorted(seen) == [(b, g, t) for b in (0, 1) for g in (0, 1) for t in (0, 1)]

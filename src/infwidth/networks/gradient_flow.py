@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -92,8 +92,8 @@ def train_source(
             readout[chunk[k]], hidden[chunk[k]] = w, keep(k, coordinates)
 
         part = part_of(progress, number, len(chunks))
-        options = {"activation": phi, "safety": safety, "progress": part}
-        outcomes += _integrate(batch, len(chunk), torch.tensor([float(time)]), store, options)
+        end = torch.tensor([float(time)])
+        outcomes += _integrate(batch, end, store, activation=phi, safety=safety, progress=part)
     status, steps, _ = _join(outcomes)
     return SourceNetworks(hidden, readout, status, steps)
 
@@ -205,20 +205,17 @@ def train_target(
                 found.kernel[chunk[k]] = feature_kernel(coordinates, starts.inputs[b], phi).cpu()
 
         part = part_of(progress, number, len(chunks))
-        options = {"activation": phi, "safety": safety, "progress": part}
-        outcomes += _integrate(batch, len(chunk), torch.from_numpy(times), keep, options)
+        outcomes += _integrate(batch, torch.from_numpy(times), keep, activation=phi, safety=safety, progress=part)
     return found.answer(outcomes, bodies, groups)
 
 
-def _integrate(
-    batch: FlowBatch, size: int, times: Tensor, keep: Callable[..., None], options: dict[str, Any]
-) -> Iterator[FlowOutcome]:
+def _integrate(batch: FlowBatch, times: Tensor, keep: Callable[..., None], **options: Any) -> list[FlowOutcome]:
     """Integrate a chunk of networks, in halves where the device's memory is too small for it."""
 
     def work(some: FlowBatch, first: int) -> FlowOutcome:
         return integrate(some, times, lambda k, *found: keep(first + k, *found), **options)
 
-    return halving(work, batch, size)
+    return halving(work, batch, len(batch.strength))
 
 
 class _Recorded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Self, TypeVar
 
@@ -57,8 +57,8 @@ def per_chunk(networks: int, width: int, samples: int, like: Tensor) -> list[ran
     return [range(start, min(start + size, networks)) for start in range(0, networks, size)]
 
 
-def halving(work: Callable[[Any, int], T], batch: Any, size: int, first: int = 0) -> Iterator[T]:
-    """Yield what work returns for a batch, or for its halves in turn where the device's memory is too small for it.
+def halving(work: Callable[[Any, int], T], batch: Any, size: int, first: int = 0) -> list[T]:
+    """Return what work does for a batch, or for its halves in turn where the device's memory is too small for it.
 
     Args:
         work: called with a batch (see :func:`take`) and the row of the whole that its first one is; whatever it stored
@@ -71,17 +71,13 @@ def halving(work: Callable[[Any, int], T], batch: Any, size: int, first: int = 0
         torch.OutOfMemoryError: a single network is too large.
     """
     try:
-        found = work(batch, first)
+        return [work(batch, first)]
     except torch.OutOfMemoryError:
         if size == 1:
             raise
-    else:
-        yield found
-        return
     torch.cuda.empty_cache()  # only here, where the error no longer holds what failed; without a GPU it does nothing
-    rows = torch.arange(size)
-    for half in (rows[: size // 2], rows[size // 2 :]):
-        yield from halving(work, take(batch, half), len(half), first + int(half[0]))
+    halves = torch.arange(size).split([size // 2, size - size // 2])
+    return [one for half in halves for one in halving(work, take(batch, half), len(half), first + int(half[0]))]
 
 
 def keep_freed_memory() -> None:
