@@ -16,6 +16,7 @@ CONFIG ?= $(if $(filter default,$(PRESET)),config/config.yaml,config/$(PRESET).y
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Into the shell as they were typed, whatever quotes, braces, spaces or dollars a path holds.
 export GIVEN_CONFIG := $(if $(findstring file,$(origin CONFIG)),$(CONFIG),$(value CONFIG))
+export GIVEN_CLUSTER := $(if $(filter-out file,$(origin PRESET) $(origin CONFIG)),,config/ci.yaml)
 export GIVEN_ONLY := $(value ONLY)
 export GIVEN_CORES := $(value CORES)
 export GIVEN_DECIDE := $(value DECIDE)
@@ -29,7 +30,7 @@ OPTIONS = --results $(OF_RUN) --only "$$GIVEN_ONLY" --cores "$$GIVEN_CORES" --im
 STAMP := .venv/installed
 DOCS_STAMP := .venv/docs
 
-.PHONY: help reproduce decide dry claims docs test lint format figures compare reference accept install clean
+.PHONY: help reproduce decide dry claims docs test lint format figures compare reference accept install clean test-slurm bench
 
 reproduce: $(STAMP) ## install, then data, theory, networks, figures, claims, report: what is missing of them
 	@exec infwidth run $(OPTIONS) --decide "$${GIVEN_DECIDE:-0}" -- $(ARGS)
@@ -38,7 +39,7 @@ decide: $(STAMP) ## more data sets or networks for undecided claims, in DECIDE= 
 	@exec infwidth decide $(OPTIONS) --minutes "$${GIVEN_DECIDE:-10}" -- $(ARGS)
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 dry: $(STAMP) ## what `make reproduce` would run, how many jobs, the expected minutes
 	@infwidth plan $(OPTIONS) -- $(ARGS)
@@ -52,6 +53,14 @@ docs: $(DOCS_STAMP) ## the documentation site, into docs/_build/index.html; open
 
 test: $(STAMP) ## tests; ARGS= goes to pytest, ARGS="-m fast" takes a minute
 	pytest -n auto --dist loadfile $(ARGS)
+
+# The ci preset unless another is named: each of its jobs waits for the queue and starts Snakemake twice.
+test-slurm: $(STAMP) ## PRESET=ci through a Slurm of this machine (apt-get install slurm-wlm munge), held against a local run
+	@exec python tests/cluster/run.py --config "$${GIVEN_CLUSTER:-$$GIVEN_CONFIG}" \
+		--images "$$GIVEN_IMAGES" --text "$$GIVEN_TEXT" $(ARGS)
+
+bench: $(STAMP) ## all benchmarks, each in a process of its own, into benchmarks/results; ARGS= names some
+	python benchmarks $(ARGS)
 
 lint: $(STAMP) ## what CI wants of the code's form
 	ruff check .

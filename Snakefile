@@ -6,7 +6,7 @@ import time
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")
 
 
 configfile: "config/config.yaml"
@@ -45,11 +45,14 @@ onstart:
     # Snakemake would wait for running jobs, an hour maybe, and refuse the next run until then; ours end with their run.
     if workflow.local_exec:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    date_files()
     benchmarks = [
         str(job.benchmark) for job in workflow.dag.needrun_jobs() if job.benchmark
     ]
-    print(announcement(benchmarks, workflow.cores or 1), file=sys.stderr)
+    if workflow.local_exec:
+        fork_server.start([job.rule.name for job in workflow.dag.needrun_jobs()])
+    date_files()
+    at_a_time = workflow.resource_settings.cores or workflow.resource_settings.nodes
+    print(announcement(benchmarks, at_a_time or 1), file=sys.stderr)
 
 
 # Snakemake shows a failed job's whole command; what went wrong is said once more, where it can be seen.

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,14 +14,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from infwidth.io.manifest import commit_of
+
 RESULTS = Path(__file__).parent / "results"
 
 
 def environment(*modules: ModuleType) -> dict[str, str | int | None]:
-    """What numbers and times depend on: versions, of ``modules`` too, cores and threads."""
+    """What numbers and times depend on: versions, of ``modules`` too, the processor, cores, threads, the commit."""
     versions = {module.__name__: module.__version__ for module in (np, torch, *modules)}
-    threads = {"cpu_count": os.cpu_count(), "threads": torch.get_num_threads()}
-    return {"python": platform.python_version(), **versions, **threads}
+    threads = {"cpu": _processor(), "cpu_count": os.cpu_count(), "threads": torch.get_num_threads()}
+    return {"python": platform.python_version(), **versions, **threads, "commit": commit_of(RESULTS.parents[1])}
+
+
+def _processor() -> str:
+    """The processor's name, as far as the system tells."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def write(name: str, report: Mapping[str, Any], *modules: ModuleType) -> Path:

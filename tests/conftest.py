@@ -11,14 +11,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 SLOW = (
-    *("agreement", "applied", "figures", "studies", "workflow"),
+    *("agreement", "applied", "cluster", "figures", "studies", "workflow"),
     *("networks/sampling", "networks/transformer", "networks/test_gradient_flow.py", "networks/test_langevin.py"),
     *("theory/dynamics", "theory/posterior", "theory/linear/test_finite_flow.py", "theory/test_averaged.py"),
     *("theory/test_averaged_data_sets.py", "adam_ntk/test_dual_in_transformers.py"),
     *("theory/test_kernels.py", "theory/linear/test_posterior.py", "theory/test_reference_numbers.py"),
     *("theory/test_flow.py", "theory/test_given_weights.py"),
     *("adam_ntk/test_dual_readout.py", "adam_ntk/test_in_others_loops.py"),
-    *("stages/test_language.py", "stages/test_networks.py", "stages/test_study.py"),
+    *("stages/test_fork_server.py", "stages/test_language.py", "stages/test_networks.py", "stages/test_study.py"),
     *("project/test_cli.py", "project/test_environment.py", "project/test_documentation_runs.py"),
 )
 """Folders and modules here that train, sample, draw or start other programs at length; the rest takes a minute."""

@@ -125,8 +125,8 @@ def test_expected_seconds_prefers_records_and_falls_back_to_alike(tmp_path):
     assert read_seconds(tmp_path / "none.csv") == {}
     folder = tmp_path / "benchmarks" / "data"
     folder.mkdir(parents=True)
-    (folder / "n=1,seeds=0-1.tsv").write_text("s\th:m:s\n1.5\t0:00:01\n")
-    assert recorded_seconds(tmp_path) == {"data/n=1,seeds=0-1": 1.5}
+    (folder / "n=1__seeds=0-1.tsv").write_text("s\th:m:s\n1.5\t0:00:01\n")
+    assert recorded_seconds(tmp_path) == {"data/n=1__seeds=0-1": 1.5}
 
 
 def test_what_is_last_and_widest_counts_by_experiment():

@@ -337,3 +337,43 @@ def test_progress_ends_at_one():
                       progress=seen.append, **RUN)  # fmt: skip
     assert seen[-1] == 1.0
     assert seen == sorted(seen)
+
+
+def test_what_runs_out_of_memory_is_halved_and_ends_as_it_would_have(monkeypatch):
+    """Without a GPU: batches above two networks fail where they have done and stored everything."""
+    real, arguments = gradient_flow.integrate, RUN | {"width": 20, "seeds": (0, 1, 2)}
+    arguments |= {"target_strength": 0.5, "elastic_coupling": (0.0, 1.0), "target_times": [0.0, 1.0]}
+    whole, sizes = gradient_flow.run(small_task(), **arguments), []
+
+    def short_of_memory(batch, *more, **options):
+        found = real(batch, *more, **options)
+        sizes.append(len(batch.strength))
+        if sizes[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return found
+
+    monkeypatch.setattr(gradient_flow, "integrate", short_of_memory)
+    halved = gradient_flow.run(small_task(), **arguments)
+    assert sizes == [3, 1, 2, 6, 3, 1, 2, 3, 1, 2]
+    np.testing.assert_array_equal(halved.prediction, whole.prediction)
+    np.testing.assert_array_equal(halved.kernel, whole.kernel)
+    assert halved.status == whole.status
+
+
+def test_a_halved_chunk_is_observed_once(monkeypatch):
+    x, y = data()
+    points, seen = [TargetPoint(0.0, 0.5), TargetPoint(1.0, 0.5)], []
+    options = {"activation": "relu", "weight_decay": 0.1, "times": [0.0, 1.0], "seeds": (0, 1)}
+    source = random_source(12, 4, seeds=2)
+    real = gradient_flow.integrate
+
+    def short_of_memory(batch, *more, **rest):
+        found = real(batch, *more, **rest)
+        if len(batch.strength) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return found
+
+    monkeypatch.setattr(gradient_flow, "integrate", short_of_memory)
+    show = lambda one: seen.append((one.replica, one.coupling_index, one.time_index))  # noqa: E731
+    train_target(source, x, y, x, points=points, observe=show, **options)
+    assert sorted(seen) == [(b, g, t) for b in (0, 1) for g in (0, 1) for t in (0, 1)]

@@ -1,12 +1,13 @@
 """Batches: rows of whatever holds them, chunks, progress."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 import torch
 
-from infwidth.numerics.batching import Batch, per_chunk, take
+from infwidth.numerics.batching import Batch, halving, per_chunk, take
 from infwidth.numerics.progress import Counter, part_of, shown
 
 
@@ -76,3 +77,44 @@ def test_progress_is_shown_on_a_terminal_alone(capsys):
     with shown(fractions := [], "work") as show:
         assert show is fractions
     assert capsys.readouterr().err == ""
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does():
+    batch, tried = Inner(torch.arange(7.0)[:, None], None), []
+
+    def work(some, first):
+        tried.append((first, len(some.weights)))
+        if len(some.weights) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return first, some.weights[:, 0].tolist()
+
+    assert halving(work, batch, 7) == [(0, [0.0]), (1, [1.0, 2]), (3, [3.0, 4]), (5, [5.0, 6])]
+    assert tried[:3] == [(0, 7), (0, 3), (0, 1)]
+
+
+def test_one_network_that_does_not_fit_is_an_error_and_so_is_any_other_failure():
+    batch, tried = Inner(torch.zeros(4, 1), None), []
+
+    def fail(error):
+        def work(some, first):
+            tried.append(len(some.weights))
+            raise error
+
+        return work
+
+    with pytest.raises(torch.OutOfMemoryError):
+        halving(fail(torch.OutOfMemoryError("CUDA out of memory")), batch, 4)
+    assert tried == [4, 2, 1]
+    with pytest.raises(RuntimeError, match="shapes"):
+        halving(fail(RuntimeError("shapes")), batch, 4)
+    assert tried == [4, 2, 1, 4]
+
+
+@pytest.mark.parametrize(("free", "size"), [(80 * 2**30, 8), (2 * 2**30, 1), (2**20, 1), (8 * 2**30, 4)])
+def test_chunks_on_a_gpu_follow_its_free_memory(monkeypatch, free, size):
+    """No GPU is needed for that: what is free is what the system says it is."""
+    like = SimpleNamespace(is_cuda=True, device="cuda:0", element_size=lambda: 4)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 * 2**30))
+    chunks = per_chunk(8, 2**13, 2**12, like)  # 128 MiB a network
+    assert {len(chunk) for chunk in chunks} == {size}
+    assert [k for chunk in chunks for k in chunk] == list(range(8))

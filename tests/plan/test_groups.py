@@ -83,8 +83,8 @@ def test_added_networks_are_other_networks(resolved):
 
 def test_seeds_added_to_a_language_study_train_at_the_rate_that_was_chosen(resolved):
     plan = StudyPlan(lay(resolved, {"studies": {"lang": [2, 1]}}))
-    names = ["no_mlp", "adam_star,width=8"]
-    assert plan.cells("lang") == [*names, *(f"{n},seeds=2-3" for n in names), *(f"{n},seeds=4-4" for n in names)]
+    names = ["no_mlp", "adam_star__width=8"]
+    assert plan.cells("lang") == [*names, *(f"{n}__seeds=2-3" for n in names), *(f"{n}__seeds=4-4" for n in names)]
     assert [plan.swept_cell("lang", cell) for cell in plan.cells("lang")] == [None, None, *names, *names]
     assert study_groups(plan.config["studies"]["single"]) == {"seeds=0-1": [0, 1], "seeds=2-2": [2]}
 

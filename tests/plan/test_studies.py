@@ -38,8 +38,8 @@ def resolved(**changes):
 
 def test_each_way_at_each_width_is_a_cell_and_infinity_only_where_it_exists():
     plan = StudyPlan(resolved())
-    assert plan.cells("lang") == ["no_mlp", "frozen_adam,width=8", "adam_star,width=8", "adam_star,width=inf"]
-    found = json.loads(as_argument(plan.parameters("lang", "adam_star,width=inf")))
+    assert plan.cells("lang") == ["no_mlp", "frozen_adam__width=8", "adam_star__width=8", "adam_star__width=inf"]
+    found = json.loads(as_argument(plan.parameters("lang", "adam_star__width=inf")))
     assert (found["width"], found["learning_rates"], list(found["seeds"])) == ("inf", [0.03, 0.1], ["0", "1"])
     assert plan.parameters("lang", "no_mlp")["learning_rates"] == []
     assert "4 cells" in Plan(resolved()).describe()
@@ -49,7 +49,7 @@ def test_a_new_width_or_optimiser_changes_no_other_job():
     before, rates = StudyPlan(resolved()), {"adam_star": [0.03, 0.1], "sgd": [1, 2]}
     after = StudyPlan(resolved(width=[4, 8], learning_rates=rates))
     shared = set(before.cells("lang")) & set(after.cells("lang"))
-    assert shared == {"no_mlp", "adam_star,width=8"}
+    assert shared == {"no_mlp", "adam_star__width=8"}
     for cell in shared:
         assert before.parameters("lang", cell) == after.parameters("lang", cell)
 
@@ -70,7 +70,7 @@ def test_seeds_of_a_study_of_single_blocks_share_a_job_and_keep_their_roots():
 
 def test_seeds_differ_by_purpose_and_all_variants_share_them():
     plan = StudyPlan(resolved())
-    one, other = (plan.parameters("lang", cell) for cell in ("frozen_adam,width=8", "adam_star,width=8"))
+    one, other = (plan.parameters("lang", cell) for cell in ("frozen_adam__width=8", "adam_star__width=8"))
     assert (one["seeds"], one["sweep_seed"]) == (other["seeds"], other["sweep_seed"])
     assert len({*one["seeds"].values(), one["sweep_seed"]}) == 3
 

@@ -42,7 +42,7 @@ def changed(before: Plan, after: Plan) -> set[str]:
 
 def test_names_spell_out_values_and_groups(plan):
     assert list(plan().source_cells("lin")) == [
-        f"n_source=8,width=4,source_strength=1,seeds={group}" for group in ("0-1", "2-3", "4-4")
+        f"n_source=8__width=4__source_strength=1__seeds={group}" for group in ("0-1", "2-3", "4-4")
     ]
     assert len(plan().network_cells("lin")) == 2 * 3
 

@@ -146,7 +146,7 @@ def test_an_optimiser_more_trains_no_other(project, edited):
 
     edited("config/config.yaml", add)
     done = project.snakemake("--dry-run", "--quiet", "host")
-    assert re.findall(r"benchmarks/language/lang/(\S+)\.tsv", done.stdout) == ["momentum,width=4"]
+    assert re.findall(r"benchmarks/language/lang/(\S+)\.tsv", done.stdout) == ["momentum__width=4"]
 
 
 def test_missing_text_is_found_before_any_job(project):

@@ -22,9 +22,10 @@ try:
     from infwidth.plan.transfer import Plan, as_argument
     from infwidth.plan.studies import StudyPlan
     from infwidth.plan.titles import experiment_titles
-    from infwidth.plan.timing import announcement, seconds_per_data_set
+    from infwidth.plan.timing import Foreseen, announcement, seconds_per_data_set
     from infwidth.numerics.checks import InputError
     from infwidth.stages.__main__ import RUN
+    from infwidth.stages.parts import fork_server
 except ImportError as error:
     raise WorkflowError(
         f"the package infwidth cannot be imported ({error}): activate its environment "
@@ -62,6 +63,7 @@ def hold_results():
 PLAN = make_plan()
 STUDIES = StudyPlan(PLAN.config)
 RESULTS = PLAN.results
+FORESEEN = Foreseen(RESULTS)
 
 
 def set_aside():

@@ -9,9 +9,12 @@ rule pool:
         f"{RESULTS}/logs/pool/{{experiment}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/pool/{{experiment}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"pool/{w.experiment}")
     conda:
         conda_environment
     threads: 1
+    resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(f"pool/{w.experiment}", attempt),
     params:
         job=lambda w: as_argument(PLAN.pool_parameters(w.experiment)),
     shell:
@@ -30,9 +33,14 @@ rule data:
         f"{RESULTS}/logs/data/{{experiment}}/{{part}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/data/{{experiment}}/{{part}}/{{cell}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"data/{w.experiment}/{w.part}/{w.cell}")
     conda:
         conda_environment
     threads: 1
+    resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(
+            f"data/{w.experiment}/{w.part}/{w.cell}", attempt
+        ),
     params:
         job=lambda w: as_argument(PLAN.data_parameters(w.experiment, w.cell, w.part)),
         pool=lambda w, input: [f"--input=pool={path}" for path in input.pool],

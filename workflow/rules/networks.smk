@@ -11,10 +11,14 @@ rule source:
         f"{RESULTS}/logs/source/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/source/{{experiment}}/{{cell}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"source/{w.experiment}/{w.cell}")
     conda:
         conda_environment
     threads: 1
     resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(
+            f"source/{w.experiment}/{w.cell}", attempt
+        ),
         gpu=lambda w: gpus(),
     params:
         job=lambda w: as_argument(PLAN.source_parameters(w.experiment, w.cell)),
@@ -41,10 +45,14 @@ rule target:
         f"{RESULTS}/logs/target/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/target/{{experiment}}/{{cell}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"target/{w.experiment}/{w.cell}")
     conda:
         conda_environment
     threads: 1
     resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(
+            f"target/{w.experiment}/{w.cell}", attempt
+        ),
         gpu=lambda w: gpus(),
     params:
         job=lambda w: as_argument(PLAN.network_parameters(w.experiment, w.cell)),

@@ -9,9 +9,12 @@ rule text:
         f"{RESULTS}/logs/text/{{experiment}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/text/{{experiment}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"text/{w.experiment}")
     conda:
         conda_environment
     threads: 1
+    resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(f"text/{w.experiment}", attempt),
     params:
         job=lambda w: as_argument(STUDIES.text_parameters(w.experiment)),
     shell:
@@ -31,10 +34,14 @@ rule language:
         f"{RESULTS}/logs/language/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/language/{{experiment}}/{{cell}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"language/{w.experiment}/{w.cell}")
     conda:
         conda_environment
     threads: 1
     resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(
+            f"language/{w.experiment}/{w.cell}", attempt
+        ),
         gpu=lambda w: gpus(),
     params:
         job=lambda w: as_argument(STUDIES.parameters(w.experiment, w.cell)),
@@ -56,9 +63,14 @@ rule study:
         f"{RESULTS}/logs/study/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/study/{{experiment}}/{{cell}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"study/{w.experiment}/{w.cell}")
     conda:
         conda_environment
     threads: 1
+    resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(
+            f"study/{w.experiment}/{w.cell}", attempt
+        ),
     params:
         job=lambda w: as_argument(STUDIES.parameters(w.experiment, w.cell)),
     shell:

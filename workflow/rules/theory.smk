@@ -15,9 +15,14 @@ rule theory:
         f"{RESULTS}/logs/theory/{{experiment}}/{{cell}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/theory/{{experiment}}/{{cell}}.tsv"
+    priority: lambda w: FORESEEN.priority(f"theory/{w.experiment}/{w.cell}")
     conda:
         conda_environment
     threads: 1
+    resources:
+        runtime=lambda w, attempt: FORESEEN.minutes(
+            f"theory/{w.experiment}/{w.cell}", attempt
+        ),
     params:
         job=lambda w: as_argument(PLAN.theory_parameters(w.experiment, w.cell)),
     shell:

@@ -6,11 +6,12 @@ import json
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, fields
 from io import StringIO
@@ -71,6 +72,12 @@ class Request:
         if self.text:
             keys["text"] = {"dataset": "c4", "path": self.text}
         return keys
+
+    def flags(self) -> list[str]:
+        """What `infwidth run` takes to ask for the same."""
+        given = {"config": self.config, "results": self.results, "only": self.only, "images": self.images}
+        given |= {"text": self.text, "cores": str(self.cores)}
+        return [f"--{name}={value}" for name, value in given.items() if value]
 
     def options(self) -> list[str]:
         """The same as arguments of Snakemake; JSON, so that a path may hold quotes, braces and spaces.
@@ -172,18 +179,40 @@ def _make(request: Request, arguments: Sequence[str], *targets: str) -> None:
 
 
 @click.command()
+@click.option("--pieces", default="", help="divide the run into commands of at most so long, e.g. 10min")
 @_requests
-def plan(request: Request, arguments: tuple[str, ...]) -> None:
+def plan(request: Request, arguments: tuple[str, ...], pieces: str) -> None:
     """Show what a run would do, how many jobs and the expected minutes; ARGUMENTS (after --) go to Snakemake."""
+    from infwidth.plan.pieces import seconds_of
     from infwidth.plan.timing import announcement
 
-    request.read()
+    most = seconds_of(pieces) if pieces else None
+    config, results = request.read()
     _make_caches_writable()
     output = _output_of(*arguments, "--dry-run", "--quiet", "host", *request.options())
     benchmarks = re.findall(r"benchmark: (\S+)", output)
+    if most is not None:
+        for line in _piece_commands(request, config, results, benchmarks, most):
+            click.echo(line)
+        return
     for rule, count in Counter(path.split("/benchmarks/")[1].split("/")[0] for path in benchmarks).items():
         click.echo(f"{rule.removesuffix('.tsv'):<8} {count:>4}")
     click.echo(announcement(benchmarks, request.cores))
+
+
+def _piece_commands(
+    request: Request, config: dict[str, Any], results: str, benchmarks: Sequence[str], most: float
+) -> Iterator[str]:
+    """The commands that together are a run, each of at most so many seconds as far as times are known."""
+    from infwidth.plan.pieces import cells_to_run, pieces
+    from infwidth.plan.timing import job_seconds
+    from infwidth.plan.transfer import Plan
+
+    cells = cells_to_run(Plan(config), [path.split("/benchmarks/")[1].removesuffix(".tsv") for path in benchmarks])
+    command = shlex.join(["infwidth", "run", *request.flags()])
+    for piece in pieces(cells, job_seconds(results), most, request.cores):
+        yield f"{command} -- {shlex.join(f'{results}/{cell}.csv' for cell in piece)}"
+    yield command  # tables, claims, figures, report
 
 
 def _output_of(*arguments: str) -> str:

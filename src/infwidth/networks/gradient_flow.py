@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from infwidth.networks.two_layer.scale import check_scale
 from infwidth.networks.two_layer.span import training_span
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.batching import per_chunk
+from infwidth.numerics.batching import halving, per_chunk
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number, spell
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.progress import Progress, part_of
@@ -92,7 +93,7 @@ def train_source(
 
         part = part_of(progress, number, len(chunks))
         end = torch.tensor([float(time)])
-        outcomes.append(integrate(batch, end, store, activation=phi, safety=safety, progress=part))
+        outcomes += _integrate(batch, end, store, activation=phi, safety=safety, progress=part)
     status, steps, _ = _join(outcomes)
     return SourceNetworks(hidden, readout, status, steps)
 
@@ -183,6 +184,7 @@ def train_target(
     chunks = per_chunk(bodies * groups, 2 * width, x.shape[1], x)
     balanced = np.tile([readout == "fresh" or point.origin == "scratch" for point in points], bodies)
     found, outcomes = _Recorded(balanced, times, x.shape[1], x_test.shape[1]), []
+    shown: set[tuple[int, int]] = set()
     for number, chunk in enumerate(chunks):
         starts = Starts(source, x, x_test, seeds)
         pairs = [divmod(k, groups) for k in chunk]
@@ -196,14 +198,24 @@ def train_target(
                 offset = ((left + (1 - left) * float(batch.pull[k])) * offset).mT.repeat(1, 2)
             f = predict(w, coordinates, starts.tests[b], moved.target_strength, phi, offset)
             found.keep(chunk[k], t, f, output)
-            if observe is not None:
+            if observe is not None and (chunk[k], t) not in shown:  # a chunk that is halved starts again
+                shown.add((chunk[k], t))
                 observe(Observed(b, g, t, (starts.inputs[b] @ coordinates).mT))
             if t == len(times) - 1:
                 found.kernel[chunk[k]] = feature_kernel(coordinates, starts.inputs[b], phi).cpu()
 
         part = part_of(progress, number, len(chunks))
-        outcomes.append(integrate(batch, torch.from_numpy(times), keep, activation=phi, safety=safety, progress=part))
+        outcomes += _integrate(batch, torch.from_numpy(times), keep, activation=phi, safety=safety, progress=part)
     return found.answer(outcomes, bodies, groups)
+
+
+def _integrate(batch: FlowBatch, times: Tensor, keep: Callable[..., None], **options: Any) -> list[FlowOutcome]:
+    """Integrate a chunk of networks, in halves where the device's memory is too small for it."""
+
+    def work(some: FlowBatch, first: int) -> FlowOutcome:
+        return integrate(some, times, lambda k, *found: keep(first + k, *found), **options)
+
+    return halving(work, batch, len(batch.strength))
 
 
 class _Recorded:

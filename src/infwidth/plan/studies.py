@@ -15,6 +15,9 @@ from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NO_MLP
 from infwidth.numerics.seeds import derive_seed
 from infwidth.plan.groups import study_groups
 
+SEPARATOR = "__"
+"""Between the parts of a cell's name; a comma would part the name where Snakemake hands it to a cluster's jobs."""
+
 
 def spelt(value: float) -> str:
     """Return a number as the names of cells have it: as short as it is exact, so that no two values share a name."""
@@ -100,11 +103,11 @@ class StudyPlan:
         for optimiser in settings["learning_rates"]:
             for width in settings["width"]:
                 if width < math.inf or optimiser in KERNEL_OPTIMISERS:  # the others have no infinite width
-                    ways[f"{optimiser},width={spelt(width)}"] = optimiser, width
+                    ways[f"{optimiser}{SEPARATOR}width={spelt(width)}"] = optimiser, width
         (_, first), *later = groups.items()
         cells = {name: _Language(*way, first) for name, way in ways.items()}
         for group, seeds in later:
-            cells |= {f"{name},{group}": _Language(*way, seeds, name) for name, way in ways.items()}
+            cells |= {f"{name}{SEPARATOR}{group}": _Language(*way, seeds, name) for name, way in ways.items()}
         return cells
 
     def _seed(self, study: str, seed: int | str, purpose: str) -> int:

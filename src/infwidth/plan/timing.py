@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -10,6 +11,9 @@ from statistics import median
 
 from infwidth.io.job_times import CELL_RULES, EACH_DATA_SET, read_seconds, recorded_seconds
 from infwidth.numerics.checks import InputError
+
+_FOLLOWING = {"pool": ("data",), "data": ("source", "theory"), "source": ("target",), "text": ("language",)}
+"""Rules whose jobs wait for a rule's, of the same experiment, and take long."""
 
 
 def announcement(benchmarks: Iterable[str], cores: int) -> str:
@@ -52,6 +56,45 @@ def seconds_per_data_set(experiment: str, data_sets: Mapping[str, int], results:
     each = {side: spent[side] / data_sets[side] for side in spent}
     found = {"theory": each.get("theory", 0.0), "networks": sum(each.values())}
     return {side: round(seconds, 1) for side, seconds in found.items() if seconds}
+
+
+def job_seconds(results: str | Path) -> dict[str, float]:
+    """Seconds of each job that are known: of earlier runs of these results, else of their preset's reference."""
+    return _reference_seconds(results) | recorded_seconds(results)
+
+
+class Foreseen:
+    """What the jobs of a run should take, by the reference of their preset.
+
+    Args:
+        results: the preset's results folder.
+    """
+
+    def __init__(self, results: str | Path):
+        self.seconds = _reference_seconds(results)
+        self._slowest: dict[tuple[str, str], float] = defaultdict(float)
+        for job, took in self.seconds.items():
+            rule, experiment = [*job.split("/"), ""][:2]
+            self._slowest[rule, experiment] = max(self._slowest[rule, experiment], took)
+
+    def priority(self, job: str) -> float:
+        """Seconds of a job and of the longest that waits for it: those that decide when a run ends begin first."""
+        rule, experiment = [*job.split("/"), ""][:2]
+        return self.seconds.get(job, self._slowest[rule, experiment]) + self._after(rule, experiment)
+
+    def _after(self, rule: str, experiment: str) -> float:
+        following = _FOLLOWING.get(rule, ())
+        return max((self._slowest[one, experiment] + self._after(one, experiment) for one in following), default=0.0)
+
+    def minutes(self, job: str, attempt: int) -> int:
+        """Minutes to ask a cluster for: four times what a job took, as machines differ, at least ten; else two hours.
+
+        Args:
+            job: its name.
+            attempt: 1, and one more each time that it was not enough, for twice as long.
+        """
+        took = self.seconds.get(job)
+        return (120 if took is None else max(10, math.ceil(4 * took / 60))) * 2 ** (attempt - 1)
 
 
 def _reference_seconds(results: str | Path) -> dict[str, float]:

@@ -16,7 +16,7 @@ from infwidth.engines import ENGINES, Engine
 from infwidth.numerics.seeds import derive_seed
 from infwidth.plan.config import results_folder, selected
 from infwidth.plan.groups import Groups
-from infwidth.plan.studies import StudyPlan, spelt
+from infwidth.plan.studies import SEPARATOR, StudyPlan, spelt
 from infwidth.tasks.families import FAMILIES, Family
 
 Cell = dict[str, Any]
@@ -216,7 +216,7 @@ class Plan:
         for *values, group in product(*axes.values(), groups):
             cell = dict(zip(axes, values, strict=True))
             named = [f"{axis}={spelt(value)}" for axis, value in cell.items()]
-            cells[",".join([*named, group])] = {**cell, **groups[group]}
+            cells[SEPARATOR.join([*named, group])] = {**cell, **groups[group]}
         return cells
 
     def _networks(self, experiment: str, cell: Cell, purpose: str) -> dict[str, Any]:

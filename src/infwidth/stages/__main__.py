@@ -31,4 +31,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if os.environ.get(RUN):
         threading.Thread(target=_end_with, args=[int(os.environ[RUN])], daemon=True).start()
-    importlib.import_module(f"infwidth.stages.{sys.argv.pop(1)}").main()
+    stage = sys.argv.pop(1)
+    status = importlib.import_module("infwidth.stages.parts.forked").run(stage, sys.argv[1:])
+    if status is not None:
+        os._exit(status)  # nothing is left to be done here
+    importlib.import_module(f"infwidth.stages.{stage}").main()

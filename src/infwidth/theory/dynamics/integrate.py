@@ -167,7 +167,7 @@ def _rms(output: Tensor, other: Tensor) -> np.ndarray:
 
 
 def _gap(output: Tensor, predicted: Tensor, scale: float) -> np.ndarray:
-    """How far a step's outputs are from the predicted ones, in units of the labels; inf where that is no number, (K,)."""
+    """How far a step's outputs are from those predicted, in units of the labels, inf where no number, (K,)."""
     gap = _rms(output, predicted) / scale
     return np.where(np.isfinite(gap), gap, np.inf)
 

@@ -30,17 +30,17 @@ class Precision:
     The start is in double precision, where f = 0 is exact; ``pending`` says that single precision is to follow.
     """
 
-    def __init__(self, flow: ParticleFlow, initial: Populations, allowed: float, precision: str):
+    def __init__(self, flow: ParticleFlow, untrained: Populations, allowed: float, precision: str):
         """Take the equation and the populations in double precision, and the error of f allowed a step."""
         check_choice("precision", precision, PRECISIONS)
-        self.double, self.initial, self.allowed = flow, initial, allowed
+        self.double, self.untrained, self.allowed = flow, untrained, allowed
         self.flow, self.single = flow, False
-        large = 2 * initial.anchor_fields[0].numel() > working_set(initial.anchor_fields)
-        self.pending = precision == "auto" and large and _moderate(flow, initial)
+        large = 2 * untrained.anchor_fields[0].numel() > working_set(untrained.anchor_fields)
+        self.pending = precision == "auto" and large and _moderate(flow, untrained)
 
     def populations(self, label: np.ndarray) -> Populations:
         """The populations of those indices, whose particles stand where they started."""
-        chosen = self.initial if len(label) == len(self.initial.readout) else self.initial.select(label)
+        chosen = self.untrained if len(label) == len(self.untrained.readout) else self.untrained.select(label)
         return chosen.to(self.flow.labels.dtype)
 
     def shows(self, point: Point) -> bool:
@@ -67,9 +67,9 @@ def rounding(flow: ParticleFlow, point: Point) -> Tensor:
     return terms * (torch.finfo(torch.float32).eps / (flow.strength * count))
 
 
-def _moderate(flow: ParticleFlow, initial: Populations) -> bool:
+def _moderate(flow: ParticleFlow, untrained: Populations) -> bool:
     """Whether all scales of the problem that are not 0 are moderate."""
-    arrays = flow.geometry.inputs, flow.labels, initial.anchor_fields, initial.readout
+    arrays = flow.geometry.inputs, flow.labels, untrained.anchor_fields, untrained.readout
     scales = [float(array.abs().amax()) for array in arrays] + [flow.strength, flow.readout_decay]
-    scales.append(float(initial.stiffness.max()))
+    scales.append(float(untrained.stiffness.max()))
     return all(scale == 0 or SMALLEST <= scale <= LARGEST for scale in scales)
