@@ -171,4 +171,6 @@ def test_a_proportion_that_never_happened_is_not_known_to_be_none():
     assert (none.value, none.interval()[0]) == (0, 0)
     assert none.interval()[1] == pytest.approx(1 - 0.025 ** (1 / 60))
     assert all_of_them.interval()[0] == pytest.approx(0.025 ** (1 / 60))
-    assert Proportion(3, 60).interval(seeds=600)[1] < Proportion(3, 60).interval()[1]
+    more = Foresight(600), Foresight(600, margin=1.0)
+    narrow, wider = (Proportion(3, 60).interval(foreseen=each) for each in more)
+    assert narrow[1] < wider[1] < Proportion(3, 60).interval()[1]

@@ -197,11 +197,12 @@ class Proportion:
         """The share."""
         return self.hits / self.seeds
 
-    def interval(self, level: float = LEVEL, seeds: int | None = None) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
         from scipy.special import betaincinv  # a plan checks claims without it
 
-        n, tail = seeds or self.seeds, (1 - level) / 2
+        at = foreseen or Foresight(self.seeds)
+        n, tail = at.seeds, (1 - at.level(level)) / 2
         hits = self.value * n
         lower = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
         return lower, float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
