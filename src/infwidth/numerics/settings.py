@@ -57,6 +57,7 @@ class OneOf:
 Axis = Annotated[list[T], MinLen(1), Different()]
 """One value or more, each a point of the study."""
 Count = Annotated[int, Ge(1)]
+Several = Annotated[int, Ge(2)]
 Positive = Annotated[float, Gt(0)]
 
 
