@@ -17,6 +17,7 @@ JOB = "io.atomic io.failures io.manifest io.reading io.whole stages.parts.job nu
 TABLE = "io.tables"
 DRAWN = "tasks.transfer_task numerics.arrays numerics.seeds"
 IMAGES = "io.archives tasks.image_sources tasks.labels tasks.pictures"
+ARRAYS = "io.archives tasks.copies tasks.labels tasks.own_data tasks.own_weights"
 LINES = "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
 TWO_LAYER = (
     "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
@@ -91,8 +92,9 @@ def jobs():
     )
     yield "pool", ["stages.pool"], f"{DRAWN} {IMAGES} tasks.image_tasks"
     for name, family in FAMILIES.items():
-        images = f"{IMAGES} tasks.image_sources" if family.from_images else "tasks.gaussian_teachers"
-        yield f"data/{name}", ["stages.data", family.module], f"{DRAWN} {images} {family.module} numerics.lazy"
+        teachers = ARRAYS if family.files else "tasks.gaussian_teachers"
+        own = f"{IMAGES} tasks.image_sources" if family.from_images else teachers
+        yield f"data/{name}", ["stages.data", family.module], f"{DRAWN} {own} {family.module} numerics.lazy"
     for name, engine in ENGINES.items():
         own = ENGINE[name]
         networks = f"{DRAWN} {TWO_LAYER} {own['networks']} numerics.lazy"

@@ -9,7 +9,7 @@ try:
     from infwidth.io.closure import import_closure
     from infwidth.plan.claims import check_run_claims, claim_files
     from infwidth.plan.additions import load_run, looks
-    from infwidth.plan.inputs import check_files, image_files, text_files
+    from infwidth.plan.inputs import all_files, check_files, image_files, task_files, text_files
     from infwidth.plan.run_lock import hold, is_held_elsewhere
     from infwidth.plan.report import report_parameters
     from infwidth.plan.outputs import (
@@ -77,7 +77,7 @@ def set_aside():
 
 def date_files():
     """Date no file in the future, before jobs start: Snakemake would discard what they make of it."""
-    inputs = [*image_files(PLAN.config), *text_files(PLAN.config)]
+    inputs = [*all_files(PLAN.config)]
     inputs += ["config/claims.yaml", *Path("src").rglob("*.py")]
     try:
         for line in date_to_now([*inputs, *job_files(RESULTS)]):
@@ -109,6 +109,10 @@ def theory_module(experiment):
 def pool_file(experiment):
     drawn = PLAN.family(experiment).from_images
     return [f"{RESULTS}/data/{experiment}/pool.npz"] if drawn else []
+
+
+def own_files(experiment, part):
+    return task_files(PLAN.config["experiments"][experiment], part)
 
 
 def source_data(experiment, cell):

@@ -26,6 +26,7 @@ rule data:
     input:
         code=lambda w: code("stages.data", family_module(w.experiment)),
         pool=lambda w: pool_file(w.experiment),
+        files=lambda w: own_files(w.experiment, w.part),
     output:
         data=f"{RESULTS}/data/{{experiment}}/{{part}}/{{cell}}.npz",
         manifest=f"{RESULTS}/data/{{experiment}}/{{part}}/{{cell}}.manifest.json",

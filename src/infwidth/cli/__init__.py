@@ -5,6 +5,7 @@ import click
 from infwidth.cli.advice import advise
 from infwidth.cli.configuration import check, keys, resolve, results_place
 from infwidth.cli.errors import OneLineErrors
+from infwidth.cli.example_data import example_data
 from infwidth.cli.results import cite, claims, compare, diff, figures, reference
 from infwidth.cli.run import decide, plan, run
 
@@ -27,6 +28,7 @@ main = click.version_option(package_name="infwidth")(
             results_place,
             keys,
             advise,
+            example_data,
         ],
     )
 )

@@ -52,9 +52,9 @@ class Request:
         from infwidth.plan.inputs import check_files
 
         config = read_run(self.config, **self.given())
-        check_files(config)
+        sized = check_files(config)
         check_run_claims(config)
-        for line in cautions(config):
+        for line in cautions(sized):
             click.echo(f"infwidth: warning: {line}", err=True)
         return config, place(config, self.config, self.results)
 

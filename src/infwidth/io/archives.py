@@ -1,17 +1,20 @@
-"""Users' own .npz archives: every way in which one can be bad ends in one line."""
+"""Users' own .npz archives and .npy arrays: every way in which one can be bad ends in one line."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from infwidth.io.reading import READ_ERRORS, describe
 from infwidth.numerics.checks import InputError
+
+ARRAY = ".npy"
+"""Suffix of a file that holds one array."""
 
 
 def check_archive(path: str | Path, keys: Collection[str], expected: str, remedy: str) -> list[str]:
@@ -26,11 +29,7 @@ def check_archive(path: str | Path, keys: Collection[str], expected: str, remedy
     Raises:
         InputError: it isn't there, is no archive or lacks a key.
     """
-    path = Path(path).expanduser()
-    if os.path.isdir(path):
-        raise InputError(f"{path}: is a folder; {expected}; name the file")
-    if not os.path.exists(path):  # unlike Path.exists, no exception where a folder on the way is closed
-        raise InputError(f"{path}: no such file; {expected}; {remedy}")
+    path = _existing(path, expected, remedy)
     with _reading(str(path), expected), zipfile.ZipFile(path) as archive:
         found = [name.removesuffix(".npy") for name in archive.namelist()]
     missing = [key for key in keys if key not in found]
@@ -66,6 +65,50 @@ def read_archive(
             with _reading(f"{path}, {key}", expected), archive.open(f"{key}.npy") as member:
                 arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
     return arrays
+
+
+def read_array(place: str | Path, key: str, expected: str, remedy: str) -> np.ndarray:
+    """Read an .npy, or the array of that key of an .npz; pickled objects are never loaded.
+
+    Args:
+        place: the file.
+        key: the array's, in an .npz.
+        expected: see :func:`check_archive`.
+        remedy: likewise.
+
+    Raises:
+        InputError: the file isn't there, is damaged, lacks the key or holds objects.
+    """
+    if Path(place).suffix != ARRAY:
+        return read_archive(place, (key,), expected, remedy)[key]
+    path = _existing(place, expected, remedy)
+    with _reading(str(path), expected), open(path, "rb") as handle:
+        return np.lib.format.read_array(handle, allow_pickle=False)
+
+
+def array_shape(place: str | Path, key: str, expected: str, remedy: str) -> tuple[int, ...]:
+    """Return the shape of what :func:`read_array` reads, from its header alone."""
+    if Path(place).suffix != ARRAY:
+        check_archive(place, (key,), expected, remedy)
+    path = _existing(place, expected, remedy)
+    with _reading(str(path), expected), ExitStack() as stack:
+        if path.suffix == ARRAY:
+            handle = stack.enter_context(open(path, "rb"))
+        else:
+            handle = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(f"{key}.npy"))
+        newer = np.lib.format.read_magic(handle) != (1, 0)
+        header = np.lib.format.read_array_header_2_0 if newer else np.lib.format.read_array_header_1_0
+        return header(handle)[0]
+
+
+def _existing(path: str | Path, expected: str, remedy: str) -> Path:
+    """The path of a file that is there; raises InputError."""
+    path = Path(path).expanduser()
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder; {expected}; name the file")
+    if not os.path.exists(path):  # unlike Path.exists, no exception where a folder on the way is closed
+        raise InputError(f"{path}: no such file; {expected}; {remedy}")
+    return path
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from infwidth.numerics.checks import InputError
 from infwidth.plan.complaints import lines_of, nearest, show
 from infwidth.plan.consistency import contradictions
 from infwidth.plan.model import model
+from infwidth.tasks.families import FAMILIES
 
 EXTENDS = "extends"
 """Key of a file, or of an experiment, that holds what differs from another."""
@@ -62,6 +64,7 @@ def read_preset(path: str | Path, below: Sequence[Path] = ()) -> Any:
         found = load_yaml(path)
     except InputError as error:
         raise ConfigError(str(error)) from error
+    found = _beside(found, path.parent)
     if not isinstance(found, Mapping) or EXTENDS not in found:
         return found
     base = found[EXTENDS]
@@ -69,6 +72,32 @@ def read_preset(path: str | Path, below: Sequence[Path] = ()) -> Any:
         raise ConfigError(f"{path}: {EXTENDS} = {base!r}: expected the path of a configuration file; change it")
     own = {key: value for key, value in found.items() if key != EXTENDS}
     return overlay(read_preset(path.parent / base, [*below, path]), own)
+
+
+def _beside(config: Any, folder: Path) -> Any:
+    """A file's configuration with the relative paths of tasks' files from where Snakemake runs, not from its folder."""
+    if isinstance(config, Mapping) and isinstance(config.get("experiments"), Mapping):
+        experiments = {name: _task_beside(entry, folder) for name, entry in config["experiments"].items()}
+        return {**config, "experiments": experiments}
+    return config
+
+
+def _task_beside(entry: Any, folder: Path) -> Any:
+    task = entry.get("task") if isinstance(entry, Mapping) else None
+    if not isinstance(task, Mapping):
+        return entry
+    found = dict(task)
+    for family, settings in task.items():
+        files = FAMILIES[family].files if family in FAMILIES and isinstance(settings, Mapping) else ()
+        paths = {key: settings[key] for key in files if isinstance(settings.get(key), str) and settings[key]}
+        if paths:
+            found[family] = {**settings, **{key: _from(folder, path) for key, path in paths.items()}}
+    return {**entry, "task": found}
+
+
+def _from(folder: Path, path: str) -> str:
+    """A path that starts from a folder; absolute ones and those of a home folder stand as they are."""
+    return path if path.startswith("~") else os.path.normpath(folder / path)
 
 
 def overlay(base: Any, own: Any) -> Any:

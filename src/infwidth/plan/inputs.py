@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infwidth.numerics.checks import InputError
+from infwidth.plan.config import selected
+from infwidth.plan.demand import excesses
+from infwidth.tasks.families import FAMILIES
 from infwidth.tasks.image_sources import check_image_file
 from infwidth.tasks.text_sources import check_text_file
 
@@ -24,12 +28,52 @@ def text_files(config: Mapping[str, Any]) -> list[str]:
     return [_as_input(path)] if path else []
 
 
-def check_files(config: Mapping[str, Any]) -> None:
-    """Raise InputError, before any job starts, for a file that is not there or is not what it should be."""
+def task_files(experiment: Mapping[str, Any], part: str | None = None) -> list[str]:
+    """The files that an experiment's task is drawn from, those of its source alone for ``part`` source."""
+    ((name, task),) = experiment["task"].items()
+    family = FAMILIES[name]
+    keys = [key for key in family.files if part != "source" or key not in family.any_target]
+    return [_as_input(task[key]) for key in keys if task[key]]
+
+
+def all_files(config: Mapping[str, Any]) -> list[str]:
+    """Every file that a configuration names."""
+    named = [path for experiment in config["experiments"].values() for path in task_files(experiment)]
+    return [*image_files(config), *text_files(config), *dict.fromkeys(named)]
+
+
+def check_files(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check, before any job starts, that the files a configuration names are there and what they should be.
+
+    Returns:
+        The configuration, whose tasks say also what only their files do, the dimension D above all.
+
+    Raises:
+        InputError: a file is not so, or holds more than any machine could work on.
+    """
+    sized = _with_file_sizes(config)
+    lines = list(excesses(sized)) if sized != config else []
+    if lines:
+        raise InputError("\n".join(lines))
     if image_files(config):
         check_image_file(config["images"]["path"])
     if text_files(config):
         check_text_file(config["text"]["path"])
+    return sized
+
+
+def _with_file_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with what the files of its tasks say of their sizes; raises InputError."""
+    experiments = dict(config["experiments"])
+    for name in selected(config, "experiments"):
+        ((family, task),) = experiments[name]["task"].items()
+        try:
+            sizes = FAMILIES[family].file_sizes(task)
+        except InputError as error:
+            raise InputError(f"experiments.{name}.task.{family}: {error}") from error
+        if sizes:
+            experiments[name] = {**experiments[name], "task": {family: {**task, **sizes}}}
+    return {**config, "experiments": experiments}
 
 
 def _as_input(path: str) -> str:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from infwidth.numerics.settings import Axis, Count, Different, Ge, Le, MaxLen, Meaning, MinLen
+from infwidth.numerics.settings import Axis, Count, Different, File, Ge, Le, MaxLen, Meaning, MinLen
 
 if TYPE_CHECKING:
     from infwidth.tasks.transfer_task import TransferTask
 
 Overlap = Axis[Annotated[float, Ge(-1), Le(1)]]
 ImageCount = Annotated[int, Ge(2)]
+ArrayFile = Annotated[str, File()]
+RELATIVE = "a relative path starts from the configuration's place"
 ClassPair = Annotated[list[Annotated[int, Ge(0)]], MinLen(2), MaxLen(2), Different()]
 
 
@@ -59,6 +61,28 @@ class Images:
     n_test: Annotated[ImageCount | None, Meaning("Test samples; null takes all of the two classes.")] = None
 
 
+class Arrays:
+    """Your own labelled arrays, of which each data set is a subset (docs/own_data.md)."""
+
+    source: Annotated[ArrayFile, Meaning(f"The source's samples: an .npz, or an .npy of inputs; {RELATIVE}.")]
+    target: Annotated[ArrayFile, Meaning("The target's samples, likewise.")]
+    test: Annotated[ArrayFile | None, Meaning("Test samples, likewise; null takes what the target leaves.")] = None
+    source_labels: Annotated[
+        ArrayFile | None, Meaning("The source's labels, an .npy or .npz; null: in the file of its inputs.")
+    ] = None
+    target_labels: Annotated[ArrayFile | None, Meaning("The target's labels, likewise.")] = None
+    test_labels: Annotated[ArrayFile | None, Meaning("The test samples' labels, likewise.")] = None
+    inputs_key: Annotated[str, Meaning("Key of the inputs in an .npz.")] = "x"
+    labels_key: Annotated[str, Meaning("Key of the labels in an .npz.")] = "y"
+    labels: Annotated[
+        Literal["auto", "classes", "regression"],
+        Meaning("What labels are: two classes, or a regression's numbers; `auto` finds out where it is clear."),
+    ] = "auto"
+    n_source: Annotated[Axis[Count], Meaning("P1, source samples.")]
+    n_target: Annotated[Axis[Count], Meaning("P2, target samples.")]
+    n_test: Annotated[Count | None, Meaning("Test samples; null takes all of the test file.")] = None
+
+
 @dataclass(frozen=True)
 class Family:
     """How tasks of a family are drawn.
@@ -70,6 +94,8 @@ class Family:
         axes: arguments with a cell for each value.
         any_target: the arguments that the source does not depend on, with values to draw it alone with.
         from_images: whether tasks are drawn from the images that the configuration's ``images`` names.
+        files: arguments that are paths of a user's files, whose change draws anew what is drawn from them.
+        check: function of the module that checks those files before a run: settings ↦ sizes that only they say.
     """
 
     module: str
@@ -78,6 +104,8 @@ class Family:
     axes: tuple[str, ...]
     any_target: Mapping[str, Any]
     from_images: bool = False
+    files: tuple[str, ...] = ()
+    check: str | None = None
 
     @property
     def source_axes(self) -> tuple[str, ...]:
@@ -86,7 +114,14 @@ class Family:
 
     def door(self) -> Callable[..., TransferTask]:
         """Return ``function``, importing its module."""
-        return getattr(importlib.import_module(f"infwidth.{self.module}"), self.function)
+        return self._named(self.function)
+
+    def file_sizes(self, task: Mapping[str, Any]) -> dict[str, int]:
+        """What a user's files say of a task's sizes; raises InputError for files that it can't be drawn from."""
+        return self._named(self.check)(**task) if self.check else {}
+
+    def _named(self, function: str) -> Callable[..., Any]:
+        return getattr(importlib.import_module(f"infwidth.{self.module}"), function)
 
 
 FAMILIES = {
@@ -111,6 +146,18 @@ FAMILIES = {
         axes=("n_source", "n_target"),
         any_target={"n_target": 2, "n_test": 2},
         from_images=True,
+    ),
+    "arrays": Family(
+        "tasks.array_tasks",
+        "arrays",
+        Arrays,
+        axes=("n_source", "n_target"),
+        any_target={
+            **dict.fromkeys(("target", "test", "target_labels", "test_labels")),
+            **{"n_target": 1, "n_test": 1},
+        },
+        files=("source", "target", "test", "source_labels", "target_labels", "test_labels"),
+        check="check_arrays",
     ),
 }
 """Name → family; a name is what a configuration writes under ``task``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from infwidth.tasks.labels import flat_labels
 
 LARGEST = 2000
 """Samples of one file beyond which the theory would take hours."""
+FEWEST = 4
+"""Samples below which a file holds nothing to learn from."""
 MANY_LABELS = 20
 """Different whole-number labels above which they are taken for a regression's."""
 LARGEST_RATIO = 30.0
@@ -98,24 +101,40 @@ def own_data(source: str | Path, target: str | Path, *, labels: str = "auto") ->
     check_choice("labels", labels, LABELS)
     sets = [_read(path, labels) for path in (source, target)]
     (x_source, y_source, note_source), (x_target, y_target, note_target) = sets
-    if x_source.shape[1] != x_target.shape[1]:
-        raise InputError(
-            f"{source} has {x_source.shape[1]} numbers a sample, {target} has {x_target.shape[1]}: expected equal "
-            "dimensions; resize or pad one"
-        )
-    centre = x_source.mean(0)
-    scale = _rms(x_source - centre)
-    # The target may lie elsewhere, but its spread and its distance from the source have to be of the source's size.
-    ratios = [_rms(x_target - middle) / scale for middle in (x_target.mean(0), centre)]
-    unequal = [ratio for ratio in ratios if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO]
-    if unequal:
-        raise InputError(
-            f"{target}, x: its values are about {unequal[0]:.1g} times those of {source}; expected the same units; "
-            "scale both alike"
-        )
+    centre, scale = common_scale(source, x_source, {target: x_target})
     label = " → ".join(Path(path).stem for path in (source, target))
     notes = (f"{source}, y: {note_source}", f"{target}, y: {note_target}")
     return OwnData((x_source - centre) / scale, y_source, (x_target - centre) / scale, y_target, label, notes)
+
+
+def common_scale(source: str | Path, x_source: np.ndarray, others: Mapping[str | Path, np.ndarray]) -> tuple:
+    """Centre (D,) and size of a source's inputs, by which all sets are scaled.
+
+    Args:
+        source: what the source is called.
+        x_source: its inputs, (n, D).
+        others: name → inputs of the other sets.
+
+    Raises:
+        InputError: dimensions or units differ.
+    """
+    centre = x_source.mean(0)
+    scale = _rms(x_source - centre)
+    for name, x in others.items():
+        if x_source.shape[1] != x.shape[1]:
+            raise InputError(
+                f"{source} has {x_source.shape[1]} numbers a sample, {name} has {x.shape[1]}: expected equal "
+                "dimensions; resize or pad one"
+            )
+        # They may lie elsewhere, but their spread and their distance from the source have to be of the source's size.
+        ratios = [_rms(x - middle) / scale for middle in (x.mean(0), centre)]
+        unequal = [ratio for ratio in ratios if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO]
+        if unequal:
+            raise InputError(
+                f"{name}, x: its values are about {unequal[0]:.1g} times those of {source}; expected the same units; "
+                "scale both alike"
+            )
+    return centre, scale
 
 
 def _read(path: str | Path, labels: str) -> tuple[np.ndarray, np.ndarray, str]:
@@ -123,33 +142,81 @@ def _read(path: str | Path, labels: str) -> tuple[np.ndarray, np.ndarray, str]:
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: not an .npz by its name; {_EXPECTED}; write it with numpy.savez")
     arrays = read_archive(path, ("x", "y"), _EXPECTED, "correct the path")
-    x, y = arrays["x"], arrays["y"]
-    if x.ndim < 2 or x.size == 0:
-        raise InputError(f"{path}, x: has shape {x.shape}; expected (samples, …), not empty; reshape it")
-    y, change = flat_labels(y)
-    if y.shape != x.shape[:1]:
-        raise InputError(f"{path}, y: has shape {y.shape}; expected ({len(x)},), one label a sample of x; fix y")
+    x, y, change = check_samples({f"{path}, {key}": arrays[key] for key in ("x", "y")})
     if len(x) > LARGEST:
         raise InputError(f"{path}: {len(x)} samples; expected at most {LARGEST}; write a random subset of them")
-    if len(x) < 4:
-        raise InputError(f"{path}: {len(x)} samples; expected at least 4; add some")
-    x = x.reshape(len(x), -1)
-    # Truth values are inputs like others, 0 and 1; labels of text or truth are classes.
-    x = real_array(f"{path}, x", x.astype(np.int8) if x.dtype.kind == "b" else x, "real numbers")
-    bad = x.size - np.count_nonzero(np.isfinite(x))
-    if bad:
-        raise InputError(f"{path}, x: holds {bad} NaN or infinite entries; expected finite numbers; drop those samples")
-    if np.abs(x).max() > LARGEST_ENTRY:
-        raise InputError(f"{path}, x: holds {np.abs(x).max():.0e}; expected entries up to {LARGEST_ENTRY:g}; scale x")
-    if (x == x[0]).all():
-        raise InputError(f"{path}, x: all samples are equal; expected different ones; check how it was written")
     y, note = read_labels(f"{path}, y", y, labels)
     return x, y, f"{change}; {note}" if change else note
+
+
+def check_samples(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:
+    """Check inputs (n, …) and labels of any kind, (n,), (n, 1) or one-hot.
+
+    Args:
+        arrays: what each is called → inputs and labels, in this order.
+
+    Returns:
+        The inputs flattened, (n, D), in float64; the labels, (n,); what was done to those, or "".
+
+    Raises:
+        InputError: wrong shapes or kinds of number, fewer than ``FEWEST`` samples, NaN, or inputs that are all equal.
+    """
+    (name, x), (name_y, y) = arrays.items()
+    if x.ndim < 2 or x.size == 0:
+        raise InputError(f"{name}: has shape {x.shape}; expected (samples, …), not empty; reshape it")
+    y, change = flat_labels(y)
+    if y.shape != x.shape[:1]:
+        raise InputError(f"{name_y}: has shape {y.shape}; expected ({len(x)},), one label a sample of x; fix y")
+    if len(x) < FEWEST:
+        raise InputError(f"{name}: {len(x)} samples; expected at least {FEWEST}; add some")
+    x = x.reshape(len(x), -1)
+    # Truth values are inputs like others, 0 and 1; labels of text or truth are classes.
+    x = real_array(name, x.astype(np.int8) if x.dtype.kind == "b" else x, "real numbers")
+    bad = x.size - np.count_nonzero(np.isfinite(x))
+    if bad:
+        raise InputError(f"{name}: holds {bad} NaN or infinite entries; expected finite numbers; drop those samples")
+    if np.abs(x).max() > LARGEST_ENTRY:
+        raise InputError(f"{name}: holds {np.abs(x).max():.0e}; expected entries up to {LARGEST_ENTRY:g}; scale x")
+    if (x == x[0]).all():
+        raise InputError(f"{name}: all samples are equal; expected different ones; check how it was written")
+    return x, y, change
 
 
 def _rms(x: np.ndarray) -> float:
     size = float(np.abs(x).max()) or 1.0  # so that no square underflows
     return size * float(np.sqrt(np.square(x / size).mean()))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelUnits:
+    """How the labels of a set, and of others on the same task, become numbers of order 1.
+
+    Attributes:
+        note: the same in words.
+        classes: the labels of −1 and of +1; None for a regression.
+        centre: of a regression's labels, over ``size``.
+        spread: their standard deviation, over ``size``.
+        size: their largest magnitude.
+    """
+
+    note: str
+    classes: np.ndarray | None = None
+    centre: float = 0.0
+    spread: float = 1.0
+    size: float = 1.0
+
+    def __call__(self, name: str, y: np.ndarray) -> np.ndarray:
+        """The labels (n,) in these units; raises InputError for those of another class or kind."""
+        if self.classes is None:
+            found = real_array(name, y, "a regression's numbers")
+            if not np.isfinite(found).all():
+                raise InputError(f"{name}: holds NaN or infinite labels; expected finite ones; drop those samples")
+            return (found / self.size - self.centre) / self.spread
+        known = np.isin(y, self.classes)
+        if not known.all():
+            spoken = " and ".join(map(str, self.classes))
+            raise InputError(f"{name}: holds label {y[~known][0]}; expected classes {spoken} alone; drop the others")
+        return np.where(y == self.classes[1], 1.0, -1.0)
 
 
 def read_labels(name: str, y: np.ndarray, labels: str = "auto") -> tuple[np.ndarray, str]:
@@ -164,6 +231,16 @@ def read_labels(name: str, y: np.ndarray, labels: str = "auto") -> tuple[np.ndar
         The labels, (n,), and how they were read.
 
     Raises:
+        InputError: as :func:`label_units`.
+    """
+    units = label_units(name, y, labels)
+    return units(name, y), units.note
+
+
+def label_units(name: str, y: np.ndarray, labels: str = "auto") -> LabelUnits:
+    """What labels are, and their units; see :func:`read_labels`.
+
+    Raises:
         InputError: dates, complex numbers or records, NaN, one class only, several classes, numbers that only rounding
             tells apart, text where numbers are expected, or whole numbers that may be either.
     """
@@ -176,16 +253,18 @@ def read_labels(name: str, y: np.ndarray, labels: str = "auto") -> tuple[np.ndar
         raise InputError(f"{name}: every label is {found[0]}; expected two classes or different numbers; add others")
     words = y.dtype.kind in "bSU"  # two of which can be classes only
     if len(found) == 2 and (words or labels != "regression"):
-        counts = np.bincount(index)
-        read = zip(found, ("−1", "+1"), counts, strict=True)
-        return 2.0 * index - 1.0, "two classes, " + ", ".join(f"{a} → {b} ({count} samples)" for a, b, count in read)
+        read = zip(found, ("−1", "+1"), np.bincount(index), strict=True)
+        note = "two classes, " + ", ".join(f"{a} → {b} ({count} samples)" for a, b, count in read)
+        return LabelUnits(note, classes=found)
     # every float beyond the last that is not is a whole number
     whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and (y == np.round(y)).all() and np.abs(y).max() < 2**53)
     unclear = labels == "auto" and whole and len(found) <= MANY_LABELS
     if labels == "classes" or words or unclear:
         if labels == "regression":
             raise InputError(f"{name}: has dtype {y.dtype}; expected a regression's numbers; convert the labels")
-        remedy = "keep two classes" + (", or ask for a regression (--regression) if they are numbers" * unclear)
+        remedy = "keep two classes" + (
+            ", or ask for a regression (--regression, labels: regression) if they are numbers" * unclear
+        )
         raise InputError(f"{name}: {len(found)} classes; expected two, or a regression's numbers; {remedy}")
     y = y.astype(np.float64)
     size = np.abs(y).max()
@@ -194,6 +273,6 @@ def read_labels(name: str, y: np.ndarray, labels: str = "auto") -> tuple[np.ndar
             f"{name}: labels from {y.min():.15g} to {y.max():.15g} differ by rounding alone; expected different "
             "numbers; take off their mean where it is known better"
         )
-    centred = y / size - (y / size).mean()  # labels near 1e300 have squares as well
+    centre = float((y / size).mean())  # labels near 1e300 have squares as well
     note = f"numbers from {y.min():.4g} to {y.max():.4g}, {len(found)} different ones: a regression, standardised"
-    return centred / centred.std(), note
+    return LabelUnits(note, centre=centre, spread=float((y / size - centre).std()), size=float(size))
