@@ -101,8 +101,8 @@ def test_presets_are_valid_and_named_after_their_file(path):
     assert shown <= {*config["experiments"], *config["studies"]}
 
 
-def test_there_are_four_presets():
-    assert {path.stem for path in PRESETS} == {"config", "ci", "study", "paper"}
+def test_there_are_four_presets_and_an_example():
+    assert {path.stem for path in PRESETS} == {"config", "ci", "study", "paper", "mine"}
 
 
 def test_documentation_holds_every_key():
@@ -304,3 +304,30 @@ def _places(value, path=()):
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, inner in items:
         yield from _places(inner, (*path, name))
+
+
+def test_tasks_files_are_looked_for_from_the_configurations_folder(small_config, tmp_path, monkeypatch):
+    task = {"source": "a.npz", "target": "../b.npz", "test": "~/c.npz", "source_labels": "/d.npy", "n_source": 4}
+    small_config["experiments"]["lin"]["task"] = {"arrays": task | {"n_target": 4}}
+    small_config["figures"] = {}
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/base.yaml").write_text(dump_yaml(small_config), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text("extends: deep/base.yaml\npreset: other\n", encoding="utf-8")
+    monkeypatch.setenv("HOME", "/home/one")
+    for path in (tmp_path / "mine.yaml", tmp_path / "deep/base.yaml"):
+        found = load_config(path)["experiments"]["lin"]["task"]["arrays"]
+        assert found["source"] == str(tmp_path / "deep/a.npz")
+        assert found["target"] == str(tmp_path / "b.npz")
+        assert (found["test"], found["source_labels"]) == ("/home/one/c.npz", "/d.npy")
+    monkeypatch.chdir(tmp_path)
+    found = load_config("mine.yaml", given={"experiments": {"lin": {"task": {"arrays": {"test": "e.npz"}}}}})
+    assert found["experiments"]["lin"]["task"]["arrays"]["test"] == "e.npz"
+    assert found["experiments"]["lin"]["task"]["arrays"]["target"] == "b.npz"
+
+
+@pytest.mark.parametrize("task", [3, {"arrays": [1]}, {"arrays": {"source": 3}}, {"arrays": {"source": ""}}])
+def test_tasks_that_hold_no_paths_are_refused_as_ever(small_config, tmp_path, task):
+    small_config["experiments"]["lin"]["task"] = task
+    (tmp_path / "mine.yaml").write_text(dump_yaml(small_config), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"experiments\.lin\.task"):
+        load_config(tmp_path / "mine.yaml")

@@ -5,10 +5,13 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from infwidth.numerics.checks import InputError
 from infwidth.plan import demand
 from infwidth.plan.config import ConfigError, load_config, resolve_config
+from infwidth.plan.inputs import check_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,3 +112,20 @@ def test_the_end_of_a_flow_may_be_asked_for(small_config):
     small_config["experiments"]["lin"]["training"]["flow"]["target_times"] = [0, 1, 1e15]
     resolve_config(small_config)
     assert math.isfinite(1e15)
+
+
+def test_files_say_what_the_configuration_does_not(small_config, tmp_path, monkeypatch):
+    """The dimension of a user's arrays counts as that of any family does, though only the file's header says it."""
+    for part in ("source", "target", "test"):
+        np.savez(tmp_path / f"{part}.npz", x=np.zeros((6, 50)), y=np.arange(6.0))
+    files = {part: str(tmp_path / f"{part}.npz") for part in ("source", "target", "test")}
+    small_config["experiments"]["lin"]["task"] = {"arrays": files | {"n_source": 5, "n_target": 5}}
+    small_config["figures"] = {}
+    config = resolve_config(small_config)
+    sized = check_files(config)
+    assert sized["experiments"]["lin"]["task"]["arrays"]["dimension"] == 50
+    assert sized["experiments"]["lin"]["task"]["arrays"]["n_test"] == 6
+    config["experiments"]["lin"]["width"] = [10**10]
+    assert list(demand.excesses(config)) == []
+    with pytest.raises(InputError, match=r"experiments.lin.width = 1e\+10: a job's data and networks would need"):
+        check_files(config)

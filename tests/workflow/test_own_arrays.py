@@ -1,0 +1,129 @@
+"""A user's own arrays through the DAG, as docs/own_data.md has it: config/mine.yaml at a smaller size."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import yaml
+
+from infwidth.io.tables import read_table
+from infwidth.tasks.example_data import example_task
+
+from .conftest import linear
+
+SMALL = {
+    "extends": "mine.yaml",
+    "preset": "small",
+    "claims": "mine_claims.yaml",
+    "experiments": {
+        "mine": {
+            "task": {"arrays": {"n_source": 20, "n_target": 8, "n_test": 50}},
+            "training": {"bayes": {"burn_in_time": 2, "sampling_time": 4, "particles": 128}},
+            "width": 40,
+            "elastic_coupling": [0, 10],
+        },
+        "mine_few": None,
+    },
+    "figures": {"bayes_delta": "mine", "delta_choice": "mine"},
+}
+BELOW = {"collect", "figure", "judge", "claims", "verdicts", "report"}
+
+
+@pytest.fixture(scope="module")
+def project(make_project, root):
+    """The example's files, made by the command that the page names, and a run on them."""
+    made = make_project({"preset": "default", "experiments": {"lin": linear({"bayes": {"inverse_temperature": 5}})}})
+    page = (root / "docs/own_data.md").read_text(encoding="utf-8")
+    (making, running) = re.search(r"```sh\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    done = made.infwidth(*making.split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    claims = re.search(r"```yaml\n(.*?)```", page[page.index("my_claims.yaml") :], re.DOTALL)[1]
+    (made.root / "mine_claims.yaml").write_text(claims, encoding="utf-8")
+    (made.root / "config/small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    assert running.split()[-1] == "config/mine.yaml"
+    done = made.infwidth(*running.replace("mine.yaml", "small.yaml").split()[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    return made
+
+
+def planned(project):
+    """Rules that would run."""
+    done = project.infwidth("plan", "--config", "config/small.yaml")
+    assert done.returncode == 0, done.stderr
+    return {line.split()[0] for line in done.stdout.splitlines() if re.fullmatch(r"\w+ +\d+", line)}
+
+
+@pytest.fixture
+def put(project):
+    """Let a test write another file in place of one of the three; the first is put back."""
+    saved = {}
+
+    def write(part, x, y):
+        path = project.root / f"data/mine/{part}.npz"
+        saved.setdefault(path, path.read_bytes())
+        np.savez(path, x=x, y=y)
+
+    yield write
+    for path, held in saved.items():
+        path.write_bytes(held)
+
+
+def test_the_run_holds_networks_theory_figures_and_claims(project):
+    results = project.root / "results/small"
+    table = read_table(results / "tables/mine.csv")
+    assert set(table["kind"]) == {"theory", "network"}
+    assert set(table["dataset"]) == {"source → target"}
+    for figure in SMALL["figures"]:
+        assert (results / f"figures/{figure}.png").stat().st_size > 0
+    (claim,) = json.loads((results / "claims.json").read_text(encoding="utf-8"))
+    assert claim["id"] == "mine.source.helps"
+    with np.load(next((results / "data/mine/target").glob("*.npz"))) as drawn:
+        assert drawn["x_target"].shape == (2, 8, 16)
+        assert drawn["x_test"].shape == (2, 50, 16)
+
+
+def test_a_second_run_does_nothing_and_touch_re_runs_nothing(project):
+    assert planned(project) == set()
+    for path in (project.root / "data/mine").iterdir():
+        path.touch()
+    assert planned(project) == set()
+
+
+@pytest.mark.parametrize(
+    ("part", "again"),
+    [("target", {"data", "target", "theory"}), ("source", {"data", "source", "target", "theory"})],
+)
+def test_a_changed_file_makes_again_what_depends_on_it(project, put, part, again):
+    task = example_task()
+    put(part, getattr(task, f"x_{part}"), -getattr(task, f"y_{part}"))
+    assert planned(project) == again | BELOW
+
+
+def test_bad_files_end_in_one_line_before_any_job(project, put):
+    task = example_task()
+    put("source", task.x_source[:10], task.y_source[:10])
+    done = project.infwidth("plan", "--config", "config/small.yaml")
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "Error: experiments.mine.task.arrays: n_source = 20: expected at most 10, as data/mine/source"
+    )
+    put("source", task.x_source[:, :7], task.y_source)
+    assert "expected one dimension" in project.infwidth("plan", "--config", "config/small.yaml").stderr
+    (project.root / "data/mine/source.npz").unlink()
+    done = project.infwidth("run", "--config", "config/small.yaml")
+    assert "data/mine/source.npz: no such file" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_bad_sample_stops_its_experiment_in_one_line(project, put):
+    task = example_task()
+    x = np.array(task.x_target)
+    x[3, 2] = np.nan
+    put("target", x, task.y_target)
+    done = project.infwidth("run", "--config", "config/small.yaml")
+    assert done.returncode != 0
+    assert "target.npz, x: holds 1 NaN" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
