@@ -21,7 +21,9 @@ from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from infwidth.applied.advice import COUPLINGS, default_strength
 from infwidth.applied.distinct import distinct
+from infwidth.applied.given_network import GivenNetwork
 from infwidth.applied.prediction import choose_folds, predict
+from infwidth.applied.scale import Scale
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.own_data import OwnData
@@ -33,21 +35,6 @@ if TYPE_CHECKING:
 
 PARTICLES = 1024
 """Particles of a fit by default; more where there are many samples."""
-
-
-class _Scale:
-    """Centre and one scale of inputs, and of labels."""
-
-    def __init__(self, values: np.ndarray):
-        self.centre = values.mean(0)
-        size = float(np.abs(values - self.centre).max()) or 1.0  # so that no square over- or underflows
-        self.size = size * math.sqrt(np.square((values - self.centre) / size).mean()) or 1.0
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        return (values - self.centre) / self.size
-
-    def back(self, values: np.ndarray) -> np.ndarray:
-        return values * self.size + self.centre
 
 
 class _InfiniteWidth(BaseEstimator):
@@ -90,26 +77,59 @@ class _InfiniteWidth(BaseEstimator):
         if len(values) == 2:
             y = np.where(y == values[1], 1.0, -1.0)
         elif y.dtype.kind in "iuf":
-            y = _Scale(y.astype(np.float64))(y.astype(np.float64))
+            y = Scale(y.astype(np.float64))(y.astype(np.float64))
         else:
             raise InputError(f"y: the source has {len(values)} classes; expected two, or numbers; keep two classes")
-        self.source_ = X, y
+        self.source_, self.given_ = (X, y), None
+        return self
+
+    def give_source(self, weights: Any, readout: Any = None) -> Self:
+        """Take a trained two-layer network in place of a source's data, as :meth:`fit_source` takes those.
+
+        The network is f_c(x) = Σ_i a_ci φ(W_i·x) of inputs as the estimator's own will be, with outputs of order 1 and
+        no biases; so inputs and labels are then scaled, not centred. The elastic term knows W̄ = W·√D·(rms of the inputs) and holds
+        the target's weights to it. It depends on the scale of W̄, which f leaves open where φ is 1-homogeneous: with a
+        readout, w̄ = γ̄Na, (W̄, w̄) → (W̄/κ, κw̄) brings it to mean |W̄_i|² − mean |w̄_i|² = D − C, the scale that
+        gradient flow from W̄, w̄ ~ N(0, 1) keeps. Without one W̄ is taken as it is.
+
+        Args:
+            weights: W of the hidden layer, (N, D), as ``torch.nn.Linear`` has it.
+            readout: a of the last layer, (N,) or (C, N), likewise; only for a 1-homogeneous activation.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            InputError: other shapes, NaN, fewer than 16 neurons, or a readout for an activation that has its own scale.
+        """
+        self.source_, self.given_ = None, GivenNetwork.of(weights, readout)
         return self
 
     def __sklearn_clone__(self) -> Self:
         """A copy that keeps the source, which is no parameter but no result of a fit either."""
         copy = type(self)(**{name: clone(value, safe=False) for name, value in self.get_params(deep=False).items()})
         if hasattr(self, "source_"):
-            copy.source_ = self.source_
+            copy.source_, copy.given_ = self.source_, self.given_
         return copy
 
     def _fit(self, X: np.ndarray, outputs: np.ndarray) -> None:
         """Fit each column of labels (P, C), of order 1."""
         source = getattr(self, "source_", None)
-        if source is not None and source[0].shape[1] != X.shape[1]:
-            raise InputError(f"X has {X.shape[1]} features, the source {source[0].shape[1]}: expected equal numbers")
-        self.centre_ = X.mean(0)
-        self.source_scale_ = _Scale(X if source is None else source[0])
+        given = getattr(self, "given_", None)
+        for known in [source[0]] if source is not None else [given.weights] if given is not None else []:
+            if known.shape[1] != X.shape[1]:
+                raise InputError(
+                    f"X has {X.shape[1]} features, the source {known.shape[1]}: expected equal numbers; select alike"
+                )
+        # a given network has seen the inputs where they are
+        self.centre_ = X.mean(0) if given is None else np.zeros(X.shape[1])
+        self.source_scale_ = Scale(X if source is None else source[0], centred=given is None)
+        default = default_strength(X.shape[1])
+        self.source_weights_ = given and given.anchor(
+            self.source_scale_.size,
+            activation=self.activation,
+            strength=default if self.source_strength is None else self.source_strength,
+        )
         x = self._inputs(X)
         self.training_ = x, outputs
         self.predictors_, self.statuses_, couplings = [], [], []
@@ -126,7 +146,7 @@ class _InfiniteWidth(BaseEstimator):
         # Without a source δ has no meaning: the target alone decides.
         own = (x, labels) if source is None else (self.source_scale_(source[0]), source[1])
         task = TransferTask(*own, x, labels, own[0], own[1])
-        coupling = 0.0 if source is None else self.elastic_coupling
+        coupling = 0.0 if source is None and self.source_weights_ is None else self.elastic_coupling
         if coupling == "auto":
             coupling = self._choose(task)
         found = solve(task, elastic_coupling=coupling, keep_neurons=self.activation != "linear", **self._settings(task))
@@ -153,6 +173,7 @@ class _InfiniteWidth(BaseEstimator):
             "target_strength": default if self.target_strength is None else self.target_strength,
             "inverse_temperature": self.inverse_temperature,
             "particles": max(PARTICLES, 4 * size) if self.particles is None else self.particles,
+            "source_weights": self.source_weights_,
             "seed": self.random_state,
             "evidence": False,
             "strict": False,
@@ -161,7 +182,8 @@ class _InfiniteWidth(BaseEstimator):
     def _choose(self, task: TransferTask) -> float:
         """The δ of the least loss predicted by cross-validation; 0 where there is nothing to judge by."""
         moved = (self.centre_ - self.source_scale_.centre) / self.source_scale_.size  # where copies would not be found
-        sets = distinct(OwnData(task.x_source, task.y_source, task.x_target + moved, task.y_target, ""))
+        own = OwnData(task.x_source, task.y_source, task.x_target + moved, task.y_target, "", (), self.source_weights_)
+        sets = distinct(own)
         data, size = sets.data, len(sets.data.y_target)
         if size < 4 or sets.judged.sum() < 2:
             return 0.0
@@ -180,7 +202,7 @@ class _InfiniteWidth(BaseEstimator):
         return np.stack([predictor.predict(self._inputs(X)) for predictor in self.predictors_], 1)
 
     def finetune(
-        self, *, width: int = 1000, time: float | None = None, weight_decay: float | None = None
+        self, *, width: int | None = None, time: float | None = None, weight_decay: float | None = None
     ) -> TransferNetwork:
         """Train finite networks by gradient flow on what the estimator was fitted to, tied to a source with its δ.
 
@@ -188,7 +210,8 @@ class _InfiniteWidth(BaseEstimator):
         the mode, where weights that the labels don't need have decayed; ``predict`` is the posterior's mean.
 
         Args:
-            width: neurons of each output's network, a multiple of four.
+            width: neurons of each output's network, a multiple of four; None takes 1000. A given source of N neurons
+                starts a network of 2N, with readouts in ± pairs, and leaves no choice.
             time: of training, in units of the flow; None takes 5 over the weight decay, by when it has settled.
             weight_decay: λ > 0; None takes 1/β. The coupling is δλ.
 
@@ -203,11 +226,15 @@ class _InfiniteWidth(BaseEstimator):
         from infwidth.networks.two_layer.finetune import trained_weights
 
         check_is_fitted(self, "predictors_")
-        if check_count("width", width, minimum=4) % 4:
-            raise InputError(f"width = {width}: expected a multiple of 4, as neurons come in pairs; round it")
         x, outputs = self.training_
-        source = getattr(self, "source_", None)
-        tied = None if source is None else (self.source_scale_(source[0]), source[1])
+        source, given = getattr(self, "source_", None), self.source_weights_
+        tied = given if source is None else (self.source_scale_(source[0]), source[1])
+        own = 1000 if given is None else 2 * len(given)
+        width = own if width is None else check_count("width", width, minimum=4)
+        if given is not None and width != own and max(self.couplings_) > 0:
+            raise InputError(f"width = {width}: expected {own}, twice the given neurons; leave it out")
+        if given is None and width % 4:
+            raise InputError(f"width = {width}: expected a multiple of 4, as neurons come in pairs; round it")
         settings = self._settings(TransferTask(x, outputs[:, 0], x, outputs[:, 0], x, outputs[:, 0]))
         strengths = settings["source_strength"], settings["target_strength"]
         decay = 1 / self.inverse_temperature if weight_decay is None else weight_decay
@@ -278,7 +305,7 @@ class InfiniteWidthTransfer(RegressorMixin, _InfiniteWidth):
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         y = y.astype(np.float64)
-        self.label_scale_ = _Scale(y)
+        self.label_scale_ = Scale(y, centred=getattr(self, "given_", None) is None)
         self._fit(X, self.label_scale_(y)[:, None])
         return self
 

@@ -55,7 +55,7 @@ def data_for_weights(target: str | Path, weights: str | Path, *, labels: str = "
     """Read a target, and in place of source data the first layer of a network that was trained on it, h = W·x.
 
     The target's inputs have to be as the network takes them: they are scaled by one number, not centred, and the
-    weights with them.
+    weights with them. A regression's labels aren't centred either: like the network, the target's has no intercept.
 
     Args:
         target: path of the target's .npz; see :func:`own_data`.
@@ -70,7 +70,7 @@ def data_for_weights(target: str | Path, weights: str | Path, *, labels: str = "
     """
     from infwidth.tasks.own_weights import own_weights
 
-    x, y, note = _read(target, check_choice("labels", labels, LABELS))
+    x, y, note = _read(target, check_choice("labels", labels, LABELS), centred=False)
     size = _rms(x)
     hidden = own_weights(weights, x.shape[1]) * size * np.sqrt(x.shape[1])
     x = x / size
@@ -137,7 +137,7 @@ def common_scale(source: str | Path, x_source: np.ndarray, others: Mapping[str |
     return centre, scale
 
 
-def _read(path: str | Path, labels: str) -> tuple[np.ndarray, np.ndarray, str]:
+def _read(path: str | Path, labels: str, *, centred: bool = True) -> tuple[np.ndarray, np.ndarray, str]:
     """Inputs (n, D) and labels (n,) of one file, in float64, and how the labels were read."""
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: not an .npz by its name; {_EXPECTED}; write it with numpy.savez")
@@ -145,7 +145,7 @@ def _read(path: str | Path, labels: str) -> tuple[np.ndarray, np.ndarray, str]:
     x, y, change = check_samples({f"{path}, {key}": arrays[key] for key in ("x", "y")})
     if len(x) > LARGEST:
         raise InputError(f"{path}: {len(x)} samples; expected at most {LARGEST}; write a random subset of them")
-    y, note = read_labels(f"{path}, y", y, labels)
+    y, note = read_labels(f"{path}, y", y, labels, centred=centred)
     return x, y, f"{change}; {note}" if change else note
 
 
@@ -195,7 +195,7 @@ class LabelUnits:
         note: the same in words.
         classes: the labels of −1 and of +1; None for a regression.
         centre: of a regression's labels, over ``size``.
-        spread: their standard deviation, over ``size``.
+        spread: their root mean square about it, over ``size``.
         size: their largest magnitude.
     """
 
@@ -219,13 +219,14 @@ class LabelUnits:
         return np.where(y == self.classes[1], 1.0, -1.0)
 
 
-def read_labels(name: str, y: np.ndarray, labels: str = "auto") -> tuple[np.ndarray, str]:
+def read_labels(name: str, y: np.ndarray, labels: str = "auto", *, centred: bool = True) -> tuple[np.ndarray, str]:
     """Two classes as −1 and +1; a regression's labels standardised.
 
     Args:
         name: what they are called.
         y: labels, (n,).
         labels: see :func:`own_data`.
+        centred: whether a regression's are given mean 0; otherwise their mean square is 1 as they are.
 
     Returns:
         The labels, (n,), and how they were read.
@@ -233,11 +234,11 @@ def read_labels(name: str, y: np.ndarray, labels: str = "auto") -> tuple[np.ndar
     Raises:
         InputError: as :func:`label_units`.
     """
-    units = label_units(name, y, labels)
+    units = label_units(name, y, labels, centred=centred)
     return units(name, y), units.note
 
 
-def label_units(name: str, y: np.ndarray, labels: str = "auto") -> LabelUnits:
+def label_units(name: str, y: np.ndarray, labels: str = "auto", *, centred: bool = True) -> LabelUnits:
     """What labels are, and their units; see :func:`read_labels`.
 
     Raises:
@@ -273,6 +274,7 @@ def label_units(name: str, y: np.ndarray, labels: str = "auto") -> LabelUnits:
             f"{name}: labels from {y.min():.15g} to {y.max():.15g} differ by rounding alone; expected different "
             "numbers; take off their mean where it is known better"
         )
-    centre = float((y / size).mean())  # labels near 1e300 have squares as well
-    note = f"numbers from {y.min():.4g} to {y.max():.4g}, {len(found)} different ones: a regression, standardised"
-    return LabelUnits(note, centre=centre, spread=float((y / size - centre).std()), size=float(size))
+    centre = float((y / size).mean()) if centred else 0.0  # labels near 1e300 have squares as well
+    note = f"numbers from {y.min():.4g} to {y.max():.4g}, {len(found)} different ones: a regression, {'standardised' if centred else 'scaled'}"
+    spread = _rms(y / size - centre)
+    return LabelUnits(note, centre=centre, spread=spread, size=float(size))

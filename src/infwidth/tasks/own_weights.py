@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,16 +43,7 @@ def own_weights(place: str | Path, dimension: int) -> np.ndarray:
         what = f"no layer {name!r}" if name else f"{len(found)} matrices of {dimension} columns"
         raise InputError(f"{path}: {what} (it has {known}); {_EXPECTED}; name one, --weights {path}:layer")
     key = found[0]
-    weights = real_array(f"{path}, {key}", arrays[key], "real numbers")
-    if weights.ndim != 2 or weights.shape[1] != dimension or len(weights) < FEWEST:
-        raise InputError(
-            f"{path}, {key}: has shape {weights.shape}; expected (neurons, {dimension}), as the target has {dimension} "
-            f"numbers a sample, and at least {FEWEST} neurons; name the first layer, or transpose it"
-        )
-    if not np.abs(weights).max() < LARGEST_ENTRY:
-        raise InputError(
-            f"{path}, {key}: holds NaN, infinite or huge weights; expected finite ones; check the training"
-        )
+    weights = check_neurons(f"{path}, {key}", arrays[key], dimension)
     bias = arrays.get(key.removesuffix("weight") + "bias") if key.endswith("weight") else None
     if bias is not None and np.any(bias):
         raise InputError(
@@ -58,6 +51,46 @@ def own_weights(place: str | Path, dimension: int) -> np.ndarray:
             "give the inputs a constant column and the layer's weights the bias as its column"
         )
     return weights
+
+
+def check_neurons(name: str, weights: Any, dimension: int | None = None) -> np.ndarray:
+    """Return hidden weights (N, D) in float64.
+
+    Raises:
+        InputError: no real numbers, a wrong shape, fewer than ``FEWEST`` neurons, NaN, infinite or huge entries.
+    """
+    found = real_array(name, weights, "real numbers")
+    columns = "inputs" if dimension is None else dimension
+    if found.ndim != 2 or len(found) < FEWEST or found.shape[1] != (dimension or found.shape[1]):
+        raise InputError(
+            f"{name}: has shape {found.shape}; expected (neurons, {columns}), as many columns as a sample has numbers, "
+            f"and at least {FEWEST} neurons; name the first layer, or transpose it"
+        )
+    if not np.abs(found).max() < LARGEST_ENTRY:
+        raise InputError(f"{name}: holds NaN, infinite or huge weights; expected finite ones; check the training")
+    return found
+
+
+def balance(hidden: np.ndarray, readout: np.ndarray) -> float:
+    """κ that brings a 1-homogeneous network to the scale of gradient flow, by (W̄, w̄) → (W̄/κ, κ w̄).
+
+    The network's function stays as it is. Flow without decay from W̄, w̄ ~ N(0, 1) conserves
+    mean |W̄_i|² − mean |w̄_i|² = D − C, which holds after it; the elastic term δ|W − W̄|² depends on it.
+
+    Args:
+        hidden: W̄, (N, D).
+        readout: w̄, (C, N), for f_c(x) = Σ_i w̄_ci φ(W̄_i·x/√D)/(γ̄N).
+
+    Returns:
+        κ > 0.
+    """
+    first, second = (np.square(weights).sum(axis).mean() for weights, axis in ((hidden, 1), (readout, 0)))
+    if not first * second > 0:
+        raise InputError("weights, readout: one is 0 everywhere; expected a trained network; pass both of its layers")
+    excess = hidden.shape[1] - len(readout)
+    root = math.sqrt(excess**2 + 4 * first * second)  # of second κ⁴ + excess κ² − first = 0
+    square = 2 * first / (excess + root) if excess > 0 else (root - excess) / (2 * second)
+    return math.sqrt(square)
 
 
 def _split(place: str) -> tuple[Path, str]:

@@ -12,10 +12,11 @@ from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, ta
 from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, decay_factor, integrate
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
+from infwidth.numerics.status import Status
 
 
 def trained_weights(
-    source: tuple[np.ndarray, np.ndarray] | None,
+    source: tuple[np.ndarray, np.ndarray] | np.ndarray | None,
     x: np.ndarray,
     y: np.ndarray,
     *,
@@ -30,7 +31,7 @@ def trained_weights(
     """Train a source and a target tied to it, or a target from scratch where there is no source.
 
     Args:
-        source: inputs (P1, D) and labels (P1,), or None.
+        source: inputs (P1, D) and labels (P1,); or W̄ of a trained source, (width/2, D); or None.
         x: target inputs, (P2, D).
         y: target labels, (P2,).
         activation: φ.
@@ -53,8 +54,12 @@ def trained_weights(
         found = train_source(x, y, source_strength=strengths[1], width=width, **common)
         require_converged(found.status, ["network"])
         return found.hidden[0], found.readout[0]
-    anchors = train_source(*source, source_strength=strengths[0], width=width // 2, **common)
-    require_converged(anchors.status, ["source network"])
+    if isinstance(source, np.ndarray):
+        hidden = torch.from_numpy(source)[None]
+        anchors = SourceNetworks(hidden, hidden.new_zeros(hidden.shape[:2]), (Status.CONVERGED,), np.zeros(1, int))
+    else:
+        anchors = train_source(*source, source_strength=strengths[0], width=width // 2, **common)
+        require_converged(anchors.status, ["source network"])
     target = {"elastic_coupling": elastic_coupling, "weight_decay": weight_decay, "time": time, "seed": seed}
     return tied_weights(anchors, x, y, activation=activation, strength=strengths[1], **target)
 
