@@ -135,6 +135,6 @@ def test_bad_sources_and_widths_end_in_one_line():
 def test_the_documented_example_runs(capsys):
     text = (Path(__file__).parents[2] / "docs/own_data.md").read_text(encoding="utf-8")
     scope = {}
-    exec(re.search(r"```python\n(.*?)```", text, flags=re.DOTALL)[1], scope)
+    exec(re.search(r"```python\n(.*?)```", text[text.index("## Estimators") :], flags=re.DOTALL)[1], scope)
     assert isinstance(scope["network"], torch.nn.Module)
     assert float(capsys.readouterr().out.split()[1]) < 0.5

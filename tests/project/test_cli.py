@@ -87,7 +87,7 @@ NPZ = f"{REFERENCE}/tables/cifar_flow.npz"
         (("figures", "nowhere"), "nowhere/tables: no tables; expected a reference"),
         (("figures", REFERENCE, "to", "--config", "README.md"), "README.md"),
         (("figures", REFERENCE, "README.md", "--config", "config/ci.yaml"), "README.md"),
-        (("plan", "--config", "config/nope.yaml"), "presets are default, ci, paper, study"),
+        (("plan", "--config", "config/nope.yaml"), "presets are default, ci, mine, paper, study"),
         (("plan", "--only", "liner"), "liner"),
         (("plan", "--images", "nowhere.npz"), "nowhere.npz: no such file"),
         (("plan", "--text", "nowhere.txt"), "nowhere.txt: no such file"),
@@ -161,7 +161,7 @@ def test_package_names_resolve_lazily_and_unknown_ones_name_the_choices():
     import infwidth.tasks
 
     assert callable(infwidth.tasks.linear)
-    with pytest.raises(AttributeError, match="it has TransferTask, hermite, images, linear"):
+    with pytest.raises(AttributeError, match="it has TransferTask, arrays, hermite, images, linear"):
         infwidth.tasks.lineal  # noqa: B018
 
 

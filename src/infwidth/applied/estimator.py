@@ -87,8 +87,8 @@ class _InfiniteWidth(BaseEstimator):
         """Take a trained two-layer network in place of a source's data, as :meth:`fit_source` takes those.
 
         The network is f_c(x) = Σ_i a_ci φ(W_i·x) of inputs as the estimator's own will be, with outputs of order 1 and
-        no biases; so inputs and labels are then scaled, not centred. The elastic term knows W̄ = W·√D·(rms of the inputs) and holds
-        the target's weights to it. It depends on the scale of W̄, which f leaves open where φ is 1-homogeneous: with a
+        no biases; so inputs and labels are then scaled, not centred. The elastic term holds the target's weights to
+        W̄ = W·√D·(rms of the inputs) and depends on its scale, which f leaves open where φ is 1-homogeneous: with a
         readout, w̄ = γ̄Na, (W̄, w̄) → (W̄/κ, κw̄) brings it to mean |W̄_i|² − mean |w̄_i|² = D − C, the scale that
         gradient flow from W̄, w̄ ~ N(0, 1) keeps. Without one W̄ is taken as it is.
 

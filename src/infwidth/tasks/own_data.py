@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,18 +143,17 @@ def _read(path: str | Path, labels: str, *, centred: bool = True) -> tuple[np.nd
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: not an .npz by its name; {_EXPECTED}; write it with numpy.savez")
     arrays = read_archive(path, ("x", "y"), _EXPECTED, "correct the path")
-    x, y, change = check_samples({f"{path}, {key}": arrays[key] for key in ("x", "y")})
-    if len(x) > LARGEST:
-        raise InputError(f"{path}: {len(x)} samples; expected at most {LARGEST}; write a random subset of them")
+    x, y, change = check_samples({f"{path}, {key}": arrays[key] for key in ("x", "y")}, most=LARGEST)
     y, note = read_labels(f"{path}, y", y, labels, centred=centred)
     return x, y, f"{change}; {note}" if change else note
 
 
-def check_samples(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:
+def check_samples(arrays: Mapping[str, np.ndarray], *, most: float = math.inf) -> tuple[np.ndarray, np.ndarray, str]:
     """Check inputs (n, …) and labels of any kind, (n,), (n, 1) or one-hot.
 
     Args:
         arrays: what each is called → inputs and labels, in this order.
+        most: samples that there may be.
 
     Returns:
         The inputs flattened, (n, D), in float64; the labels, (n,); what was done to those, or "".
@@ -167,6 +167,8 @@ def check_samples(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     y, change = flat_labels(y)
     if y.shape != x.shape[:1]:
         raise InputError(f"{name_y}: has shape {y.shape}; expected ({len(x)},), one label a sample of x; fix y")
+    if len(x) > most:
+        raise InputError(f"{name}: {len(x)} samples; expected at most {most}; write a random subset of them")
     if len(x) < FEWEST:
         raise InputError(f"{name}: {len(x)} samples; expected at least {FEWEST}; add some")
     x = x.reshape(len(x), -1)
@@ -275,6 +277,7 @@ def label_units(name: str, y: np.ndarray, labels: str = "auto", *, centred: bool
             "numbers; take off their mean where it is known better"
         )
     centre = float((y / size).mean()) if centred else 0.0  # labels near 1e300 have squares as well
-    note = f"numbers from {y.min():.4g} to {y.max():.4g}, {len(found)} different ones: a regression, {'standardised' if centred else 'scaled'}"
+    done = "standardised" if centred else "scaled"
+    note = f"numbers from {y.min():.4g} to {y.max():.4g}, {len(found)} different ones: a regression, {done}"
     spread = _rms(y / size - centre)
     return LabelUnits(note, centre=centre, spread=spread, size=float(size))
