@@ -170,7 +170,7 @@ def check_arrays(
 def _check_test_count(n_test: int | None, target: str | Path) -> None:
     if n_test is None:
         raise InputError(
-            f"n_test = None: expected a number, as test samples come from {target}; say how many, or name test"
+            f"n_test = None: expected a number, as test samples come from {target}; say how many, or name their file"
         )
 
 
