@@ -68,6 +68,7 @@ def run_transfer(
         InputError: an argument out of range, before anything is trained.
         UnconvergedError: a network that did not converge, if ``strict``; names its seed, δ and γ.
     """
+    task.refuse_several_outputs(what)
     check_number("source_strength", source_strength, minimum=0.0, open_minimum=True)
     points = target_points(elastic_coupling, target_strength, start, anchor)
     common["seeds"] = seeds = check_seeds(common["seeds"], distinct=True)

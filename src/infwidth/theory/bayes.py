@@ -103,6 +103,7 @@ def solve(
     if max_iterations is None:
         max_iterations = 100 if activation == "linear" else 300
     if folds is not None:
+        check_task(task).refuse_several_outputs("cross-validation by folds")
         folds, folds_solved = check_folds(folds, folds_solved, len(check_task(task).y_target))
     problem = BayesProblem(
         task=check_task(task),
@@ -125,6 +126,7 @@ def solve(
         if progress is not None:
             progress(1.0)
     else:
+        task.refuse_several_outputs(f"the theory of activation = {activation!r}")
         from infwidth.theory.posterior.solve import solve_population  # torch takes a second to import
 
         check_device(device)

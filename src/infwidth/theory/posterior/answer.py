@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from infwidth.numerics.losses import class_error
 from infwidth.numerics.status import Status
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.windows import Windows
@@ -105,6 +106,7 @@ def answer(
         prediction=prediction.cpu().numpy(),
         train_loss=train_loss,
         test_loss=test_loss,
+        test_error=class_error(prediction.cpu().numpy(), test_labels.cpu().numpy()),
         kernel_form=kernel.cpu().numpy(),
         dual=solved.cpu().numpy(),
         weights=None,
