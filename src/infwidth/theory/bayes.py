@@ -126,7 +126,6 @@ def solve(
         if progress is not None:
             progress(1.0)
     else:
-        task.refuse_several_outputs(f"the theory of activation = {activation!r}")
         from infwidth.theory.posterior.solve import solve_population  # torch takes a second to import
 
         check_device(device)

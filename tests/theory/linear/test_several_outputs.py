@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from builders import changed, linear_teachers
+from builders import changed, linear_teachers, several_teachers
 from gibbs import mean_predictors
 
 from infwidth.numerics.checks import InputError
@@ -26,17 +26,6 @@ SETTINGS = {
 NUMBERS = ("test_loss", "train_loss", "leave_one_out", "log_evidence_density", "domain_margin")
 
 
-def teachers(seed=0, dimension=8, outputs=3, source_outputs=None, n_source=30, n_target=10, n_test=50, noise=0.1):
-    """Overlapping linear teachers of several outputs."""
-    rng = np.random.default_rng(seed)
-    x = [rng.standard_normal((n, dimension)) for n in (n_source, n_target, n_test)]
-    source = rng.standard_normal((dimension, source_outputs or outputs))
-    target = 0.7 * np.resize(source, (dimension, outputs)) + 0.7 * rng.standard_normal((dimension, outputs))
-    y = [part @ w / np.sqrt(dimension) for part, w in zip(x, (source, target, target), strict=True)]
-    y[1] = y[1] + noise * rng.standard_normal(y[1].shape)
-    return TransferTask(x[0], y[0], x[1], y[1], x[2], y[2])
-
-
 def classes(seed=0, count=4, dimension=6):
     """Classes of samples by the largest of several linear functions, in one-hot labels."""
     rng = np.random.default_rng(seed)
@@ -54,7 +43,7 @@ def solve(task, **changes):
 
 @pytest.mark.parametrize("dimension", [12, 60])  # 60 > P1 + P2: the compressed basis
 def test_shapes_and_equations_1_and_4(dimension):
-    task = teachers(dimension=dimension)
+    task = several_teachers(dimension=dimension)
     s = solve(task)
     assert s.prediction.shape == (4, 50, 3)
     assert s.weights.shape == (4, dimension, 3)
@@ -120,7 +109,7 @@ def test_derivatives_of_the_matrix_potential(scatters):
 
 
 def test_turned_outputs_turn_the_answer():
-    task = teachers(source_outputs=2)
+    task = several_teachers(source_outputs=2)
     rng = np.random.default_rng(5)
     turn, source_turn = (np.linalg.qr(rng.standard_normal((n, n)))[0] for n in (3, 2))
     turned = solve(changed(task, source_labels=lambda y: y @ source_turn, target_labels=lambda y: y @ turn))
@@ -138,8 +127,10 @@ def test_outputs_that_labels_do_not_reach_stay_silent():
     spread = solve(changed(task, target_labels=lambda y: np.outer(y, direction)))
     np.testing.assert_allclose(spread.prediction, base.prediction[..., None] * direction, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(spread.test_loss, base.test_loss / 3, rtol=1e-10)
-    silent = solve(changed(teachers(), target_labels=lambda y: np.insert(y, 1, 0.0, axis=1)))
-    np.testing.assert_allclose(np.delete(silent.prediction, 1, 2), solve(teachers()).prediction, rtol=1e-8, atol=1e-10)
+    silent = solve(changed(several_teachers(), target_labels=lambda y: np.insert(y, 1, 0.0, axis=1)))
+    np.testing.assert_allclose(
+        np.delete(silent.prediction, 1, 2), solve(several_teachers()).prediction, rtol=1e-8, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("count", [2, 4, 9])
@@ -163,7 +154,7 @@ def test_two_classes_in_two_outputs_are_one_output():
 
 
 def test_leave_one_out_is_exact_for_frozen_features():
-    task = teachers()
+    task = several_teachers()
     s = solve(task, elastic_coupling=np.inf)
     for out in (0, 7):
         kept = np.arange(10) != out
@@ -176,7 +167,7 @@ def test_leave_one_out_is_exact_for_frozen_features():
 
 
 def test_leave_one_out_of_learnt_features_is_near():
-    task = teachers(n_target=40)
+    task = several_teachers(n_target=40)
     s = solve(task, elastic_coupling=2.0)
     kept = np.arange(40) != 3
     without = TransferTask(
@@ -188,7 +179,7 @@ def test_leave_one_out_of_learnt_features_is_near():
 
 def test_networks_of_an_exact_sampler():
     """Losses of posterior means, and the means, extrapolated from N = 100 and 200, within 3 standard errors."""
-    task = teachers()
+    task = several_teachers()
     settings = {"strengths": (0.8, 0.7), "inverse_temperature": 15.0, "precision": 1.2, "chains": 64}
     rng = np.random.default_rng(1)
     theory, losses, means = solve(task), [], []
@@ -208,7 +199,7 @@ def test_networks_of_an_exact_sampler():
 
 
 def test_out_of_range_numbers_are_a_status():
-    huge = solve(changed(teachers(), target_labels=lambda y: 1e180 * y), strict=False)
+    huge = solve(changed(several_teachers(), target_labels=lambda y: 1e180 * y), strict=False)
     assert Status.CONVERGED not in huge.status
     assert huge.prediction.shape == (4, 50, 3)
 
@@ -227,14 +218,13 @@ FLOW = {
         lambda task: sample_flow(task, width=4, draws=2, **FLOW),
         lambda task: forgetting.solve(task, task.x_test, task.y_test, activation="linear", **FLOW),
         lambda task: solve(task, folds=np.arange(10) % 2),
-        lambda task: solve(task, activation="erf"),
         lambda task: solve(task).finite_width,
         lambda task: solve(task, elastic_coupling=1.0).finite_width,
     ],
 )
 @pytest.mark.parametrize("where", ["y_source", "y_target"])
 def test_what_covers_one_output_says_so(call, where):
-    one, several = linear_teachers(dimension=8, n_target=10), teachers()
+    one, several = linear_teachers(dimension=8, n_target=10), several_teachers()
     pick = several if where == "y_target" else one
     task = TransferTask(
         several.x_source, several.y_source if where == "y_source" else one.y_source,

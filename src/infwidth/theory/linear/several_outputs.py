@@ -1,4 +1,4 @@
-"""Linear posteriors of several outputs: Λ(K) of a matrix, labels in a basis of their span, left-out blocks (§1)."""
+"""Linear posteriors of several outputs: Λ(K) of a matrix, and left-out blocks (§1)."""
 
 from __future__ import annotations
 
@@ -8,40 +8,6 @@ import numpy as np
 
 from infwidth.theory.linear.concave_dual import DualSolution, Potential
 from infwidth.theory.linear.design import Design
-
-
-@dataclass(frozen=True)
-class OutputSpan:
-    """Labels of C outputs in an orthonormal basis of the r directions of output space that they reach.
-
-    The posterior is isotropic in output space outside them and predicts 0 there, so nothing is lost: one-hot classes
-    have C − 1 directions. Labels of one direction are one output's.
-
-    Attributes:
-        labels: y, (P,) for one direction, else (P, r).
-        basis: (C, r) with orthonormal columns; None where the task has one output without an axis of its own.
-    """
-
-    labels: np.ndarray
-    basis: np.ndarray | None
-
-    @classmethod
-    def of(cls, labels: np.ndarray) -> OutputSpan:
-        """Find the directions of labels, (P,) or (P, C)."""
-        if labels.ndim == 1:
-            return cls(labels, None)
-        _, sizes, directions = np.linalg.svd(labels, full_matrices=False)
-        noise = np.finfo(np.float64).eps * max(labels.shape) * sizes[0]
-        rank = max(1, int(np.count_nonzero(sizes > noise)))
-        basis = directions[:rank].T
-        within = labels @ basis
-        return cls(within[:, 0] if rank == 1 else within, basis)
-
-    def expand(self, values: np.ndarray) -> np.ndarray:
-        """Values (n,) or (n, r) of the directions as those of all outputs, (n, C); (n,) of one without an axis."""
-        if self.basis is None:
-            return values
-        return values.reshape(len(values), -1) @ self.basis.T
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.linear.posterior import LinearPosterior, solve_posterior
-from infwidth.theory.linear.several_outputs import OutputSpan, left_out
+from infwidth.theory.linear.several_outputs import left_out
 from infwidth.theory.posterior.folds import FoldsLeftOut, pairs_from_fold, pairs_from_whole
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import BayesProblem, Designs
 from infwidth.theory.solution import FactoredKernel, attempt
+from infwidth.theory.span import OutputSpan
 
 ACCURACY = 1e-8
 """Largest certificate of a point that counts as converged."""
