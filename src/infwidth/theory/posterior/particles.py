@@ -67,7 +67,7 @@ class Layer:
         return (self.activation.derivative(fields) * dual) @ self.inputs
 
     def kick(self, momentum: Tensor, fields: Tensor, dual: Tensor, score: Tensor, impulse: float) -> None:
-        """Add ``impulse`` times the gradient of ½s² in W to momenta (S, d), at preactivations (S, P) and their scores."""
+        """Add ``impulse`` times the gradient of ½s² to momenta (S, d), at preactivations (S, P) and their scores."""
         if dual.ndim == 1:
             momentum.addcmul_(self.slope(fields, dual), (impulse * score)[:, None])
         else:
