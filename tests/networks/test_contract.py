@@ -1,7 +1,6 @@
 """What every network engine owes: one set of tests that each inherits."""
 
 import copy
-import dataclasses
 import math
 import pickle
 from typing import ClassVar
@@ -49,15 +48,6 @@ class Contract:
     def own(self, part):
         """The arguments of one trainer."""
         return {}
-
-    @pytest.mark.parametrize("part", ["source", "target"])
-    def test_labels_of_several_outputs_are_refused_in_one_line(self, part):
-        task = make_task()
-        names = ("y_source",) if part == "source" else ("y_target", "y_test")
-        task = dataclasses.replace(task, **{name: np.stack([getattr(task, name)] * 3, 1) for name in names})
-        with pytest.raises(InputError, match=rf"{names[0]} has shape \(\d, 3\): .* covers one output") as caught:
-            self.run(task)
-        assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("activation", ["linear", "relu", "erf"])
     def test_shapes_with_and_without_an_axis_of_couplings(self, activation):
