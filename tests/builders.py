@@ -20,6 +20,19 @@ def linear_teachers(seed=0, dimension=12, n_source=30, n_target=8, n_test=25, ov
     return TransferTask(*(array for pair in zip(inputs, labels, strict=True) for array in pair))
 
 
+def several_teachers(
+    seed=0, dimension=8, outputs=3, source_outputs=None, n_source=30, n_target=10, n_test=50, noise=0.1
+):
+    """Overlapping linear teachers of several outputs."""
+    rng = np.random.default_rng(seed)
+    x = [rng.standard_normal((n, dimension)) for n in (n_source, n_target, n_test)]
+    source = rng.standard_normal((dimension, source_outputs or outputs))
+    target = 0.7 * np.resize(source, (dimension, outputs)) + 0.7 * rng.standard_normal((dimension, outputs))
+    y = [part @ w / np.sqrt(dimension) for part, w in zip(x, (source, target, target), strict=True)]
+    y[1] = y[1] + noise * rng.standard_normal(y[1].shape)
+    return TransferTask(x[0], y[0], x[1], y[1], x[2], y[2])
+
+
 def changed(task, *, inputs=lambda x: x, source_labels=lambda y: y, target_labels=lambda y: y):
     """The task with its inputs, or its labels, mapped."""
     return TransferTask(

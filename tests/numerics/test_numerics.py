@@ -11,7 +11,7 @@ import torch
 import infwidth
 from infwidth.numerics.activations import ACTIVATIONS, get_activation
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
-from infwidth.numerics.losses import classification_error
+from infwidth.numerics.losses import class_error, classification_error
 from infwidth.numerics.seeds import derive_seed, generator
 from infwidth.numerics.status import Status, UnconvergedError, best, tied, worst
 
@@ -125,6 +125,19 @@ def test_an_output_below_rounding_is_no_class(precision):
     assert classification_error(f, labels, dtype=precision)["test_error"] == (0 + 1 + 0 + 0.5) / 4
     assert classification_error(f.astype(precision), labels)["test_error"] == (0 + 1 + 0 + 0.5) / 4
     assert classification_error(f, 2 * labels) == {}
+
+
+def test_classes_of_several_outputs_are_the_largest():
+    labels = np.array([[2.0, -1, -1], [-1, 2, -1], [-1, -1, 2], [2, -1, -1]])
+    right, tied, all_tied, wrong = [0.3, 0.1, -9], [1, 1, 0], [0, 0, 1e-17], [0, 1, 0.9]
+    assert class_error(np.array([right, tied, all_tied, wrong]), labels) == pytest.approx((0 + 1 / 2 + 2 / 3 + 1) / 4)
+    assert class_error(np.array([tied]), labels[2:3]) == 1.0  # the right one is not among the largest
+    assert class_error(labels, labels + 1e-15) == 0.0
+    assert class_error(np.array([0.2, -1.0]), np.array([1.0, 1.0])) == 0.5
+    for regression in (np.array([[1.0, 2.0, 3.0]]), np.array([[2.0, 2.0, 0.0]]), np.array([[1.0]])):
+        assert np.isnan(class_error(regression, regression))
+    assert np.isnan(class_error(np.array([1.0, 0.5]), np.array([1.0, 0.5])))
+    assert np.isnan(class_error(np.full((4, 3), np.nan), labels))
 
 
 def test_a_network_that_diverged_has_no_error_rate():

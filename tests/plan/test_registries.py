@@ -117,7 +117,15 @@ def test_variants_are_the_optimisers_and_say_which_have_a_limit():
 @pytest.mark.parametrize("stage", sorted(path.stem for path in STAGES.glob("[!_]*.py")))
 def test_an_entry_more_re_runs_nothing(stage, monkeypatch):
     monkeypatch.chdir(ROOT)
-    registries = ("engines", "tasks/families", "studies/kinds", "studies/theory_kinds", "figures/catalogue", "numerics/settings", "plan/")
+    registries = (
+        "engines",
+        "tasks/families",
+        "studies/kinds",
+        "studies/theory_kinds",
+        "figures/catalogue",
+        "numerics/settings",
+        "plan/",
+    )
     assert not [path for path in import_closure(f"stages.{stage}") if any(name in path for name in registries)]
 
 

@@ -35,6 +35,18 @@ def test_a_mask_that_hides_nothing_and_other_real_numbers_are_taken():
     assert np.array_equal(task.x_target, np.arange(12).reshape(3, 4))
 
 
+def test_labels_of_several_outputs():
+    """Target and test share their outputs; the source has its own."""
+    several = {"y_target": np.ones((3, 4), np.int8), "y_test": np.ones((2, 4))}
+    for source in (np.ones(5), np.ones((5, 1)), np.ones((5, 7))):
+        task = TransferTask(**arrays(y_source=source, **several))
+        assert task.y_source.shape == source.shape
+        assert (task.y_target.shape, task.y_target.dtype) == ((3, 4), np.float64)
+        with pytest.raises(InputError, match=r"y_\w+ has shape .*: whatever covers one output, expected \(samples,\)"):
+            task.refuse_several_outputs("whatever")
+    TransferTask(**arrays()).refuse_several_outputs("whatever")
+
+
 def test_tasks_compare_by_identity():
     first, second = TransferTask(**arrays()), TransferTask(**arrays())
     assert first == first
@@ -46,7 +58,12 @@ def test_tasks_compare_by_identity():
     ("changes", "message"),
     [
         ({"x_source": np.ones(5)}, r"x_source has shape \(5,\).*\(samples, dimension\)"),
-        ({"y_test": np.ones((2, 1))}, r"y_test has shape \(2, 1\)"),
+        ({"y_test": np.ones((2, 1))}, r"y_test has shape \(2, 1\), y_target has \(3,\): expected equally many outputs"),
+        ({"y_test": np.ones((2, 3)), "y_target": np.ones((3, 4))}, r"y_test has shape \(2, 3\), y_target has \(3, 4\)"),
+        ({"y_target": np.ones((4, 3)), "y_test": np.ones((2, 3))}, "x_target has 3 samples, y_target has 4"),
+        ({"y_source": np.ones((5, 0))}, r"y_source has shape \(5, 0\): expected non-empty"),
+        ({"y_source": np.ones((5, 2, 2))}, r"y_source has shape \(5, 2, 2\)"),
+        ({"y_source": 1.0}, r"y_source has shape \(\)"),
         ({"x_target": np.ones((0, 4)), "y_target": np.ones(0)}, "x_target has shape .* non-empty"),
         ({"y_target": np.ones(4)}, "x_target has 3 samples, y_target has 4"),
         ({"x_test": np.ones((2, 3))}, "'test': 3"),

@@ -82,6 +82,7 @@ def run(
         InputError: an argument out of range.
         UnconvergedError: a network diverged.
     """
+    task.refuse_several_outputs("forgetting")
     phi, root = get_activation(activation), math.sqrt(task.dimension)
     decay = weight_decay if source_weight_decay is None else source_weight_decay
     sources = train_source(

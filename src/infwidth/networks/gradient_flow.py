@@ -301,6 +301,7 @@ def run(
         InputError: an argument out of range.
         UnconvergedError: a network diverged and ``strict``; names its seed, δ and γ.
     """
+    task.refuse_several_outputs("gradient flow")
     target_times = _check_times(target_times)
     source_weight_decay = weight_decay if source_weight_decay is None else source_weight_decay
     _check_source(source_strength, source_weight_decay, source_time, width, safety)

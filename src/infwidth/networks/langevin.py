@@ -62,7 +62,7 @@ def sample_source(
 
     Args:
         x: inputs, (P, D) for all networks or (B, P, D), one set a seed.
-        y: labels, (P,) or (B, P).
+        y: labels, (P,) or (B, P); of C outputs (B, P, C), with inputs of each network.
         activation: "linear", "relu" or "erf".
         source_strength: feature-learning strength γ̄ > 0.
         inverse_temperature: β > 0.
@@ -90,8 +90,8 @@ def sample_source(
     check_count("width", width)
     check_safety(safety)
     _check_posterior(inverse_temperature, prior_precision, sampler, target_acceptance, burn_in_time=burn_in_time)
-    x, y = data_batch(x, y, len(seeds), dtype, device)
-    hidden, readout = x.new_empty(len(seeds), width, x.shape[-1]), x.new_empty(len(seeds), width)
+    x, y = data_batch(x, y, len(seeds), dtype, device, several_outputs=True)
+    hidden, readout = x.new_empty(len(seeds), width, x.shape[-1]), x.new_empty(len(seeds), *y.shape[2:], width)
     outcomes, chunks = [], per_chunk(len(seeds), width, max(x.shape[1:]), x)
     for number, chunk in enumerate(chunks):
         rows = slice(chunk.start, chunk.stop)
@@ -156,7 +156,7 @@ def sample_target(
     Args:
         source: B source networks W̄, one posterior draw each.
         x: target training inputs, (P2, D) or (B, P2, D).
-        y: target training labels, (P2,) or (B, P2).
+        y: target training labels, (P2,) or (B, P2); of C outputs (B, P2, C), with inputs of each network.
         x_test: test inputs, (Pt, D) or (B, Pt, D).
         points: G points: elastic coupling δ, strength γ, start and anchor of each.
         activation: "linear", "relu" or "erf".
@@ -186,9 +186,9 @@ def sample_target(
     durations = {"burn_in_time": burn_in_time, "sampling_time": sampling_time}
     _check_posterior(inverse_temperature, prior_precision, sampler, target_acceptance, **durations)
     samples = max(1, round(sampling_time)) if samples is None else check_count("samples", samples)
-    source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device)
+    source, x, y, x_test = target_data(source, x, y, x_test, points, seeds, dtype, device, several_outputs=True)
     bodies, groups, width = len(seeds), len(points), source.hidden.shape[1]
-    sums = Sums(bodies * groups, x.shape[1], x_test.shape[1])
+    sums = Sums(bodies * groups, x.shape[1], x_test.shape[1], tuple(y.shape[2:]))
     shown = range(0, samples, -(-samples // SHOWN))
     show = None if observe is None else (lambda row, h: observe(Observed(*divmod(row, groups), 0, h)))
     outcomes, chunks = [], per_chunk(bodies * groups, width, max(x.shape[1:]), x)
@@ -245,7 +245,7 @@ def run(
     """Draw source networks, sample the target posteriors anchored at them, and average over seeds.
 
     Args:
-        task: source, target and test sets.
+        task: source, target and test sets, of one output or several.
         activation: "linear", "relu" or "erf".
         source_strength: feature-learning strength γ̄ > 0 of the source.
         target_strength: feature-learning strength γ > 0 of the target.

@@ -29,8 +29,8 @@ class TargetNetworks(_WithExtras):
     """Trained or sampled target networks: B source networks, G points.
 
     Attributes:
-        prediction: f on the test inputs, (B, G, T, Pt) along a flow, its posterior mean (B, G, Pt) of a sample; nan
-            where a network diverged.
+        prediction: f on the test inputs, (B, G, T, Pt) along a flow, its posterior mean (B, G, Pt), or (B, G, Pt, C) of
+            C outputs, of a sample; nan where a network diverged.
         train_prediction: likewise on the target training inputs, (B, G, T, P2) or (B, G, P2).
         kernel: Φ = E φφᵀ on the training inputs, at the last time or its posterior mean, (B, G, P2, P2).
         status: how each ended, B × G.
@@ -63,7 +63,7 @@ class NetworkSolution(_WithExtras):
     flow has the axis T, sampling does not.
 
     Attributes:
-        prediction: f on the test inputs, (…, T, Pt).
+        prediction: f on the test inputs, (…, T, Pt), or (…, Pt, C) of C outputs, over which losses are means too.
         train_loss: mean squared error on the target training set, (…, T).
         test_loss: mean squared error on the test set, (…, T).
         kernel: Φ = E φφᵀ on the target training inputs, at the last time, (…, P2, P2).

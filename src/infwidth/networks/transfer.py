@@ -73,12 +73,11 @@ def run_transfer(
     common["seeds"] = seeds = check_seeds(common["seeds"], distinct=True)
     check_place(common["dtype"], common["device"])
     with shown(progress, f"{what} of {len(seeds)} networks") as show:
-        sources = train_source(
-            task.x_source, task.y_source, source_strength=source_strength, progress=part_of(show, 0, 2), **common
-        )
+        source_data = _of_each(len(seeds), task.x_source, task.y_source)
+        sources = train_source(*source_data, source_strength=source_strength, progress=part_of(show, 0, 2), **common)
         if strict:
             require_converged(sources.status, [f"source network, seed {s}, γ̄={source_strength:g}" for s in seeds])
-        data = task.x_target, task.y_target, task.x_test
+        data = *_of_each(len(seeds), task.x_target, task.y_target), task.x_test
         target = train_target(sources, *data, points=points, progress=part_of(show, 1, 2), **common)
     if strict:
         for seed, row in zip(seeds, target.status, strict=True):
@@ -102,11 +101,23 @@ def _observables(task: TransferTask, target: TargetNetworks) -> dict[str, np.nda
     with np.errstate(over="ignore", invalid="ignore"):
         found = {
             "prediction": target.prediction,
-            "train_loss": mean_squared_error(target.train_prediction, task.y_target),
-            "test_loss": mean_squared_error(target.prediction, task.y_test),
+            "train_loss": mean_squared_error(*_flat(task, target.train_prediction, task.y_target)),
+            "test_loss": mean_squared_error(*_flat(task, target.prediction, task.y_test)),
             "kernel": target.kernel,
         }
         if "prediction_second_moment" in target.extras:
             moments = target.prediction, target.extras["prediction_second_moment"]
-            found["sampled_test_loss"] = expected_squared_error(*moments, task.y_test)
+            found["sampled_test_loss"] = expected_squared_error(*_flat(task, *moments, task.y_test))
     return found
+
+
+def _of_each(count: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Data of several outputs as ``count`` networks' own, which tells an axis of outputs from one of networks."""
+    return (x, y) if y.ndim == 1 else tuple(np.broadcast_to(array, (count, *array.shape)) for array in (x, y))
+
+
+def _flat(task: TransferTask, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Arrays (…, P), or (…, P, C) of several outputs as (…, PC): losses are means over samples and outputs."""
+    if task.y_target.ndim == 1:
+        return list(arrays)
+    return [array.reshape(*array.shape[:-2], -1) for array in arrays]

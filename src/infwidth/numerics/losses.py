@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 ROUNDING = 128.0
@@ -41,3 +43,30 @@ def classification_error(
     decided = np.abs(agreement) > ROUNDING * np.finfo(kind).eps
     wrong = np.where(decided, agreement < 0, 0.5)
     return {"test_error": np.mean(np.where(np.isnan(agreement), np.nan, wrong), axis=-1)}
+
+
+def class_error(prediction: np.ndarray, labels: np.ndarray) -> float:
+    """Fraction of samples whose class is predicted wrongly; NaN unless the labels are classes.
+
+    One output's class is its sign, of labels ±1. Several outputs' is the largest, of labels with one larger value a row
+    and the others equal. Outputs that tie to rounding share the sample: n of them, the right one included, err by
+    1 − 1/n.
+
+    Args:
+        prediction: f, (P,) or (P, C).
+        labels: y, of that shape.
+    """
+    if labels.ndim == 1:
+        return float(classification_error(prediction, labels).get("test_error", np.nan))
+    ordered = np.sort(labels, axis=-1)
+    size = np.abs(labels).max()
+    rounding = ROUNDING * np.finfo(np.float64).eps * size
+    if labels.shape[1] < 2 or not ((np.ptp(ordered[:, :-1], axis=-1) <= rounding) & (
+        ordered[:, -1] > ordered[:, -2] + rounding
+    )).all():  # fmt: skip
+        return math.nan
+    if not np.isfinite(prediction).all():
+        return math.nan
+    tied = prediction >= prediction.max(-1, keepdims=True) - rounding
+    right = np.take_along_axis(tied, labels.argmax(-1)[:, None], -1)[:, 0]
+    return float(np.mean(1 - right / tied.sum(-1)))

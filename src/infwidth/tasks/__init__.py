@@ -10,5 +10,6 @@ __getattr__, __all__ = lazy_names(
         "hermite": "hermite_tasks",
         "images": "image_tasks",
         "arrays": "array_tasks",
+        "one_hot": "labels",
     },
 )

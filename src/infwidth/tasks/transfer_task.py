@@ -16,18 +16,19 @@ class TransferTask:
 
     Attributes:
         x_source: source inputs, (P1, D).
-        y_source: source labels, (P1,).
+        y_source: source labels, (P1,), or (P1, C̄) of a network with C̄ outputs.
         x_target: target training inputs, (P2, D).
-        y_target: target training labels, (P2,).
+        y_target: target training labels, (P2,), or (P2, C) of C outputs, whatever the source has.
         x_test: target test inputs, (Pt, D).
-        y_test: target test labels, (Pt,).
+        y_test: target test labels, (Pt,) or (Pt, C) as the target's.
         label: what a figure's title says of the data.
 
     Raises:
-        InputError: not real numbers, wrong shapes, empty sets, differing dimensions, masked, NaN or infinite entries.
+        InputError: not real numbers, wrong shapes, empty sets, differing dimensions or outputs of target and test,
+            masked, NaN or infinite entries.
 
     All arrays are converted to float64 and made read-only. Inputs enter a network as W·x/√D, so entries of
-    order 1 (|x|² ≈ D) are the natural scale.
+    order 1 (|x|² ≈ D) are the natural scale; classes enter as :func:`infwidth.tasks.one_hot` codes them.
     """
 
     x_source: np.ndarray
@@ -40,8 +41,8 @@ class TransferTask:
 
     def __post_init__(self) -> None:
         for part in ("source", "target", "test"):
-            x = self._freeze(f"x_{part}", 2, "(samples, dimension)")
-            y = self._freeze(f"y_{part}", 1, "(samples,)")
+            x = self._freeze(f"x_{part}", (2,), "(samples, dimension)")
+            y = self._freeze(f"y_{part}", (1, 2), "(samples,) or (samples, outputs)")
             if len(x) != len(y):
                 raise InputError(
                     f"x_{part} has {len(x)} samples, y_{part} has {len(y)}: expected as many labels as "
@@ -50,10 +51,15 @@ class TransferTask:
         dimensions = {part: getattr(self, f"x_{part}").shape[1] for part in ("source", "target", "test")}
         if len(set(dimensions.values())) > 1:
             raise InputError(f"input dimensions {dimensions} differ: expected one; embed all inputs alike")
+        target, test = self.y_target.shape, self.y_test.shape
+        if target[1:] != test[1:]:
+            raise InputError(
+                f"y_test has shape {test}, y_target has {target}: expected equally many outputs; code both alike"
+            )
 
-    def _freeze(self, name: str, ndim: int, shape: str) -> np.ndarray:
+    def _freeze(self, name: str, ndims: tuple[int, ...], shape: str) -> np.ndarray:
         array = real_array(name, getattr(self, name), shape)
-        if array.ndim != ndim or array.size == 0:
+        if array.ndim not in ndims or array.size == 0:
             raise InputError(f"{name} has shape {array.shape}: expected non-empty {shape}; reshape it")
         bad = array.size - np.count_nonzero(np.isfinite(array))
         if bad:
@@ -66,3 +72,12 @@ class TransferTask:
     def dimension(self) -> int:
         """Input dimension D."""
         return self.x_target.shape[1]
+
+    def refuse_several_outputs(self, what: str) -> None:
+        """Raise InputError, on behalf of what covers networks of one output alone, if labels have shape (P, C)."""
+        for name in ("y_source", "y_target"):
+            shape = getattr(self, name).shape
+            if len(shape) > 1:
+                raise InputError(
+                    f"{name} has shape {shape}: {what} covers one output, expected (samples,); pass one column"
+                )

@@ -107,9 +107,10 @@ def solve(
     check_choice("start", start, ("source", "scratch"))
     check_choice("anchor", anchor, ("source", "random"))
     check_choice("readout", readout, ("fresh", "continued"))
+    check_task(task).refuse_several_outputs("the flow's theory")
     default, largest, patience = (1e-8, 1e-3, 300_000) if activation == "linear" else (1e-2, 0.1, 1_000_000)
     problem = FlowProblem(
-        task=check_task(task),
+        task=task,
         activation=check_activation(activation, ACTIVATIONS),
         strengths=check_strengths(source_strength, target_strength),
         couplings=couplings,

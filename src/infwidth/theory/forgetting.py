@@ -93,13 +93,14 @@ def solve(
         UnconvergedError: an integration that stopped early.
     """
     check_activation(activation, ACTIVATIONS)
+    check_task(task).refuse_several_outputs("forgetting")
     couplings, _ = check_couplings(elastic_coupling)
     if math.inf in couplings:
         raise InputError("elastic_coupling = inf: expected finite couplings, as frozen weights forget nothing; drop it")
     decay = check_number("weight_decay", weight_decay, minimum=0.0)
     source_decay = decay if source_weight_decay is None else source_weight_decay
     problem = _Problem(
-        task=check_task(task),
+        task=task,
         tests=(np.asarray(x_source_test, dtype=np.float64), np.asarray(y_source_test, dtype=np.float64)),
         strengths=check_strengths(source_strength, target_strength),
         couplings=couplings,

@@ -93,7 +93,7 @@ class Solution:
     def _blank(cls, task: TransferTask, *times: int) -> dict[str, Any]:
         """The shared fields of a point that has no answer, of a flow at T ``times``."""
         loss, size = np.full(times, np.nan)[()], len(task.y_target)
-        fields = {"prediction": np.full((*times, len(task.y_test)), np.nan), "train_loss": loss, "test_loss": loss}
+        fields = {"prediction": np.full((*times, *task.y_test.shape), np.nan), "train_loss": loss, "test_loss": loss}
         kernel = np.broadcast_to(np.nan, (size, size))
         stderr = dict.fromkeys(cls.OBSERVABLES, np.nan) | fields | {"kernel": kernel}
         return {**fields, "kernel_form": kernel, "residual": np.nan, "iterations": 0, "stderr": stderr}

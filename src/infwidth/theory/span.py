@@ -1,6 +1,8 @@
-"""An orthonormal basis of what inputs span."""
+"""Orthonormal bases of what inputs, and labels of several outputs, span."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,3 +28,37 @@ def orthonormal_basis(inputs: np.ndarray) -> np.ndarray:
     if new.all():
         return basis
     return orthonormal_basis(inputs[new]) if new.any() else basis[:, :0]
+
+
+@dataclass(frozen=True)
+class OutputSpan:
+    """Labels of C outputs in an orthonormal basis of the r directions of output space that they reach.
+
+    The posterior is isotropic in output space outside them and predicts 0 there, so nothing is lost: one-hot classes
+    have C − 1 directions. Labels of one direction are one output's.
+
+    Attributes:
+        labels: y, (P,) for one direction, else (P, r).
+        basis: (C, r) with orthonormal columns; None where the task has one output without an axis of its own.
+    """
+
+    labels: np.ndarray
+    basis: np.ndarray | None
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> OutputSpan:
+        """Find the directions of labels, (P,) or (P, C)."""
+        if labels.ndim == 1:
+            return cls(labels, None)
+        _, sizes, directions = np.linalg.svd(labels, full_matrices=False)
+        noise = np.finfo(np.float64).eps * max(labels.shape) * sizes[0]
+        rank = max(1, int(np.count_nonzero(sizes > noise)))
+        basis = directions[:rank].T
+        within = labels @ basis
+        return cls(within[:, 0] if rank == 1 else within, basis)
+
+    def expand(self, values: np.ndarray) -> np.ndarray:
+        """Values (n,) or (n, r) of the directions as those of all outputs, (n, C); (n,) of one without an axis."""
+        if self.basis is None:
+            return values
+        return values.reshape(len(values), self.basis.shape[1]) @ self.basis.T

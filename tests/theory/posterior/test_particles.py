@@ -13,6 +13,7 @@ COUNT, STIFFNESS, RATE = 100_000, 1.5, 0.7
 INPUTS = torch.tensor([[0.8, 0.3], [-0.2, 0.9], [0.5, -0.6]])
 CENTRE = torch.tensor([[0.7, -0.4]])
 DUAL = torch.tensor([0.6, -0.5, 0.4], dtype=torch.float64)
+DUALS = {"one output": DUAL, "two outputs": torch.stack([0.8 * DUAL, DUAL.roll(1) * 0.6], 1)}
 
 
 def layer(activation):
@@ -42,7 +43,11 @@ def follow(population, tilt, dual):
 MOVES = {"reflection": reflect, "norm": stretch, "trajectory": follow, "sweep": Population.move}
 
 
-def exact(activation, seed=0):
+def squares(score):
+    return score.square() if score.ndim == 1 else score.square().sum(1)
+
+
+def exact(activation, seed=0, dual=DUAL):
     """Particles of density exp(−½L|W − m|² + ½(γ²/λ_w)s²), by rejection from a wider Gaussian."""
     rng, tilt, found = np.random.default_rng(seed), layer(activation), []
     wide = 0.3 * STIFFNESS  # the tilt adds at most what |g|², |X|² and the rate allow, less than the rest
@@ -50,7 +55,7 @@ def exact(activation, seed=0):
 
     def surplus(hidden):
         offset = (hidden - CENTRE).square().sum(1)
-        return 0.5 * RATE * tilt.score(hidden @ INPUTS.T, DUAL.float()).square() - 0.5 * (STIFFNESS - wide) * offset
+        return 0.5 * RATE * squares(tilt.score(hidden @ INPUTS.T, dual.float())) - 0.5 * (STIFFNESS - wide) * offset
 
     highest = float(surplus(grid).max()) + 0.01
     while sum(map(len, found)) < COUNT:
@@ -67,9 +72,9 @@ def statistics(hidden, activation):
     return torch.stack([*hidden.T, hidden[:, 0] * hidden[:, 1], size, size.square(), score, score.square()], 1).double()
 
 
-def change(move, activation, dual, angle=0.6):
+def change(move, activation, dual, angle=0.6, law=DUAL):
     """Mean change of each statistic by one move, in standard errors, and the share of particles that moved."""
-    before = exact(activation)
+    before = exact(activation, dual=law)
     population = Population(before, CENTRE, COUNT, torch.Generator().manual_seed(1), angle=angle)
     population.fields = before @ INPUTS.T
     move(population, layer(activation), dual.float())
@@ -80,25 +85,30 @@ def change(move, activation, dual, angle=0.6):
     return (rise.mean(0) / error.clamp(min=1e-12)).abs().max(), float(moved)
 
 
+@pytest.mark.parametrize("outputs", DUALS)
 @pytest.mark.parametrize("activation", ["linear", "relu", "erf"])
 @pytest.mark.parametrize("name", MOVES)
-def test_a_move_leaves_the_posterior(name, activation):
+def test_a_move_leaves_the_posterior(name, activation, outputs):
     if name == "norm" and activation == "erf":
         pytest.skip("of homogeneous activations alone")
-    far, moved = change(MOVES[name], activation, DUAL)
+    far, moved = change(MOVES[name], activation, DUALS[outputs], law=DUALS[outputs])
     assert far < 5
     assert moved > 0.1
 
 
 @pytest.mark.parametrize("name", MOVES)
 def test_and_would_not_leave_another(name):
-    assert change(MOVES[name], "linear" if name == "norm" else "relu", 2 * DUAL)[0] > 8
+    activation = "linear" if name == "norm" else "relu"
+    assert change(MOVES[name], activation, 2 * DUAL)[0] > 8
+    factor = 1.5 if name == "norm" else 2.0  # so that most directions stay normalisable
+    assert change(MOVES[name], activation, factor * DUALS["two outputs"], law=DUALS["two outputs"])[0] > 8
 
 
-def test_weights_turn_one_posterior_into_another():
-    hidden, phi = exact("relu"), get_activation("relu")
+@pytest.mark.parametrize("dual", DUALS.values(), ids=DUALS)
+def test_weights_turn_one_posterior_into_another(dual):
+    hidden, phi = exact("relu", dual=dual), get_activation("relu")
     population = Population(hidden, CENTRE, COUNT, torch.Generator().manual_seed(2))
-    population.reweight(layer("relu"), phi.value(hidden @ INPUTS.T), DUAL, 0 * DUAL)
+    population.reweight(layer("relu"), phi.value(hidden @ INPUTS.T), dual, 0 * dual)
     prior = CENTRE + torch.randn(COUNT, 2, generator=torch.Generator().manual_seed(3)) / math.sqrt(STIFFNESS)
     expected = statistics(prior, "relu")
     found = population.weights().double() @ statistics(hidden, "relu")

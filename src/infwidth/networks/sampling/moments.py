@@ -19,10 +19,10 @@ from infwidth.numerics.status import Status
 class Sums:
     """Running sums of what is averaged over a chain, for all chains."""
 
-    def __init__(self, n_chains: int, n_train: int, n_test: int):
+    def __init__(self, n_chains: int, n_train: int, n_test: int, outputs: tuple[int, ...] = ()):
         self.count = np.zeros(n_chains)
-        self.test, self.square = np.zeros((n_chains, n_test)), np.zeros((n_chains, n_test))
-        self.train, self.kernel = np.zeros((n_chains, n_train)), np.zeros((n_chains, n_train, n_train))
+        self.test, self.square = (np.zeros((n_chains, n_test, *outputs)) for _ in range(2))
+        self.train, self.kernel = np.zeros((n_chains, n_train, *outputs)), np.zeros((n_chains, n_train, n_train))
 
     def reset(self, chain: int) -> None:
         """Forget a chain's samples."""

@@ -11,6 +11,11 @@ from infwidth.networks.two_layer.model import Evaluator, Response
 from infwidth.numerics.batching import Batch
 
 
+def rows(values: Tensor, like: Tensor) -> Tensor:
+    """One value a chain, (K,), shaped to go with an array (K, …)."""
+    return values.view(-1, *[1] * (like.ndim - 1))
+
+
 @dataclass(frozen=True)
 class PosteriorBatch(Batch):
     """K posteriors ∝ exp(−½βγ²N Σ(f−y)² − ½λ_w|w|² − ½L|W − m|²).
@@ -18,7 +23,7 @@ class PosteriorBatch(Batch):
     Attributes:
         prior_mean: m, (K, r, N), or None where it is 0.
         inputs: x/√D, (K, P, r).
-        labels: y, (K, P).
+        labels: y, (K, P), or (K, P, C) of C outputs.
         strength: γ, (K,).
         inverse_temperature: β, (K,).
         readout_precision: λ_w, (K,).
@@ -34,16 +39,16 @@ class PosteriorBatch(Batch):
     stiffness: Tensor
 
     def weights(self, v: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return w (K, N) and W (K, r, N) from whitened coordinates."""
+        """Return w (K, N), or (K, C, N), and W (K, r, N) from whitened coordinates."""
         scale = self.stiffness.rsqrt()[:, None, None]
         hidden = z * scale if self.prior_mean is None else torch.addcmul(self.prior_mean, z, scale)
-        return v * self.readout_precision.rsqrt()[:, None], hidden
+        return v * rows(self.readout_precision.rsqrt(), v), hidden
 
     def evaluate(self, v: Tensor, z: Tensor, evaluator: Evaluator) -> Response:
         """Return outputs and forces."""
         return evaluator.respond(*self.weights(v, z), self.inputs, self.labels, self.strength)
 
     def probe(self, v: Tensor, evaluator: Evaluator, vector: Tensor) -> Tensor:
-        """Return the likelihood's whitened Gauss–Newton matrix times a vector (K, P), where evaluated last."""
+        """Return the likelihood's whitened Gauss–Newton matrix times a vector like the labels, where evaluated last."""
         scales = (self.inverse_temperature / self.readout_precision, self.inverse_temperature / self.stiffness)
-        return evaluator.probe(vector, scales, v * self.readout_precision.rsqrt()[:, None], self.inputs)
+        return evaluator.probe(vector, scales, v * rows(self.readout_precision.rsqrt(), v), self.inputs)

@@ -26,7 +26,9 @@ class Collector(Protocol):
         """Forget what ``chain`` gave: it restarts."""
 
     def add(self, chain: int, number: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
-        """Take the sample of that number: w (N,), W (r, N), f on the training inputs (P,)."""
+        """Take the sample of that number: w (N,), W (r, N), f on the training inputs (P,); of C outputs
+        (C, N) and (P, C).
+        """
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,12 @@ class Schedule:
 
 
 class Records:
-    """What K chains leave: final weights w (K, N) and W (K, r, N), steps, readings of the monitors, acceptance."""
+    """What K chains leave: final weights w (K, N) or (K, C, N) and W (K, r, N), steps, readings of the monitors,
+    acceptance.
+    """
 
-    def __init__(self, n_chains: int, shape: tuple[int, int], like: Tensor):
-        self.readout = like.new_full((n_chains, shape[1]), torch.nan)
+    def __init__(self, n_chains: int, shape: tuple[int, int], like: Tensor, outputs: tuple[int, ...] = ()):
+        self.readout = like.new_full((n_chains, *outputs, shape[1]), torch.nan)
         self.hidden = like.new_full((n_chains, *shape), torch.nan)
         self.steps, self.acceptance = np.zeros(n_chains, dtype=int), np.full(n_chains, np.nan)
         self.readings: list[list[np.ndarray]] = [[] for _ in range(n_chains)]

@@ -46,7 +46,7 @@ class ChainOutcome:
         drift: largest difference of two halves' means over the monitored scalars, in standard errors, (K,).
         r_hat: largest split R̂ over them, (K,); inf where nothing was sampled.
         acceptance: share of the trajectories sampled that were accepted, (K,); NaN for Langevin dynamics.
-        readout: w at the end, (K, N).
+        readout: w at the end, (K, N) or (K, C, N).
         hidden: W at the end, (K, r, N).
     """
 
@@ -104,7 +104,7 @@ def sample(
     """
     keep_freed_memory()
     like, total = posterior.strength, len(posterior.strength)
-    records = Records(total, (posterior.inputs.shape[-1], width), like)
+    records = Records(total, (posterior.inputs.shape[-1], width), like, tuple(posterior.labels.shape[2:]))
     pending = torch.arange(total, device=like.device)
     for restart in range(MAX_RESTARTS + 1):
         schedule = Schedule(burn_in_time, sampling_time, samples, safety / 2**restart, target_acceptance,

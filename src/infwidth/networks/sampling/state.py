@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from infwidth.networks.sampling.posterior import PosteriorBatch
+from infwidth.networks.sampling.posterior import PosteriorBatch, rows
 from infwidth.networks.two_layer.ensemble import draw, probe_vector
 from infwidth.networks.two_layer.model import Evaluator
 from infwidth.numerics.activations import Activation
@@ -66,7 +66,7 @@ class Noise:
 class Chains:
     """State of the chains still running, and the moves of kinetic Langevin dynamics on it.
 
-    Readouts and their momenta are (K, N), hidden weights and theirs (K, r, N).
+    Readouts and their momenta are (K, N), or (K, C, N) of C outputs, hidden weights and theirs (K, r, N).
     """
 
     ROWS = ("posterior", "forces", "chains", "v", "pv", "z", "pz", "vector", "curvature", "since")
@@ -74,10 +74,11 @@ class Chains:
     def __init__(self, posterior: PosteriorBatch, width: int, noise: Noise, chains: Tensor, activation: Activation):
         self.posterior, self.noise, self.evaluator = posterior, noise, Evaluator(activation)
         self.chains = chains  # rows of the whole batch
-        shape = (width, posterior.inputs.shape[-1])
-        self.v, self.pv = (noise.initial(shape[:1], what)[chains] for what in ("readout", "readout momentum"))
+        shape, readouts = (width, posterior.inputs.shape[-1]), (width, *posterior.labels.shape[2:])
+        drawn = (noise.initial(readouts, what)[chains] for what in ("readout", "readout momentum"))
+        self.v, self.pv = (one.mT.contiguous() if one.ndim == 3 else one for one in drawn)
         self.z, self.pz = (noise.initial(shape, what)[chains].mT.contiguous() for what in ("hidden", "hidden momentum"))
-        self.vector = probe_vector(posterior.inputs).contiguous()
+        self.vector = probe_vector(posterior.labels).contiguous()
         self.evaluate(probing=False)
         for _ in range(POWER_ITERATIONS):
             self._probe()
@@ -91,8 +92,8 @@ class Chains:
 
     def _probe(self) -> None:
         product = self.posterior.probe(self.v, self.evaluator, self.vector)
-        self.curvature = torch.linalg.vector_norm(product, dim=1)
-        self.vector = product / self.curvature[:, None].clamp(min=torch.finfo(self.v.dtype).tiny)
+        self.curvature = torch.linalg.vector_norm(product.flatten(1), dim=1)
+        self.vector = product / rows(self.curvature, product).clamp(min=torch.finfo(self.v.dtype).tiny)
 
     def step(self, safety: float) -> Tensor:
         """Return safety × the stability limit 2/√(1 + λ_max), at most a radian of the prior's rotation, (K,)."""
@@ -102,13 +103,16 @@ class Chains:
         """Add step_size × the likelihood's force to the momenta."""
         posterior = self.posterior
         push = step_size * posterior.inverse_temperature * posterior.strength
-        self.pv.addcmul_((push * posterior.readout_precision.rsqrt())[:, None], self.forces.readout_force)
+        self.pv.addcmul_(rows(push * posterior.readout_precision.rsqrt(), self.pv), self.forces.readout_force)
+        if self.v.ndim == 3:
+            self.pz.addcmul_((push * posterior.stiffness.rsqrt())[:, None, None], self.forces.slopes)
+            return
         scale = push * posterior.stiffness.rsqrt() * posterior.readout_precision.rsqrt()
         self.pz.addcmul_((scale[:, None] * self.v)[:, None], self.forces.slopes)  # the force is w times the slopes
 
     def turn(self, step_size: Tensor) -> None:
         """Move along the prior for a time ``step_size``."""
-        rotate(self.v, self.pv, step_size[:, None])
+        rotate(self.v, self.pv, rows(step_size, self.v))
         rotate(self.z, self.pz, step_size[:, None, None])
 
     def drift(self, step_size: Tensor, stir: bool) -> None:
@@ -127,35 +131,39 @@ class Chains:
         self.since = torch.zeros_like(self.since)
         self.turn(step_size / 2)
 
+    @property
+    def freedoms(self) -> int:
+        """Weights a chain has."""
+        return self.v[0].numel() + self.z[0].numel()
+
     def cool(self, chosen: Tensor) -> None:
         """Scale back the momenta of chosen chains hotter than HOT: falling into the posterior heats them."""
-        _, dimension, width = self.z.shape
-        heat = (self.pv.square().sum(1) + self.pz.square().sum((1, 2))) / (width * (dimension + 1))
+        heat = (self.pv.square().flatten(1).sum(1) + self.pz.square().sum((1, 2))) / self.freedoms
         factor = torch.where(chosen & (heat > HOT), heat.rsqrt(), 1.0)
-        self.pv.mul_(factor[:, None])
+        self.pv.mul_(rows(factor, self.pv))
         self.pz.mul_(factor[:, None, None])
 
     def energy(self) -> Tensor:
         """Return the total energy per degree of freedom, in units of ½, (K,)."""
-        posterior, (_, dimension, width) = self.posterior, self.z.shape
-        fit = (self.forces.output - posterior.labels).square().sum(1)
+        posterior, width = self.posterior, self.z.shape[2]
+        fit = (self.forces.output - posterior.labels).square().flatten(1).sum(1)
         fit = fit * posterior.inverse_temperature * posterior.strength**2 * width
         rest = sum(part.square().flatten(1).sum(1) for part in (self.v, self.z, self.pv, self.pz))
-        return (fit + rest) / (width * (dimension + 1))
+        return (fit + rest) / self.freedoms
 
     def exact_energy(self) -> Tensor:
         """Return the Hamiltonian, summed in double precision, (K,)."""
         posterior, width = self.posterior, self.z.shape[2]
-        fit = (self.forces.output.double() - posterior.labels).square().sum(1)
+        fit = (self.forces.output.double() - posterior.labels).square().flatten(1).sum(1)
         fit = fit * posterior.inverse_temperature * posterior.strength**2 * width
         rest = sum(part.square().flatten(1).sum(1, dtype=torch.float64) for part in (self.v, self.z, self.pv, self.pz))
         return 0.5 * (fit + rest)
 
     def monitors(self) -> Tensor:
         """Return the scalars by which mixing is judged: training loss, fit, |v|² and |z|² a coordinate, (K, 4)."""
-        output, labels = self.forces.output, self.posterior.labels
+        output, labels = self.forces.output.flatten(1), self.posterior.labels.flatten(1)
         loss, fit = (output - labels).square().mean(1), (output * labels).mean(1)
-        return torch.stack([loss, fit, self.v.square().mean(1), self.z.square().mean((1, 2))], 1)
+        return torch.stack([loss, fit, self.v.square().flatten(1).mean(1), self.z.square().mean((1, 2))], 1)
 
     def select(self, keep: Tensor) -> None:
         """Go on with the chains of those indices alone."""

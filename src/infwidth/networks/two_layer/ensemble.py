@@ -26,7 +26,7 @@ class SourceNetworks:
 
     Attributes:
         hidden: first-layer weights W̄, (B, N, D).
-        readout: second-layer weights w̄, (B, N).
+        readout: second-layer weights w̄, (B, N), or (B, C, N) of C outputs.
         status: how each network's training ended, B of them.
         steps: integration steps taken by each network, (B,).
     """
@@ -143,8 +143,12 @@ def data_batch(
     count: int,
     dtype: torch.dtype,
     device: str,
+    *,
+    several_outputs: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return inputs (count, P, D) and labels (count, P); a single data set is broadcast.
+
+    Labels of ``several_outputs``, where these are allowed, come with inputs of each network, (count, P, C).
 
     Raises:
         InputError: entries that are no finite real numbers, shapes that match neither one data set nor ``count`` of
@@ -156,10 +160,16 @@ def data_batch(
     if x.ndim == 2:
         x, y = x[None].expand(count, -1, -1), y[None] if y.ndim == 1 else y
         y = y.expand(count, -1) if y.ndim == 2 and len(y) in (1, count) else y
-    if x.ndim != 3 or len(x) != count or tuple(y.shape) != tuple(x.shape[:2]) or not x.numel():
+    if (
+        x.ndim != 3
+        or len(x) != count
+        or tuple(y.shape[:2]) != tuple(x.shape[:2])
+        or y.ndim > 2 + several_outputs
+        or not x.numel()
+    ):
         raise InputError(
             f"inputs {tuple(x.shape)} and labels {tuple(y.shape)}: expected (P, D) and (P,), "
-            f"or ({count}, P, D) and ({count}, P) for {count} seeds; reshape them"
+            f"or ({count}, P, D) and ({count}, P{', or C outputs' * several_outputs}) for {count} seeds; reshape them"
         )
     return x, y.to(device, dtype)
 
@@ -173,8 +183,12 @@ def target_data(
     seeds: Sequence[int],
     dtype: torch.dtype,
     device: str,
+    *,
+    several_outputs: bool = False,
 ) -> tuple[SourceNetworks, Tensor, Tensor, Tensor]:
     """Return sources, inputs (B, P, D), labels (B, P) and test inputs (B, Pt, D) of a target problem, on the device.
+
+    Labels of ``several_outputs``, where these are allowed, are (B, P, C).
 
     Raises:
         InputError: no points, or numbers of seeds, sources and data sets that do not match.
@@ -184,7 +198,7 @@ def target_data(
     if not points:
         raise InputError("points is empty: expected at least one TargetPoint; pass [TargetPoint(1.0, 0.5)], say")
     hidden, readout = source.hidden.to(device, dtype), source.readout.to(device, dtype)
-    x, y = data_batch(x, y, len(seeds), dtype, device)
+    x, y = data_batch(x, y, len(seeds), dtype, device, several_outputs=several_outputs)
     x_test, _ = data_batch(x_test, None, len(seeds), dtype, device)
     if x_test.shape[-1] != x.shape[-1] or hidden.shape[-1] != x.shape[-1]:
         raise InputError(
@@ -194,7 +208,9 @@ def target_data(
     return SourceNetworks(hidden, readout, source.status, source.steps), x, y, x_test
 
 
-def probe_vector(inputs: Tensor) -> Tensor:
-    """Return the unit vector (K, P) that power iteration starts from, the same for every network."""
-    vector = draw((inputs.shape[1],), 0, "power iteration", inputs)
-    return (vector / vector.norm()).expand(len(inputs), -1)
+def probe_vector(labels: Tensor) -> Tensor:
+    """Return the unit vector of the labels' shape, (K, P) or (K, P, C), that power iteration starts from, the same for
+    every network.
+    """
+    vector = draw(tuple(labels.shape[1:]), 0, "power iteration", labels)
+    return (vector / vector.norm()).expand_as(labels)

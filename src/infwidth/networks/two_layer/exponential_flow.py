@@ -184,7 +184,7 @@ class _Course(Batch):
     def start(cls, networks: FlowBatch, flow: _Flow) -> _Course:
         """All networks at time 0, with the largest eigenvalue of their tangent kernels."""
         response, like = flow.respond(networks), networks.strength
-        vector = probe_vector(networks.inputs).contiguous()
+        vector = probe_vector(networks.labels).contiguous()
         for _ in range(POWER_ITERATIONS):
             product = flow.probe(networks, vector)
             curvature = torch.linalg.vector_norm(product, dim=1)

@@ -1,9 +1,10 @@
 """Two-layer networks in mean-field scaling: f(x) = 1/(γN) Σ_i w_i φ(W_i·x/√D) (docs/theory.md §0).
 
 Everything here works on K independent networks at once: readout w (K, N), hidden weights W in r coordinates of their
-inputs (K, r, N), inputs x/√D (K, P, r), labels (K, P), feature-learning strength γ (K,). Neurons come last: what is
-done to each of them runs along the memory, and where N is a multiple of 4 a network's numbers are on a CPU the same to
-the last bit whichever networks share its batch (otherwise products start at addresses that round differently).
+inputs (K, r, N), inputs x/√D (K, P, r), labels (K, P), feature-learning strength γ (K,); of C outputs readouts
+are (K, C, N), labels and f (K, P, C). Neurons come last: what is done to each of them runs along the memory, and where
+N is a multiple of 4 a network's numbers are on a CPU the same to the last bit whichever networks share its batch
+(otherwise products start at addresses that round differently).
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ class Response(NamedTuple):
     """What one evaluation on the training set gives, for K networks.
 
     Attributes:
-        output: f on the training inputs, (K, P).
-        readout_force: Σ_μ Δ_μ φ(h_μ), (K, N).
-        slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N): times w it is the force on W.
+        output: f on the training inputs, (K, P), or (K, P, C) of C outputs.
+        readout_force: Σ_μ Δ_μ φ(h_μ), (K, N) or (K, C, N).
+        slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N): times w it is the force on W. Of C outputs the force itself,
+            Σ_μ (Σ_c w_c Δ_μc) φ'(h_μ) x_μ/√D.
         steepest: the largest norm of these over a network's neurons, (K,).
     """
 
@@ -50,19 +52,25 @@ class Evaluator:
         """Evaluate outputs and forces of K networks on their training sets.
 
         Args:
-            readout: w, (K, N).
+            readout: w, (K, N) or (K, C, N).
             hidden: W, (K, r, N).
             inputs: x/√D, (K, P, r).
-            labels: y, (K, P).
+            labels: y, (K, P) or (K, P, C).
             strength: γ, (K,).
 
         Returns:
             The outputs and forces; Δ = y − f.
         """
-        phi, width = self.activation, readout.shape[1]
-        preactivation, work = self._room(*labels.shape, width, hidden)
+        phi, width = self.activation, readout.shape[-1]
+        preactivation, work = self._room(*labels.shape[:2], width, hidden)
         torch.bmm(inputs, hidden, out=preactivation)
         features = phi.value(preactivation, out=work)
+        if readout.ndim == 3:
+            output = torch.bmm(features, readout.mT) / (strength[:, None, None] * width)
+            error = labels - output
+            readout_force = torch.bmm(error.mT, features)
+            slopes = torch.bmm(inputs.mT, phi.gated(preactivation, torch.bmm(error, readout), out=work))
+            return Response(output, readout_force, slopes, slopes.square().sum(1).amax(1).sqrt())
         output = torch.bmm(readout[:, None], features.mT)[:, 0] / (strength[:, None] * width)
         error = labels - output
         readout_force = torch.bmm(error[:, None], features)[:, 0]
@@ -73,17 +81,23 @@ class Evaluator:
         """Multiply a vector with the tangent kernel of the networks evaluated last.
 
         Args:
-            vector: v, (K, P).
+            vector: v, (K, P) or (K, P, C).
             shares: a and b, (K,) each.
-            readout: their w, (K, N).
+            readout: their w, (K, N) or (K, C, N).
             inputs: their x/√D, (K, P, r).
 
         Returns:
-            [aΦ + b E[w²φ'φ'ᵀ]∘C] v, (K, P).
+            [aΦ + b E[w²φ'φ'ᵀ]∘C] v, of v's shape; of C outputs E[w_c w_c'φ'φ'ᵀ] mixes them.
         """
-        phi, width = self.activation, readout.shape[1]
-        preactivation, work = self._room(*vector.shape, width, readout)
+        phi, width = self.activation, readout.shape[-1]
+        preactivation, work = self._room(*vector.shape[:2], width, readout)
         features = phi.value(preactivation, out=work)
+        if readout.ndim == 3:
+            projected = torch.bmm(vector.mT, features) * shares[0][:, None, None]
+            product = torch.bmm(features, projected.mT)
+            pulled = torch.bmm(inputs.mT, phi.gated(preactivation, torch.bmm(vector, readout), out=work))
+            back = torch.bmm(inputs, pulled * shares[1][:, None, None])
+            return (product + torch.bmm(phi.gated(preactivation, back, out=work), readout.mT)) / width
         projected = torch.bmm(vector[:, None], features) * shares[0][:, None, None]
         product = torch.bmm(projected, features.mT)[:, 0]
         pulled = torch.bmm(inputs.mT, phi.gated(preactivation, vector[:, :, None], out=work))
@@ -106,15 +120,16 @@ def predict(
     activation: Activation,
     offset: Tensor | None = None,
 ) -> Tensor:
-    """Return f (Pt,) of one network: readout (N,), hidden (r, N), inputs x/√D (Pt, r).
+    """Return f (Pt,) of one network: readout (N,), hidden (r, N), inputs x/√D (Pt, r); (Pt, C) of readouts (C, N).
 
     ``offset`` (Pt, N) is added to h. Test sets are large, so points go in blocks that fit in the cache.
     """
-    block = max(1, working_set(hidden) // len(readout))
+    width = readout.shape[-1]
+    block = max(1, working_set(hidden) // width)
     pieces = []
     for start in range(0, len(inputs), block):
         preactivation = inputs[start : start + block] @ hidden
         if offset is not None:
             preactivation += offset[start : start + block]
-        pieces.append(activation.value(preactivation) @ readout)
-    return torch.cat(pieces) / (strength * len(readout))
+        pieces.append(activation.value(preactivation) @ (readout if readout.ndim == 1 else readout.T))
+    return torch.cat(pieces) / (strength * width)

@@ -108,16 +108,16 @@ class DualSolution:
     """Where Newton's method on the dual ended.
 
     Attributes:
-        dual: g, (P,).
+        dual: g, (P,); (P, C) for C outputs.
         dual_error: estimate of |g − g*|: one more Newton step and rounding in the range of X, and rounding outside it.
-        drive: k = γXᵀg/√D, (D,).
-        weights: v = ∇Λ/γ, (D,); the predictor is f(x) = x·v/√D.
+        drive: k = γXᵀg/√D, (D,) or (D, C).
+        weights: v = ∇Λ/γ, (D,) or (D, C); the predictor is f(x) = x·v/√D.
         objective: S(g).
         margin: q.
         residual: |y − ρg − f̂|/|y| on the training points.
         gap: Newton's estimate of S(g*) − S(g), inf where q sank below rounding.
-        cholesky: factor of ΣVᵀ∇²ΛVΣ/γ² + ρ, whose inverse is that of H + ρ in the range of X, (r, r); None where q sank
-            below rounding.
+        cholesky: factor of ΣVᵀ∇²ΛVΣ/γ² + ρ, whose inverse is that of H + ρ in the range of X, (r, r), or (rC, rC) with
+            the outputs running fastest; None where q sank below rounding.
         iterations: Newton steps.
         status: CONVERGED when residual ≤ tolerance, else STALLED.
     """
@@ -149,12 +149,12 @@ def maximise(
     """Maximise S(g) = γ² y·g − γ²ρ|g|²/2 − Λ(γXᵀg/√D) by Newton's method from g = 0.
 
     Steps are halved until q > 0 and S grows. In the singular basis of X the components of g outside the range
-    of X decouple, so a step costs min(P, D)³ whichever of P and D is the larger.
+    of X decouple, so a step costs (C min(P, D))³ whichever of P and D is the larger.
 
     Args:
         design: the training inputs.
-        labels: y, (P,).
-        potential: Λ on R^D.
+        labels: y, (P,), or (P, C) of C outputs.
+        potential: Λ on R^D, or on R^{D×C}.
         strength: γ.
         ridge: ρ; 1/β for the posterior, 1 for the flow.
         max_iterations: Newton steps allowed.
@@ -165,13 +165,15 @@ def maximise(
         The maximiser with its certificate.
     """
     inner = potential.project(design.right)
-    y, sigma = design.left.T @ labels, design.singular
+    y = design.left.T @ labels
+    sigma = design.singular.reshape(-1, *[1] * (labels.ndim - 1))
+    scales = np.broadcast_to(sigma, y.shape).ravel()
     scale = float(np.linalg.norm(labels)) or 1.0
     if not math.isfinite(scale):  # residuals relative to it would all be 0
         raise OverflowError("the labels' norm is out of range")
 
     def objective(g):  # S/γ²: finite numbers of order 1 however lazy the network
-        return y @ g - ridge * (g @ g) / 2 - inner.value(strength * sigma * g) / strength**2
+        return np.vdot(y, g) - ridge * np.vdot(g, g) / 2 - inner.value(strength * sigma * g) / strength**2
 
     g = np.zeros_like(y)
     iterations, height, progress = 0, objective(g), True
@@ -179,16 +181,16 @@ def maximise(
         k = strength * sigma * g
         slope = y - ridge * g - sigma * inner.gradient(k) / strength
         curvature = inner.hessian(k)
-        curvature *= sigma
-        curvature *= sigma[:, None]
-        curvature.flat[:: len(sigma) + 1] += ridge
+        curvature *= scales
+        curvature *= scales[:, None]
+        curvature.flat[:: len(scales) + 1] += ridge
         residual = float(np.linalg.norm(slope)) / scale
         cholesky, failed = dpotrf(curvature, lower=True, clean=False)
-        step, _ = dpotrs(cholesky, slope, lower=True)
+        step = dpotrs(cholesky, slope.ravel(), lower=True)[0].reshape(slope.shape)
         if failed or not np.isfinite(step).all():  # q has sunk below rounding: no curvature to trust
             decrement, step, cholesky = np.inf, np.inf, None
             break
-        decrement = float(slope @ step)
+        decrement = float(np.vdot(slope, step))
         settled = residual <= tolerance and np.linalg.norm(step) <= tolerance * np.linalg.norm(g)
         if settled or iterations == max_iterations or not progress:
             break
@@ -209,13 +211,13 @@ def maximise(
     outside, error, dropped = design.outside_accurately(labels) if accurate else (*design.outside(labels), 0.0)
     error = rounding * float(np.linalg.norm(g)) + error / ridge
     if dropped and cholesky is not None:  # the part of Xᵀg that the basis lacks, and what it would change within
-        error += _answer_within(cholesky, sigma, inner.hessian(strength * sigma * g)) * dropped / ridge
+        error += _answer_within(cholesky, scales, inner.hessian(strength * sigma * g)) * dropped / ridge
     return DualSolution(
         dual=design.left @ g + outside / ridge,
         dual_error=float(np.linalg.norm(step)) + error,
         drive=drive,
         weights=potential.gradient(drive) / strength,
-        objective=strength**2 * (height + outside @ outside / (2 * ridge)),
+        objective=strength**2 * (height + np.vdot(outside, outside) / (2 * ridge)),
         margin=potential.margin(drive),
         residual=residual,
         gap=strength**2 * decrement / 2,

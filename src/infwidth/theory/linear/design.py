@@ -50,7 +50,7 @@ class Design:
         return cls(matrix, left[:, :rank], singular[:rank], right[:rank].T, exact, scale)
 
     def outside(self, vector: np.ndarray) -> tuple[np.ndarray, float]:
-        """The part of a vector (P,) outside the range of X, (P,), and the norm of its error.
+        """The part of a vector (P,), or of each column of (P, C), outside the range of X, and the norm of its error.
 
         Of labels without noise almost nothing is outside, and what is left of the subtraction is its rounding.
         """
@@ -65,6 +65,9 @@ class Design:
         Returned third is |Xᵀ(y − Xc)|/√D: not zero where a singular value below rounding, left out, is none of a copy.
         Coefficients c and what they leave, y − Xc, are held as sums of two doubles, and Xᵀ(y − Xc) is found from them.
         """
+        if vector.ndim > 1:
+            parts, *errors = zip(*map(self.outside_accurately, vector.T), strict=True)
+            return np.stack(parts, 1), *(float(np.linalg.norm(error)) for error in errors)
         nothing = np.zeros(self.exact.shape[1])
         high, low, rest = nothing, nothing, (vector, np.zeros_like(vector))
         inside = self.left.T @ vector
@@ -88,6 +91,15 @@ class Design:
         inside = np.square(solve_triangular(cholesky, self.left.T, lower=True, check_finite=False)).sum(0)
         rest = self._unexplained()
         return inside + rest / ridge, float(np.any(rest)) * UNEXPLAINED_ERROR / ridge
+
+    def inverse_blocks(self, cholesky: np.ndarray, ridge: float, output_count: int) -> tuple[np.ndarray, float]:
+        """The same of C outputs, the fastest running: the C × C block of each sample, (P, C, C)."""
+        eye, rest = np.eye(output_count), self._unexplained()
+        blocks = rest[:, None, None] * eye / ridge
+        for block, direction in zip(blocks, self.left, strict=True):
+            half = solve_triangular(cholesky, np.kron(direction[:, None], eye), lower=True, check_finite=False)
+            block += half.T @ half
+        return blocks, float(np.any(rest)) * UNEXPLAINED_ERROR / ridge
 
     def _unexplained(self) -> np.ndarray:
         """1 − |U_μ|², the squared part outside the range of each unit vector, (P,)."""

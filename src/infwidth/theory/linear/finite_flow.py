@@ -94,6 +94,7 @@ def sample_flow(
         InputError: an argument out of range.
         UnconvergedError: an integration that stopped early.
     """
+    task.refuse_several_outputs("the flow at finite width")
     couplings, _ = check_couplings(elastic_coupling)
     width, draws = check_count("width", width, minimum=2), check_count("draws", draws, minimum=2)
     if width % 2:

@@ -212,6 +212,7 @@ def expand_posteriors(
         elastic_coupling: δ.
         on_training: whether the loss is taken on the training points.
     """
+    problem.task.refuse_several_outputs("finite_width")
     task, precision = problem.task, problem.prior_precision
     (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
     nothing = np.zeros_like(target.hidden_moment)

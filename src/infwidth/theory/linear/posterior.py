@@ -8,6 +8,7 @@ import numpy as np
 
 from infwidth.theory.linear.concave_dual import DualSolution, Potential, maximise
 from infwidth.theory.linear.design import Design
+from infwidth.theory.linear.several_outputs import MatrixPotential
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def solve_posterior(
 
     Args:
         design: X/√D, (P, D), or a prepared :class:`Design` when it is used more than once.
-        labels: y, (P,).
+        labels: y, (P,), or (P, C) of C > 1 outputs.
         strength: γ > 0.
         inverse_temperature: β > 0.
         readout_precision: λ_w > 0.
@@ -60,7 +61,8 @@ def solve_posterior(
     design = design if isinstance(design, Design) else Design.of(design)
     if anchor_moment is None:
         anchor_moment = np.zeros((design.matrix.shape[1],) * 2)
-    potential = Potential.elastic(anchor_moment, elastic_coupling, hidden_precision, readout_precision, scatters=True)
+    kind = Potential if labels.ndim == 1 else MatrixPotential
+    potential = kind.elastic(anchor_moment, elastic_coupling, hidden_precision, readout_precision, scatters=True)
     saddle = maximise(
         design,
         labels,

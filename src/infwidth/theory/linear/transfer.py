@@ -7,16 +7,18 @@ import functools
 
 import numpy as np
 
-from infwidth.numerics.losses import mean_squared_error
+from infwidth.numerics.losses import class_error
 from infwidth.numerics.status import Status
 from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.linear.posterior import LinearPosterior, solve_posterior
+from infwidth.theory.linear.several_outputs import left_out
 from infwidth.theory.posterior.folds import FoldsLeftOut, pairs_from_fold, pairs_from_whole
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import BayesProblem, Designs
 from infwidth.theory.solution import FactoredKernel, attempt
+from infwidth.theory.span import OutputSpan
 
 ACCURACY = 1e-8
 """Largest certificate of a point that counts as converged."""
@@ -32,14 +34,14 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
         One point a coupling.
     """
     task, designs = problem.task, Designs.of(problem.task, whole=problem.source_weights is not None)
-    root = np.sqrt(task.dimension)
+    root, outputs = np.sqrt(task.dimension), OutputSpan.of(task.y_target)
     design = Design.of(designs.target, task.x_target, root)
 
     @functools.cache
     def source() -> LinearPosterior:
         return solve_posterior(
             Design.of(designs.source, task.x_source, root),
-            task.y_source,
+            OutputSpan.of(task.y_source).labels,
             strength=problem.strengths[0],
             inverse_temperature=problem.inverse_temperatures[0],
             **problem.shared,
@@ -54,7 +56,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
         for accurate in (False, True):
             found = solve_posterior(
                 design,
-                task.y_target,
+                outputs.labels,
                 strength=problem.strengths[1],
                 inverse_temperature=problem.inverse_temperatures[1],
                 elastic_coupling=elastic_coupling,
@@ -62,7 +64,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
                 accurate=accurate,
                 **problem.shared,
             )
-            point = _observe(problem, designs, design, tied, found)
+            point = _observe(problem, designs, design, outputs, tied, found)
             if point.status is Status.CONVERGED:
                 break
         if problem.folds is not None:
@@ -79,45 +81,48 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
     def missing(status: Status) -> BayesSolution:
         nothing = np.full((designs.target.shape[1],) * 2, np.nan)
         fields = {"kernel_form": FactoredKernel(designs.target, nothing), "stderr": BayesSolution.exact()}
-        return BayesSolution.missing(task, status, weights=np.full(task.dimension, np.nan), **fields)
+        weights = np.full((task.dimension, *task.y_target.shape[1:]), np.nan)
+        return BayesSolution.missing(task, status, weights=weights, **fields)
 
     return [attempt(functools.partial(target, elastic_coupling), missing)[0] for elastic_coupling in problem.couplings]
 
 
 def _observe(
-    problem: BayesProblem, designs: Designs, design: Design, source: LinearPosterior | None, target: LinearPosterior
+    problem: BayesProblem,
+    designs: Designs,
+    design: Design,
+    outputs: OutputSpan,
+    source: LinearPosterior | None,
+    target: LinearPosterior,
 ) -> BayesSolution:
     """What one coupling's saddle point implies."""
     task, saddle, ridge = problem.task, target.saddle, 1 / problem.inverse_temperatures[1]
     prediction = designs.test @ saddle.weights
     noisy = target.reduced_kernel + ridge * np.eye(len(target.reduced_kernel))
-    other = (
-        np.linalg.solve(noisy, design.left.T @ task.y_target)
-        @ (design.right * design.singular).T
-        / problem.prior_precision
-    )
+    other = (design.right * design.singular) @ np.linalg.solve(noisy, design.left.T @ outputs.labels)
+    other /= problem.prior_precision
     other = designs.test @ (target.hidden_moment @ other)
     errors = [float(np.linalg.norm(other - prediction) / (np.linalg.norm(prediction) or 1.0))]
-    left_out = np.full(len(task.y_target), np.nan)
+    residuals = np.full(outputs.labels.shape, np.nan)
     if saddle.cholesky is not None:
-        diagonal, diagonal_error = design.inverse_diagonal(saddle.cholesky, ridge)
-        left_out = saddle.dual / diagonal
-        errors.append(saddle.dual_error / (float(np.linalg.norm(saddle.dual)) or 1.0))
-        errors.append(saddle.dual_error / float(np.min(diagonal)) / (float(np.linalg.norm(left_out)) or 1.0))
-        errors.append(diagonal_error / float(np.min(diagonal)))
+        residuals, ratios = left_out(design, saddle, ridge)
+        errors += [saddle.dual_error / (float(np.linalg.norm(saddle.dual)) or 1.0), *ratios]
+    fit, prediction = (outputs.expand(f) for f in (designs.target @ saddle.weights, prediction))
+    residuals = outputs.expand(residuals)
     saddles = [saddle] if source is None else [source.saddle, saddle]
     residual = max(target.residual, *errors, *(each.residual for each in saddles))
     return BayesSolution(
         prediction=prediction,
-        train_loss=float(mean_squared_error(designs.target @ saddle.weights, task.y_target)),
-        test_loss=float(mean_squared_error(prediction, task.y_test)),
+        train_loss=float(np.mean((fit - task.y_target) ** 2)),
+        test_loss=float(np.mean((prediction - task.y_test) ** 2)),
+        test_error=class_error(prediction, task.y_test),
         kernel_form=FactoredKernel(designs.target, target.hidden_moment),
-        dual=saddle.dual,
-        weights=designs.expand(saddle.weights),
+        dual=outputs.expand(saddle.dual),
+        weights=outputs.expand(designs.expand(saddle.weights.T).T),
         log_evidence_density=-saddle.objective,
         domain_margin=min(each.margin for each in saddles),
-        leave_one_out=float(np.mean(left_out**2)),
-        left_out_residual=left_out,
+        leave_one_out=float(np.mean(residuals**2)),
+        left_out_residual=residuals,
         status=Status.CONVERGED if residual <= ACCURACY else Status.STALLED,
         residual=residual,
         iterations=saddle.iterations,

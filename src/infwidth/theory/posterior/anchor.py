@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from infwidth.theory.posterior.coordinates import Coordinates
-from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.particles import Layer, Population, scored_features
 from infwidth.theory.posterior.windows import BLOCKS, CHUNK, fields_outside
 
 DRAWS = 16
@@ -46,17 +46,20 @@ class SourceChain:
 def frozen_fits(
     hidden: Tensor, layer: Layer, dual: Tensor, test_points: tuple[Tensor, Tensor] | None, generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
-    """Block means of φ(h)(g·φ(h)) at weights (S, d): on the training points (B, P), on the test points (B, Pt)."""
+    """Block means of φ(h)(g·φ(h)) at weights (S, d): on the training points (B, P), on the test points (B, Pt); of C
+    outputs, the fastest running, (B, PC) and (B, PtC).
+    """
     features = layer.features(hidden)
-    score = (features @ dual.to(features.dtype))[:, None]
-    train = (features * score).view(BLOCKS, -1, len(dual)).mean(1).double()
+    score = features @ dual.to(features.dtype)
+    train = scored_features(features, score).view(BLOCKS, -1, dual.numel()).mean(1).double()
+    score = score.view(BLOCKS, len(hidden) // BLOCKS, -1)
     if test_points is None:
         return train, None
     parts = []
     for start in range(0, len(test_points[0]), CHUNK):
         field = fields_outside(hidden, test_points, slice(start, start + CHUNK), generator)
         outside = layer.activation.value(field).view(BLOCKS, -1, field.shape[1])
-        parts.append((score.view(BLOCKS, 1, -1) @ outside)[:, 0] / outside.shape[1])
+        parts.append((score.mT @ outside).mT.flatten(1) / outside.shape[1])
     return train, torch.cat(parts, 1).double()
 
 
@@ -80,7 +83,7 @@ def control_variate(
         anchors: W̄ of the target's groups, (G, d).
         pull: δ/L.
         layer: the target's tilt.
-        dual: g, (P,).
+        dual: g, (P,) or (P, C).
         fits: λ_w f̂ of the target on the training points, (B, P).
         test_points: as in ``observe_windows``.
         generator: the random stream.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.particles import Layer, Population, squared
 from infwidth.theory.posterior.windows import BLOCKS
 
 NODES = 6
@@ -35,8 +35,8 @@ def log_evidence_density(
     Args:
         population: particles at equilibrium with g; they end near the prior.
         layer: the tilt.
-        dual: g, (P,).
-        labels: y, (P,).
+        dual: g, (P,), or (P, C) of C outputs.
+        labels: y, as g.
         strength: γ.
         inverse_temperature: β.
         readout_precision: λ_w.
@@ -45,7 +45,7 @@ def log_evidence_density(
 
     def squares() -> np.ndarray:
         score = population.features(layer) @ dual.to(population.hidden.dtype)
-        return score.square().view(BLOCKS, -1).mean(1).double().cpu().numpy()
+        return squared(score).view(BLOCKS, -1).mean(1).double().cpu().numpy()
 
     if frozen:
         found = squares()
@@ -60,6 +60,6 @@ def log_evidence_density(
                 population.move(layer, tilt)
                 found += weight / 2 * squares() / MEASURED
     rate = strength**2 / readout_precision
-    linear = strength**2 * float(dual @ labels - dual.square().sum() / (2 * inverse_temperature))
+    linear = strength**2 * float((dual * labels).sum() - dual.square().sum() / (2 * inverse_temperature))
     value, error = found.mean(), found.std(ddof=1) / math.sqrt(BLOCKS)
     return 0.5 * rate * float(value) - linear, 0.5 * rate * float(error)

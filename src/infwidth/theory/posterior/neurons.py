@@ -19,7 +19,7 @@ class Neurons:
     Attributes:
         activation: φ's name.
         hidden: W, (n, D).
-        output_weights: u with f(x) = Σ_i u_i φ(W_i·x/√D), (n,): ridge regression on the features,
+        output_weights: u with f(x) = Σ_i u_i φ(W_i·x/√D), (n,) or (n, C): ridge regression on the features,
             Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w.
     """
 
@@ -28,7 +28,7 @@ class Neurons:
     output_weights: np.ndarray
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return f at inputs (m, D), (m,)."""
+        """Return f at inputs (m, D), (m,) or (m, C)."""
         import torch  # takes a second, which those who only solve need not wait for twice
 
         phi, hidden = get_activation(self.activation).value, torch.from_numpy(self.hidden)

@@ -4,6 +4,8 @@ The readout weight is Gaussian given the hidden ones, so it is integrated out: a
 
     p(W | W̄) ∝ exp( −½ L |W − m|² + ½ (γ²/λ_w) s(W)² ),    s = Σ_μ g_μ φ(W·x_μ/√D),  L = λ_W + δ,  m = δ W̄/L
 
+Of C outputs g is (P, C), s has C entries a particle, and s² is their sum of squares; one output has no axis of its own.
+
 Particles are held in single precision, as their scatter hides its rounding; what is averaged over them and solved
 for is in double.
 """
@@ -57,30 +59,37 @@ class Layer:
         return self.activation.value(hidden @ self.inputs.T)
 
     def score(self, fields: Tensor, dual: Tensor) -> Tensor:
-        """s, (S,), at preactivations (S, P), for g of their precision."""
+        """s, (S,) or (S, C), at preactivations (S, P), for g of their precision."""
         return self.activation.value(fields) @ dual
 
     def slope(self, fields: Tensor, dual: Tensor) -> Tensor:
-        """Gradient of s in W, (S, d), at preactivations (S, P), for g of their precision."""
+        """Gradient of s in W, (S, d), at preactivations (S, P), for g, (P,) or one a particle, of their precision."""
         return (self.activation.derivative(fields) * dual) @ self.inputs
 
+    def kick(self, momentum: Tensor, fields: Tensor, dual: Tensor, score: Tensor, impulse: float) -> None:
+        """Add ``impulse`` times the gradient of ½s² to momenta (S, d), at preactivations (S, P) and their scores."""
+        if dual.ndim == 1:
+            momentum.addcmul_(self.slope(fields, dual), (impulse * score)[:, None])
+        else:
+            momentum.add_(self.slope(fields, score @ dual.T), alpha=impulse)
+
     def margin(self, dual: Tensor, directions: Tensor) -> float:
-        """Domain margin q = 1 − γ² max_{|v|=1}(g·φ_∞(Xv/√D))²/(Lλ_w), by ascent from directions (n, d).
+        """Domain margin q = 1 − γ² max_{|v|=1}|g·φ_∞(Xv/√D)|²/(Lλ_w), by ascent from directions (n, d).
 
         1 where φ is bounded: its tilt is normalisable for every g. The maximum found is a local one.
         """
         if self.activation.growth == 0:
             return 1.0
         inputs, v = self.inputs.double(), directions.double()
-        far, best = FAR * inputs.T, v.new_zeros(len(v))
+        far, best, dual = FAR * inputs.T, v.new_zeros(len(v)), dual.view(len(dual), -1)
         v = v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
         for _ in range(ASCENT):
             fields = v @ far
-            weighted = self.activation.derivative(fields) * dual
-            scores = (weighted * fields).sum(1)  # φ_∞(h) = φ'(h) h
-            best = torch.maximum(best, scores.abs())
-            slope = weighted @ inputs
-            v = torch.addcmul(slope * scores.sign()[:, None], v, slope.norm(dim=1, keepdim=True))
+            derivative = self.activation.derivative(fields)
+            scores = (derivative * fields) @ dual  # φ_∞(h) = φ'(h) h
+            best = torch.maximum(best, scores.norm(dim=1))
+            slope = (derivative * (scores @ dual.T / FAR)) @ inputs  # of ½s²
+            v = torch.addcmul(slope, v, slope.norm(dim=1, keepdim=True))
             v = v / v.norm(dim=1, keepdim=True).clamp(min=1e-300)
         return 1 - self.sharpness * (float(best.amax()) / FAR) ** 2 / self.stiffness
 
@@ -135,9 +144,10 @@ class Population:
         return float((1 / grouped.square().sum(1)).mean()) / self.siblings
 
     def reweight(self, layer: Layer, features: Tensor, dual: Tensor, moved: Tensor) -> None:
-        """Weigh particles of features φ(h), (S, P), as the tilt changes with g from ``dual`` to ``moved``, (P,)."""
-        old, new = (features @ torch.stack([dual, moved], 1).to(features.dtype)).unbind(1)
-        self.log_weight = self.log_weight + 0.5 * layer.sharpness * (new**2 - old**2)
+        """Weigh particles of features φ(h), (S, P), as the tilt changes with g from ``dual`` to ``moved``."""
+        both = torch.stack([dual, moved], 1).view(len(dual), -1)  # (P, 2), or (P, 2C)
+        old, new = (features @ both.to(features.dtype)).view(len(features), 2, -1).square().sum(2).unbind(1)
+        self.log_weight = self.log_weight + 0.5 * layer.sharpness * (new - old)
 
     def resample(self) -> None:
         """Systematic resampling within groups; the weights become equal."""
@@ -170,14 +180,14 @@ class Population:
         angle = self.angle * float(0.7 + 0.6 * self._uniform(1))
         cos, sin, kick = math.cos(angle), math.sin(angle), angle / root * layer.sharpness
         middle = self.centre @ layer.inputs.T
-        energy = _energy(z, p) - 0.5 * layer.sharpness * score.square()
-        p.addcmul_(layer.slope(self.fields, dual), (0.5 * kick * score)[:, None])
+        energy = _energy(z, p) - 0.5 * layer.sharpness * squared(score)
+        layer.kick(p, self.fields, dual, score, 0.5 * kick)
         for leap in range(LEAPS):
             z, p = torch.mul(z, cos).add_(p, alpha=sin), p.mul_(cos).sub_(z, alpha=sin)
             fields = torch.addmm(middle, z, layer.inputs.T, alpha=1 / root)
             here = layer.score(fields, dual)
-            p.addcmul_(layer.slope(fields, dual), ((0.5 if leap == LEAPS - 1 else 1.0) * kick * here)[:, None])
-        change = energy - _energy(z, p) + 0.5 * layer.sharpness * here.square()
+            layer.kick(p, fields, dual, here, (0.5 if leap == LEAPS - 1 else 1.0) * kick)
+        change = energy - _energy(z, p) + 0.5 * layer.sharpness * squared(here)
         refused = (~(self._uniform(len(z)).log() < change)).nonzero()[:, 0]
         hidden = torch.add(self.centre, z, alpha=1 / root)
         hidden[refused], fields[refused] = self.hidden[refused], self.fields[refused]
@@ -186,24 +196,24 @@ class Population:
         self.angle = min(self.angle * math.exp(self.acceptance - ACCEPTANCE), LONGEST)
 
     def _reflect_and_stretch(self, layer: Layer, dual: Tensor) -> Tensor:
-        """Reflect, redraw norms where φ is homogeneous, and return the scores s, (S,), that particles then have."""
+        """Reflect, redraw norms where φ is homogeneous, and return the scores s that particles then have."""
         towards = (self.hidden * self.centre).sum(1)
         factor, score = self._reflection(layer, dual, towards)
         if layer.activation.homogeneity == 1:
             longer = self._stretch(layer, score, factor * towards)
-            factor, score = longer * factor, longer * score
+            factor, score = longer * factor, _along(longer, score) * score
         self.hidden, self.fields = factor[:, None] * self.hidden, factor[:, None] * self.fields
         return score
 
     def _reflection(self, layer: Layer, dual: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
         """Propose W → −W: an odd activation has a mode at either sign of s, of unequal weight when m ≠ 0.
 
-        Signs, and the scores that particles have with them, (S,), given W·m.
+        Signs, (S,), and the scores that particles have with them, given W·m.
         """
         here, there = layer.score(self.fields, dual), layer.score(-self.fields, dual)
-        gain = 0.5 * layer.sharpness * (there.square() - here.square()) - 2 * layer.stiffness * towards
+        gain = 0.5 * layer.sharpness * (squared(there) - squared(here)) - 2 * layer.stiffness * towards
         taken = self._uniform(len(gain)).log() < gain
-        return torch.where(taken, -1.0, 1.0).to(here), torch.where(taken, there, here)
+        return torch.where(taken, -1.0, 1.0).to(here), torch.where(_along(taken, here), there, here)
 
     def _stretch(self, layer: Layer, score: Tensor, towards: Tensor) -> Tensor:
         """Redraw r = |W| given the direction u: density r^(d−1) exp(−½ar² + br), a = L − γ²s(u)²/λ_w, b = L u·m.
@@ -212,7 +222,7 @@ class Population:
         factors of the norms, (S,), given s and W·m.
         """
         r = self.hidden.norm(dim=1)
-        a = layer.stiffness - layer.sharpness * (score / r) ** 2
+        a = layer.stiffness - layer.sharpness * squared(score / _along(r, score))
         b = layer.stiffness * towards / r
         n = self.hidden.shape[1] - 1
         usable = a > 1e-9 * layer.stiffness  # beyond it the tilt is not normalisable: left to the trajectories
@@ -233,6 +243,32 @@ class Population:
 
     def _uniform(self, count: int) -> Tensor:
         return torch.rand(count, generator=self.generator, dtype=self.hidden.dtype, device=self.hidden.device)
+
+
+def squared(score: Tensor) -> Tensor:
+    """s², (S,), of scores (S,), or summed over outputs of (S, C)."""
+    return score.square() if score.ndim == 1 else score.square().sum(1)
+
+
+def scored_features(features: Tensor, score: Tensor) -> Tensor:
+    """s_c φ_μ, (S, P), or of C outputs, the fastest running, (S, PC)."""
+    if score.ndim == 1:
+        return features * score[:, None]
+    return (features[:, :, None] * score[:, None, :]).flatten(1)
+
+
+def of_outputs(kernel: Tensor, dual: Tensor) -> Tensor:
+    """A kernel (…, P, Q) between samples as one between those of all outputs of g, (…, PC, QC): one output's is it."""
+    if dual.ndim == 1:
+        return kernel
+    eye = torch.eye(dual.shape[1]).to(kernel)
+    *blocks, rows, columns = kernel.shape
+    return torch.einsum("...ij,cd->...icjd", kernel, eye).reshape(*blocks, rows * len(eye), columns * len(eye))
+
+
+def _along(particles: Tensor, score: Tensor) -> Tensor:
+    """One value a particle, (S,), to go with scores (S,) or (S, C)."""
+    return particles.view(-1, *[1] * (score.ndim - 1))
 
 
 def _energy(z: Tensor, p: Tensor) -> Tensor:

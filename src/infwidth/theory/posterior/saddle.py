@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.status import Status
-from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.particles import Layer, Population, of_outputs, scored_features, squared
 
 TRUST = 0.05
 """Largest Kullback–Leibler divergence of a step's tilt from the last one's, per neuron, at many particles."""
@@ -37,7 +37,7 @@ class Moments:
 
     Attributes:
         kernel: Φ on the training points, (P, P).
-        hessian: H of eq. (5a), (P, P).
+        hessian: H of eq. (5a), (P, P); of C outputs, the fastest running, (PC, PC).
     """
 
     kernel: Tensor
@@ -49,8 +49,8 @@ class Saddle:
     """Where the iteration on g ended.
 
     Attributes:
-        dual: g, (P,).
-        hessian: the running average of H, (P, P).
+        dual: g, (P,), or (P, C) as the labels.
+        hessian: the running average of H, (P, P) or (PC, PC).
         margin: q.
         iterations: steps of homotopy, polishing and averaging.
         status: CONVERGED if the full labels were reached, CONDENSED if q vanished on the way, else STALLED.
@@ -69,13 +69,13 @@ def measure(
     """Φ and H from features (S, P) of the particles; covariances are taken within groups."""
     weights, r, dual = population.weights(), population.siblings, dual.to(features.dtype)
     kernel = (weights[:, None] * features).T @ features
-    scored = features * (features @ dual)[:, None]
+    scored = scored_features(features, features @ dual)
     weighted = weights[:, None] * scored
     second = weighted.T @ scored
-    groups = weighted.view(-1, r, len(dual)).sum(1) * (len(scored) / r)
+    groups = weighted.view(-1, r, dual.numel()).sum(1) * (len(scored) / r)
     between = groups.T @ groups / len(groups)
     covariance = (second - between) * (r / (r - 1))
-    hessian = kernel / readout_precision + (strength / readout_precision) ** 2 * covariance
+    hessian = of_outputs(kernel, dual) / readout_precision + (strength / readout_precision) ** 2 * covariance
     return Moments(kernel.double(), hessian.double())
 
 
@@ -100,7 +100,7 @@ def descend(
     Args:
         layer: the tilt.
         population: particles distributed as the prior; they are moved.
-        labels: y, (P,).
+        labels: y, (P,), or (P, C) of C outputs.
         strength: γ.
         inverse_temperature: β.
         readout_precision: λ_w.
@@ -113,7 +113,7 @@ def descend(
         The dual vector, the particles being at equilibrium with it.
     """
     scales = {"readout_precision": readout_precision, "strength": strength}
-    size = len(labels)
+    size = labels.numel()
     kappa = max(trust, 2 * size / len(population.hidden))
     eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
     dual, tau, smooth, margin = torch.zeros_like(labels), 0.0, None, 1.0
@@ -121,7 +121,7 @@ def descend(
     status, step_count, polished, stuck = Status.CONVERGED, 0, 0, 0
 
     def starts() -> Tensor:
-        score = (features @ dual.to(features.dtype)).abs() / population.hidden.norm(dim=1)
+        score = squared(features @ dual.to(features.dtype)).sqrt() / population.hidden.norm(dim=1)
         return population.hidden[score.topk(min(32, len(score))).indices]
 
     while polished < POLISH + AVERAGE:
@@ -133,14 +133,16 @@ def descend(
         fit = moments.kernel @ dual / readout_precision
         factor = torch.linalg.cholesky(smooth + eye)
         slope, ahead = torch.cholesky_solve(
-            torch.stack([tau * labels - dual / inverse_temperature - fit, labels], 1), factor
+            torch.stack([tau * labels - dual / inverse_temperature - fit, labels]).view(2, -1).T, factor
         ).unbind(1)
         speed = 0.5 * strength**2 * float(ahead @ smooth @ ahead)
         rise = min(1 - tau, math.sqrt(kappa / speed) if speed > 0 else 1.0)
         step = gain * slope + rise * ahead
         length = min(1.0, math.sqrt(kappa / max(0.5 * strength**2 * float(step @ smooth @ step), 1e-300)))
         candidates = starts()
-        while (ahead_margin := layer.margin(dual + length * step, candidates)) < max(THINNER * margin, THINNEST):
+        while (ahead_margin := layer.margin(dual + length * step.view_as(dual), candidates)) < max(
+            THINNER * margin, THINNEST
+        ):
             length /= 2
             if length < SHORTEST:
                 length = 0.0
@@ -157,7 +159,7 @@ def descend(
         if tau < 1 and step_count >= max_iterations:
             status = Status.STALLED
             break
-        moved = dual + length * step
+        moved = dual + length * step.view_as(dual)
         if not averaging:
             population.reweight(layer, features, dual, moved)
         dual = moved

@@ -68,9 +68,12 @@ class BayesSolution(Solution):
     """The target posterior's mean predictor at infinite width.
 
     Attributes:
-        prediction: f on the test points, (Pt,).
-        train_loss: mean of (f − y)² over the target training points.
-        test_loss: mean of (f − y)² over the test points.
+        prediction: f on the test points, (Pt,), or (Pt, C) where labels have C outputs; likewise ``dual``, ``weights``
+            and ``left_out_residual``, whose second axis is the outputs'.
+        train_loss: mean of (f − y)² over the target training points, and over outputs where there are several.
+        test_loss: mean of (f − y)² over the test points and outputs.
+        test_error: share of test points of a wrong class, the largest output's or one output's sign; NaN unless labels
+            are classes, one-hot or ±1.
         dual: g = β(y − f) on the target training points, (P2,).
         weights: v with f(x) = x·v/√D, (D,), of a linear network; else None.
         log_evidence_density: −S(g), log evidence per neuron to leading order in 1/N.
@@ -97,6 +100,7 @@ class BayesSolution(Solution):
             couplings.
     """
 
+    test_error: float | np.ndarray
     dual: np.ndarray
     weights: np.ndarray | None
     log_evidence_density: float | np.ndarray
@@ -128,8 +132,8 @@ class BayesSolution(Solution):
     @classmethod
     def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:
         """A point that was not reached: no number is to be trusted, so there is none but those ``found``."""
-        numbers = dict.fromkeys(("log_evidence_density", "leave_one_out", "domain_margin"), np.nan)
-        vectors = {name: np.full(len(task.y_target), np.nan) for name in ("dual", "left_out_residual")}
+        numbers = dict.fromkeys(("log_evidence_density", "leave_one_out", "domain_margin", "test_error"), np.nan)
+        vectors = {name: np.full(task.y_target.shape, np.nan) for name in ("dual", "left_out_residual")}
         return cls(status=status, **cls._blank(task) | numbers | vectors | {"weights": None} | found)
 
     def effort(self) -> str:

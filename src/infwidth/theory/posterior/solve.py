@@ -22,6 +22,7 @@ from infwidth.theory.posterior.target import Data, Target
 from infwidth.theory.posterior.windows import BLOCKS, SWEEPS
 from infwidth.theory.problem import BayesProblem
 from infwidth.theory.solution import NUMERICAL, attempt
+from infwidth.theory.span import OutputSpan
 
 DEFAULT_PARTICLES = 8000
 SHOWN = 4
@@ -66,14 +67,17 @@ def solve_population(
     @functools.cache
     def data() -> Data:
         where = Coordinates.of(task, like.float(), whole=problem.source_weights is not None)
-        return Data(where, *(torch.tensor(y).to(like) for y in (task.y_target, task.y_test)), phi, count)
+        outputs = OutputSpan.of(task.y_target)
+        labels, test_labels = (torch.tensor(y).to(like) for y in (outputs.labels, task.y_test))
+        basis = None if outputs.basis is None else torch.tensor(outputs.basis).to(like)
+        return Data(where, labels, test_labels, phi, count, basis)
 
     @functools.cache
     def source() -> Source | GivenSource:
         where = data().where
         if problem.source_weights is not None:
             return GivenSource(torch.from_numpy(problem.source_weights).to(where.target), count)
-        found = Source(where, torch.tensor(task.y_source).to(like), phi, problem, count)
+        found = Source(where, torch.tensor(OutputSpan.of(task.y_source).labels).to(like), phi, problem, count)
         found.solve(stream("source"), stream("source certificate"))
         if observe is not None and found.saddle.status is Status.CONVERGED:
             chain = found.chain(stream("source shown"))

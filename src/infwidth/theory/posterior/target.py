@@ -7,6 +7,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor
 
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
+from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import elastic
 from infwidth.theory.posterior.anchor import control_variate
-from infwidth.theory.posterior.answer import Certificate, answer
+from infwidth.theory.posterior.answer import Certificate, answer, expand_outputs
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.cross_validation import leave_folds_out
 from infwidth.theory.posterior.evidence import log_evidence_density
@@ -45,10 +47,11 @@ class Data:
 
     Attributes:
         where: the inputs.
-        labels: y of the target's training points, (P,).
-        test_labels: (Pt,).
+        labels: y of the target's training points, (P,), or (P, r) in r directions of output space.
+        test_labels: (Pt,), or (Pt, C) of all outputs.
         activation: φ.
         count: particles of the source and of a target without anchor; others have twice as many.
+        basis: the directions of output space, (C, r); None of one output without an axis of its own.
     """
 
     where: Coordinates
@@ -56,6 +59,7 @@ class Data:
     test_labels: Tensor
     activation: Activation
     count: int
+    basis: Tensor | None = None
 
 
 class Target:
@@ -71,6 +75,7 @@ class Target:
     ):
         """Take the source to be tied to, which has to have a solution; None at δ = 0."""
         self.data, self.source, self.elastic_coupling, self.generator = data, source, elastic_coupling, generator
+        self.task = problem.task
         self.prior_precision, self.max_iterations = problem.prior_precision, problem.max_iterations
         self.strength, self.beta = problem.strengths[1], problem.inverse_temperatures[1]
         self.pull, stiffness = (f(self.prior_precision, elastic_coupling) for f in (elastic.pull, elastic.stiffness))
@@ -117,7 +122,7 @@ class Target:
         margins = [self.saddle.margin] if self.source is None else [self.source.saddle.margin, self.saddle.margin]
         if self.source is not None and not self.frozen:
             self._correct(averages, anchors)
-        found = answer(averages, self.saddle.dual, labels, self.data.test_labels, **self.scales)
+        found = answer(averages, self.saddle.dual, labels, self.data.test_labels, **self.scales, basis=self.data.basis)
         left_out, kept = self._leave_folds_out(averages, streams[0]), streams[1] and self._keep(streams[1])
         value, error = math.nan, math.nan
         if evidence:  # last, as it takes the particles back to their prior
@@ -153,7 +158,8 @@ class Target:
         target = Posterior(self.layer, self.saddle.dual, self.strength, self.beta, self.prior_precision)
         seed = self.generator.initial_seed()
         return functools.partial(
-            expand_target,
+            _expand,
+            self.task,
             *(target, tied, source, trial_points, training_points),
             *(self.elastic_coupling, self.data.count, seed),
         )
@@ -214,6 +220,7 @@ class Target:
         kernel += torch.eye(len(kernel)).to(kernel) / self.beta
         readout = features @ torch.linalg.solve(kernel, self.data.labels) / (len(features) * self.prior_precision)
         hidden = self.data.where.expand(hidden, self.spread, generator).double()
+        readout = expand_outputs(readout[None], self.data.basis)[0]
         return Neurons(self.data.activation.name, hidden.cpu().numpy(), readout.cpu().numpy())
 
     def _descend(self, schedule: dict[str, float]) -> tuple[Population, Tensor | None, Saddle]:
@@ -252,3 +259,9 @@ class Target:
         anchors = self.chain.draw()[:: count * siblings // total].clone()
         centre = self.pull * anchors.repeat_interleave(siblings, 0)
         return Population.prior(centre, total, siblings, stiffness, self.generator), anchors
+
+
+def _expand(task: TransferTask, *expansion: Any, **options: Any) -> FiniteWidth:
+    """``expand_target`` of networks of one output."""
+    task.refuse_several_outputs("finite_width")
+    return expand_target(*expansion, **options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.particles import Layer, Population, of_outputs, scored_features
 
 BLOCKS = 16
 CHUNK = 500
@@ -20,6 +20,8 @@ SWEEPS = 20
 @dataclass
 class Windows:
     """Averages at fixed g over sweeps; blocks b hold particles, and source particles, of their own.
+
+    Of C outputs P is PC and Pt is PtC but for kernels, the outputs running fastest.
 
     Attributes:
         fits: f̂ = Φg/λ_w on the training points in the first and second half of the sweeps, (2, B, P).
@@ -72,8 +74,8 @@ def observe_windows(
     Args:
         population: equally weighted particles at equilibrium; moved by ``advance``.
         layer: the tilt.
-        dual: g, (P,).
-        labels: y, (P,).
+        dual: g, (P,), or (P, C) of C outputs.
+        labels: y, as g.
         test_points: test inputs in the particles' coordinates, (Pt, d), and the standard deviation of the part of h
             outside them, (Pt,), which is Gaussian and untilted.
         advance: called as advance(sweep) before each measurement.
@@ -86,53 +88,55 @@ def observe_windows(
     Returns:
         The averages.
     """
-    size, points, count = len(labels), len(test_points[0]), len(population.hidden)
-    blocks, r = BLOCKS, population.siblings
+    samples, points, count = len(labels), len(test_points[0]), len(population.hidden)
+    blocks, r, outputs = BLOCKS, population.siblings, dual[0].numel()
+    size, chunk = samples * outputs, max(1, CHUNK // outputs)
     zeros = labels.new_zeros
-    fits, kernels = zeros(2, blocks, size), zeros(blocks, size, size)
-    found, cross, bent = zeros(blocks, points), zeros(points, size), zeros(points, size)
+    fits, kernels = zeros(2, blocks, size), zeros(blocks, samples, samples)
+    found, cross, bent = zeros(blocks, points * outputs), zeros(points, samples), zeros(points * outputs, size)
     covariances = zeros(blocks, size, size)
     factor = (strength / readout_precision) ** 2
     for sweep in range(sweeps):
         advance(sweep)
         features = population.features(layer)
         score = features @ dual.to(features.dtype)
-        grouped = features.view(blocks, -1, size)
+        grouped = features.view(blocks, -1, samples)
         block_kernels = (grouped.transpose(1, 2) @ grouped / grouped.shape[1]).double()
         kernels += block_kernels / sweeps
-        fits[2 * sweep // sweeps] += block_kernels @ dual / (readout_precision * (sweeps / 2))
-        scored = features * score[:, None]
+        fits[2 * sweep // sweeps] += (block_kernels @ dual).flatten(1) / (readout_precision * (sweeps / 2))
+        scored = scored_features(features, score)
         if not frozen:
             covariances += _covariance(scored.view(blocks, -1, size), r).double() / sweeps
         if sweep % 2:
             means = scored.view(-1, r, size).mean(1)
-            for start in range(0, points, CHUNK):
-                part = slice(start, start + CHUNK)
+            for start in range(0, points, chunk):
+                part = slice(start, start + chunk)
+                rows = slice(start * outputs, (start + chunk) * outputs)
                 field = fields_outside(population.hidden, test_points, part, population.generator)
                 outside = layer.activation.value(field)
                 cross[part] += outside.T @ features / (count * (sweeps // 2))
-                outside = outside * score[:, None]
-                found[:, part] += outside.view(blocks, -1, outside.shape[1]).mean(1) / (
+                outside = scored_features(outside, score)
+                found[:, rows] += outside.view(blocks, -1, outside.shape[1]).mean(1) / (
                     readout_precision * (sweeps // 2)
                 )
                 if not frozen:
                     between = outside.view(-1, r, outside.shape[1]).mean(1).T @ means / len(means)
                     covariance = (outside.T @ scored / count - between) * (r / (r - 1))
-                    bent[part] += factor * covariance / (sweeps // 2)
-    kernel_shift = zeros(blocks, size, size)
-    hessians = kernels / readout_precision + factor * covariances
+                    bent[rows] += factor * covariance / (sweeps // 2)
+    kernel_shift = zeros(blocks, samples, samples)
+    hessians = of_outputs(kernels, dual) / readout_precision + factor * covariances
     if not frozen:
         eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
-        errors = labels - dual / inverse_temperature - fits.mean(0)
+        errors = (labels - dual / inverse_temperature).flatten() - fits.mean(0)
         moves = torch.linalg.solve(hessians.mean(0) + eye, errors.T).T.to(features.dtype)
-        change = (features.view(blocks, -1, size) @ moves[:, :, None])[..., 0]
-        old = score.view(blocks, -1)
-        gain = 0.5 * layer.sharpness * ((old + change).square() - old.square())
+        change = features.view(blocks, -1, samples) @ moves.view(blocks, samples, outputs)
+        old = score.view(blocks, -1, outputs)
+        gain = 0.5 * layer.sharpness * ((old + change).square() - old.square()).sum(-1)
         inside = min(r, gain.shape[1])
         weight = torch.softmax(gain.view(blocks, -1, inside), 2).view(blocks, -1) * (inside / gain.shape[1])
-        grouped = features.view(blocks, -1, size)
+        grouped = features.view(blocks, -1, samples)
         kernel_shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
-    bent += cross / readout_precision
+    bent += of_outputs(cross, dual) / readout_precision
     return Windows(fits, found, kernels, hessians, cross, bent, kernel_shift.double(), zeros(blocks, size))
 
 

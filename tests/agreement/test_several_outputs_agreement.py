@@ -1,0 +1,45 @@
+"""Theory of several outputs against sampled networks of as many readouts: classes, one-hot."""
+
+import numpy as np
+import pytest
+
+from infwidth.networks import langevin
+from infwidth.tasks import TransferTask, one_hot
+from infwidth.theory import bayes
+
+COUPLINGS = (0.0, 3.0)
+
+
+def three_classes():
+    """Source and target classes by the largest of three linear functions, which overlap."""
+    rng = np.random.default_rng(2)
+    source = rng.standard_normal((5, 3))
+    target = 0.8 * source + 0.6 * rng.standard_normal((5, 3))
+    parts = []
+    for n, teachers in ((40, source), (15, target), (300, target)):
+        x = rng.standard_normal((n, 5))
+        parts += [x, one_hot(np.argmax(x @ teachers, 1), 3)]
+    return TransferTask(*parts)
+
+
+@pytest.mark.parametrize("activation", ["erf"])
+def test_sampled_classifiers_are_the_theory(activation):
+    """Test and train loss extrapolated from N = 200 and 400 within 3 standard errors; f and error rate near."""
+    task = three_classes()
+    settings = {"activation": activation, "source_strength": 0.5, "target_strength": 0.5, "inverse_temperature": 15.0}
+    theory = bayes.solve(task, elastic_coupling=COUPLINGS, particles=3072, evidence=False, **settings)
+    narrow, wide = (
+        langevin.run(task, elastic_coupling=COUPLINGS, width=width, seeds=range(6), sampling_time=150.0, **settings)
+        for width in (200, 400)
+    )
+    for name in ("test_loss", "train_loss"):
+        limit = 2 * getattr(wide, name) - getattr(narrow, name)
+        error = np.sqrt(4 * wide.stderr[name] ** 2 + narrow.stderr[name] ** 2 + theory.stderr[name] ** 2)
+        assert (np.abs(limit - getattr(theory, name)) < 3 * error).all()
+        assert (error < 0.05 * getattr(theory, name)).all()
+    for i in range(2):
+        size = np.linalg.norm(theory.prediction[i])
+        assert np.linalg.norm(wide.prediction[i] - theory.prediction[i]) < 0.06 * size
+        assert np.linalg.norm(wide.kernel[i] - theory.kernel[i]) < 0.04 * np.linalg.norm(theory.kernel[i])
+        wrong = np.mean(wide.prediction[i].argmax(-1) != task.y_test.argmax(-1))
+        assert wrong == pytest.approx(theory.test_error[i], abs=0.03)
