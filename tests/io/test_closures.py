@@ -75,7 +75,10 @@ STUDY = {
     f"applied.transferability {IMAGES} tasks.pretrained studies.real_problems "
     "numerics.progress",
 }
-PROSE = "cli plan figures.catalogue engines studies.kinds studies.theory_kinds numerics.settings applied.estimator applied.finetune"
+PROSE = (
+    "cli plan figures.catalogue engines studies.kinds studies.theory_kinds numerics.settings applied.estimator "
+    "applied.finetune"
+)
 """What names, describes, plans or asks for jobs, and so is under none."""
 REPORTS = ("collect", "judge", "claims", "verdicts", "figure", "report")
 """Kinds that read what others trained or solved; an edit of theirs costs seconds."""
