@@ -222,3 +222,31 @@ def test_the_example_of_the_documentation_is_right(root, tmp_path):
     claims = check_claims(tmp_path / "my_claims.yaml", experiments={"my_experiment"})
     assert [claim.id for claim in claims] == ["mine.falls.0.3", "mine.falls.0.9"]
     assert claims[0].statement == "At α = 0.3 the test loss falls by over 10 % from δ = 0 to 10."
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**309), [0, 10**400]])
+@pytest.mark.parametrize("place", ["expect", "arguments", "each"])
+def test_numbers_beyond_floats_are_refused_in_a_short_line(tmp_path, place, number):
+    at = {"kind": "network", "dimension": number}
+    change = {
+        "expect": {"expect": {"above": number}},
+        "arguments": {"arguments": CHANGE["arguments"] | {"at": at}},
+        "each": {"each": [{"size": number}], "statement": "It falls at {size}."},
+    }[place]
+    (line,) = lines_of(write(tmp_path, CHANGE | change))
+    assert "expected numbers of a size below 1e308" in line
+    assert len(line) < 400
+
+
+def test_pages_of_text_are_shown_by_their_ends(tmp_path):
+    (line,) = lines_of(write(tmp_path, CHANGE | {"paper": "1" * 4000}))
+    assert "expected one of T, S, own" in line
+    assert len(line) < 400
+
+
+def test_files_beside_presets_that_are_none_hinder_nobody(tmp_path):
+    (tmp_path / "mine.yaml").write_text("experiments:\n  lin:\n", encoding="utf-8")
+    (tmp_path / ".#mine.yaml").symlink_to("user@host.1234")  # an editor's lock
+    (tmp_path / "latin.yaml").write_bytes(b"# \xe9\n")
+    (tmp_path / "folder.yaml").mkdir()
+    assert preset_names(tmp_path) == {"experiments": {"lin"}}

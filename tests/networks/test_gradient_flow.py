@@ -1,5 +1,7 @@
 """Gradient-flow networks against facts worked out here, from the equations of docs/theory.md §2 alone."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -377,3 +379,17 @@ def test_a_halved_chunk_is_observed_once(monkeypatch):
     show = lambda one: seen.append((one.replica, one.coupling_index, one.time_index))  # noqa: E731
     train_target(source, x, y, x, points=points, observe=show, **options)
     assert sorted(seen) == [(b, g, t) for b in (0, 1) for g in (0, 1) for t in (0, 1)]
+
+
+@pytest.mark.parametrize(("activation", "decay", "scale"), [("softplus", 1e60, 1e-200), ("erf", 3.0, 1.0)])
+def test_weights_at_rest_reach_any_time_at_once(activation, decay, scale):
+    x, y = data()
+    y = scale * y
+    settings = {"activation": activation, "source_strength": 1.0, "weight_decay": decay, "width": 8, "seeds": (0, 1)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        early, late = (train_source(x, y, time=time, **settings) for time in (1e3, 1e6))
+    assert late.status == early.status == (Status.CONVERGED,) * 2
+    assert int(late.steps.max()) < 20_000
+    torch.testing.assert_close(late.hidden, early.hidden, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(late.readout, early.readout, rtol=1e-9, atol=1e-12)

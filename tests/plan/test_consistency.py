@@ -166,3 +166,36 @@ def test_an_axis_a_figure_does_not_draw_along_has_one_value(small_config):
     config["experiments"]["lin"]["target_strength"] = [0.5, 1]
     (line,) = lines(config)
     assert "shows one target_strength, not [0.5, 1]" in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        ("source_richness", {"source_richness": [2, 1]}, "source_richness = [2, 1]: expected increasing values"),
+        ("source_richness", {"source_decay": 0.1}, "source_time = inf: expected a finite time at source_decay = 0.1"),
+        ("source_richness", {"source_time": 0}, "source_time = 0"),
+        ("forgetting", {"source_degree": 171}, "source_degree = 171: expected 1 … 170"),
+        ("forgetting", {"width": 7}, "width = 7: expected an even number"),
+        ("forgetting", {"activation": "erf", "particles": 9}, "particles = 9: expected an even number"),
+        ("forgetting", {"target_time": 1e12}, "target_time = 1e+12: expected ≤ 1e+08 with networks"),
+        ("advice_calibration", {"elastic_couplings": [1, 2]}, "elastic_couplings = [1, 2]: expected 0 among them"),
+        ("advice_calibration", {"least_target_samples": 50, "most_target_samples": 40}, "most_target_samples = 40"),
+        ("advice_calibration", {"source_samples": 3}, "source_samples = 3"),
+        ("real_transfer", {"elastic_couplings": [0, 1, 10]}, "expected inf among them"),
+        ("real_transfer", {"fixed_coupling": 3}, "expected 3, the fixed_coupling, among them"),
+        ("real_transfer", {"network_folds": 3}, "network_folds = 3: expected a divisor of target_samples / 2 = 8"),
+        ("real_transfer", {"width": 5}, "width = 5: expected an even number"),
+        ("real_transfer", {"source_samples": 5}, "source_samples = 5: expected an even number"),
+        ("real_transfer", {"source_samples": 300}, "source_samples = 300: expected ≤ 294"),
+        ("real_transfer", {"problems": 6}, "problems = 6: expected ≤ 5, pairs of classes of digits"),
+        ("real_transfer", {"training_time": 1e9}, "training_time = 1e+09: expected ≤ 1e+08"),
+    ],
+)
+def test_what_a_study_would_refuse_is_said_before_any_job(kind, settings, words):
+    (line,) = lines(study(kind, settings))
+    assert line.startswith(f"studies.s.study.{kind}.")
+    assert words in line
+
+
+def test_theories_of_forgetting_train_without_networks():
+    resolve_config(study("forgetting", {"width": 0, "target_time": 1e12}))

@@ -1,6 +1,5 @@
 """What no machine could do is refused with the key to change; what people do is not."""
 
-import math
 import re
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from infwidth.numerics.checks import InputError
 from infwidth.plan import demand
 from infwidth.plan.config import ConfigError, load_config, resolve_config
 from infwidth.plan.inputs import check_files
+from infwidth.studies.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,11 +89,11 @@ def test_more_than_this_machine_holds_is_a_caution(small_config):
 
 @pytest.mark.parametrize("key", ["burn_in_time", "sampling_time"])
 def test_more_than_a_day_is_a_caution(small_config, key):
-    training = {"inverse_temperature": 5, "burn_in_time": 2, "sampling_time": 4} | {key: 1.1e10}
+    training = {"inverse_temperature": 5, "burn_in_time": 2, "sampling_time": 4} | {key: 1.1e9}
     small_config["experiments"]["lin"]["training"] = {"bayes": training}
     small_config["figures"] = {}
     (line,) = demand.cautions(resolve_config(small_config))
-    assert line.startswith(f"experiments.lin.training.bayes.{key} = 1.1e+10: sampling would need 30.6 hours or more (")
+    assert line.startswith(f"experiments.lin.training.bayes.{key} = 1.1e+09: sampling would need 30.6 hours or more (")
 
 
 @pytest.mark.parametrize("preset", ["config", "ci", "study", "paper"])
@@ -109,9 +109,11 @@ def test_ten_times_what_the_presets_do_is_let_through(preset):
 
 
 def test_the_end_of_a_flow_may_be_asked_for(small_config):
-    small_config["experiments"]["lin"]["training"]["flow"]["target_times"] = [0, 1, 1e15]
-    resolve_config(small_config)
-    assert math.isfinite(1e15)
+    experiment = small_config["experiments"]["lin"]
+    experiment["training"]["flow"]["target_times"] = [0, 1, 1e15]
+    with pytest.raises(ConfigError, match=r"target_times = 1e\+15: expected ≤ 1e\+08 with networks"):
+        resolve_config(small_config)
+    resolve_config(small_config | {"experiments": {"lin": experiment | {"width": []}}})
 
 
 def test_files_say_what_the_configuration_does_not(small_config, tmp_path, monkeypatch):
@@ -129,3 +131,104 @@ def test_files_say_what_the_configuration_does_not(small_config, tmp_path, monke
     assert list(demand.excesses(config)) == []
     with pytest.raises(InputError, match=r"experiments.lin.width = 1e\+10: a job's data and networks would need"):
         check_files(config)
+
+
+TASKS = {
+    "linear": {"dimension": 10, "overlap": 0.5, "n_source": 20, "n_target": 10, "n_test": 20},
+    "hermite": {"dimension": 10, "source_degree": 1, "target_degree": 2, "n_source": 20, "n_target": 10, "n_test": 20},
+    "images": {"source_classes": [0, 1], "target_classes": [2, 3], "n_source": 20, "n_target": 10, "n_test": 20},
+}
+TRAININGS = {
+    "bayes": {"inverse_temperature": 5, "particles": 128},
+    "flow": {"weight_decay": 0.1, "source_time": 3, "target_times": [1, 2], "particles": 8},
+}
+NEEDED = {"language": {"width": [8], "learning_rates": {"adam_star": [0.1]}, "steps": 10}}
+SCALES = re.compile(
+    r"seed|.*(noise|noises|decay|temperature|coupling|couplings|strength|richness|rates?|overlaps?|precision)|beta2|"
+    r"rates\.\w+|learning_rates\.\w+"
+)
+"""Settings of which a large value takes no longer, if it is allowed at all."""
+NO_MORE = {
+    *("max_bytes", "seeds_per_job", "warmup", "final_windows", "full_until", "recorded", "size"),
+    *("source_time", "target_time", "target_times"),
+}
+"""Upper bounds of what there is, and times that a theory reaches at once; with networks they are limited."""
+
+
+def _wholes():
+    """One configuration of each family, engine and study, resolved."""
+    shared = {"preset": "mine", "images": {"path": "mine.npz"}}
+    for family, task in TASKS.items():
+        for engine, training in TRAININGS.items():
+            entry = {"task": {family: task}, "training": {engine: training}, "activation": "erf", "width": 8}
+            entry |= dict.fromkeys(("source_strength", "target_strength", "elastic_coupling"), 1)
+            yield resolve_config(shared | {"experiments": {"e": entry}})
+    for kind in KINDS:
+        yield resolve_config(shared | {"studies": {"s": {"study": {kind: NEEDED.get(kind, {})}}}})
+
+
+def _numbers(value, path=()):
+    """Path of each setting that is a number, or a list of some."""
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _numbers(inner, (*path, name))
+            continue
+        several = inner if isinstance(inner, list) else [inner]
+        if all(isinstance(one, int | float | None) and not isinstance(one, bool) for one in several):
+            yield (*path, name)
+
+
+def _with(config, path, value):
+    """A configuration with one setting changed, in a list of one where it is a list."""
+    name, *rest = path
+    if rest:
+        return config | {name: _with(config[name], rest, value)}
+    return config | {name: [value] if isinstance(config[name], list) else value}
+
+
+@pytest.mark.parametrize("value", [10**12, 10**17])
+def test_every_count_of_the_schema_is_limited(value):
+    let_through = []
+    for config in _wholes():
+        for path in _numbers(config):
+            free = path[-1] in NO_MORE or SCALES.fullmatch(path[-1]) or "learning_rates" in path
+            averaged = path[-2:] in (("phases", "target_ratios"), ("phases", "source_ratio"))  # of D → ∞
+            if free or averaged or path[-1] in ("theory_data_seeds", "path", "only", "title", "claims"):
+                continue
+            try:
+                resolve_config(_with(config, path, value))
+            except ConfigError:
+                continue
+            let_through.append(".".join(path))
+    assert let_through == []
+
+
+def test_what_is_added_is_counted(small_config):
+    for key in ("data_seeds", "network_seeds", "theory_data_seeds"):
+        added = [{"network_seeds": 1}, {key: 10**7}]
+        config = _with(small_config, ("experiments", "lin"), small_config["experiments"]["lin"] | {"added": added})
+        with pytest.raises(ConfigError, match=rf"added\[1\].{key} = 1e\+07: .* would need 10"):
+            resolve_config(config)
+    with pytest.raises(ConfigError, match="added = 1e"):
+        resolve_config({"preset": "mine", "studies": {"s": {"study": {"phases": {}}, "added": [1, 10**7]}}})
+
+
+@pytest.mark.parametrize("value", [10**9, 10**12])
+def test_what_is_let_through_at_a_billion_is_a_caution(value):
+    """Counts of what is solved or trained one after another, whatever memory this machine has."""
+    turns = {"data_sets", "replicas", "problems", "draws", "network_seeds", "burn_in_time", "sampling_time"}
+    turns |= {"steps", "sweep_steps", "trained_steps"}
+    silent, seen = [], set()
+    for config in _wholes():
+        for path in _numbers(config):
+            if path[-1] not in turns:
+                continue
+            seen.add(path[-1])
+            try:
+                found = resolve_config(_with(config, path, value))
+            except ConfigError:
+                continue
+            if not list(demand.cautions(found)):
+                silent.append(".".join(path))
+    assert silent == []
+    assert seen == turns

@@ -18,7 +18,7 @@ from infwidth.figures.parts.optimiser_looks import OPTIMISER_NAMES
 from infwidth.io.closure import import_closure
 from infwidth.io.tables import VOCABULARY
 from infwidth.numerics.activations import ACTIVATIONS
-from infwidth.plan.consistency import KNOWN
+from infwidth.plan.study_consistency import KNOWN
 from infwidth.studies.kinds import KINDS, Nonlinear
 from infwidth.studies.readout_training import LIMIT_OF
 from infwidth.studies.selection import TRAINED

@@ -91,7 +91,7 @@ NPZ = f"{REFERENCE}/tables/cifar_flow.npz"
         (("plan", "--only", "liner"), "liner"),
         (("plan", "--images", "nowhere.npz"), "nowhere.npz: no such file"),
         (("plan", "--text", "nowhere.txt"), "nowhere.txt: no such file"),
-        (("plan", "--", "zzz"), "No rule to produce zzz"),
+        *(((command, "--", "zzz"), "zzz: no rule makes it") for command in ("plan", "run", "decide")),
         (("plan", "--", "--zzz"), "unrecognized arguments: --zzz"),
         (("run", "--", "--zzz"), "unrecognized arguments: --zzz"),
         (("run", "--results", "elsewhere"), "config/config.yaml writes to results"),
@@ -99,6 +99,12 @@ NPZ = f"{REFERENCE}/tables/cifar_flow.npz"
         *((("run", "--cores", cores), f"--cores {cores}: expected") for cores in ("0", "-1", "abc", "1.5", "", "1e9")),
         *((("plan", "--cores", cores), f"--cores {cores}: expected") for cores in ("0", "²", "٣")),
         (("cite", "nowhere"), "no claims"),
+        *(
+            ((command, "README.md"), "README.md: a file; expected the folder of")
+            for command in ("claims", "cite", "compare", "reference", "figures")
+        ),
+        (("compare", REFERENCE, "README.md"), "README.md: a file; expected the folder of"),
+        (("diff", REFERENCE, "README.md"), "README.md"),
         (("clams",), "Did you mean 'claims'?"),
         (("claims", "a", "b"), "unexpected extra argument"),
     ],

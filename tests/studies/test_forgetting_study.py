@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from infwidth.io.tables import make_table, select
+from infwidth.networks import forgetting as networks
 from infwidth.numerics.checks import InputError
 from infwidth.studies import failure_signatures, forgetting
 from infwidth.theory import forgetting as theory
@@ -42,6 +45,22 @@ def test_numbers_are_the_theorys():
     for name, metric in forgetting.METRICS.items():
         row = select(found, metric=metric, target_strength=1.0, elastic_coupling=2, time=2.0)
         assert row["value"].item() == pytest.approx(getattr(expected, name)[1, 1])
+
+
+@pytest.mark.parametrize("decay", [1e-12, 1e-16, 1e-200])
+def test_a_refit_nearly_without_decay_is_least_squares(decay):
+    sizes = {"dimension": 6, "n_source": 30, "n_target": 8, "n_test": 50, "seed": 1, "noise": 0.5, "source_degree": 1}
+    task, back = (forgetting.hermite(target_degree=1, overlap=overlap, **sizes) for overlap in (0.5, 1.0))
+    settings = {
+        "activation": "linear", "source_strength": 0.5, "target_strength": 0.5, "elastic_coupling": [1.0],
+        "weight_decay": 0.1, "refit_decay": decay, "source_time": 1.0, "target_times": [1.0],
+    }  # fmt: skip
+    best = np.linalg.lstsq(task.x_source, task.y_source, rcond=None)[0]
+    expected = np.mean((back.x_test @ best - back.y_test) ** 2)
+    assert theory.solve(task, back.x_test, back.y_test, **settings).refitted.item() == pytest.approx(expected, rel=1e-6)
+    for dtype, close in ((torch.float64, 1e-6), (torch.float32, 1e-5)):
+        found = networks.run(task, back.x_test, back.y_test, **settings, width=32, dtype=dtype)
+        assert found.refitted.item() == pytest.approx(expected, rel=close)
 
 
 def test_particles_have_errors():

@@ -77,7 +77,7 @@ def test_a_home_is_read_for_its_tilde_and_needs_not_be_writable(project, tmp_pat
         ("dry", ["PRESET=nope"], "config/nope.yaml: No such file"),
         ("reproduce", ["CONFIG=it's.yaml"], "it's.yaml: No such file"),
         ("reproduce", ["ONLY=flaw"], "flaw"),
-        ("reproduce", ["ARGS=zzz"], "No rule to produce zzz"),
+        ("reproduce", ["ARGS=zzz"], "zzz: no rule makes it"),
         ("dry", ["RESULTS=results/other"], "config/config.yaml writes to results"),
     ],
 )

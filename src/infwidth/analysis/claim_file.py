@@ -104,8 +104,13 @@ def check_claims(
                 hint = nearest(value, known)
                 lines.append(f"claim {claim.id}: {key} = {value!r}: no preset has it; {hint}")
     if lines:
-        raise InputError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines)))
+        raise InputError("\n".join(f"{path}: {_readable(line)}" for line in dict.fromkeys(lines)))
     return claims
+
+
+def _readable(line: str) -> str:
+    """A line whose words are not pages long, as values that it shows may be."""
+    return re.sub(r"\S{100,}", lambda word: f"{word[0][:60]}…{word[0][-20:]}", line)
 
 
 def _claims(entry: Any, name: str) -> list[Claim]:
@@ -113,6 +118,8 @@ def _claims(entry: Any, name: str) -> list[Claim]:
     if not isinstance(entry, Mapping):
         raise InputError(f"{name}: {entry!r}: expected a claim's keys and values; see the entries beside it")
     name = f"claim {entry['id']}" if isinstance(entry.get("id"), str) else name
+    for number in _no_floats(entry):
+        raise InputError(f"{name}: {number}: expected numbers of a size below 1e308; change it")
     each = entry.get("each", [{}])
     if not isinstance(each, list) or not each or not all(isinstance(values, Mapping) for values in each):
         raise InputError(f"{name}: each = {each!r}: expected a list of names and values; write one entry a claim")
@@ -126,6 +133,15 @@ def _claims(entry: Any, name: str) -> list[Claim]:
     if lines:
         raise InputError("\n".join(lines))
     return claims
+
+
+def _no_floats(value: Any) -> Iterator[int]:
+    """Whole numbers anywhere in an entry that no float comes near."""
+    if isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _no_floats(inner)
+    elif isinstance(value, int) and abs(value) >= 10**308:
+        yield value
 
 
 def _claim(entry: Mapping[str, Any], values: Mapping[str, Any], name: str) -> Claim:

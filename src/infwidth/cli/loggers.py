@@ -20,7 +20,7 @@ from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 from snakemake_logger_plugin_rich import LogHandler as RichBars
 
 _WORTH_SAYING = re.compile(r"Nothing to be done|Terminating processes|Will exit after finishing")
-_SAID_ELSEWHERE = re.compile(r"RuleException|WorkflowError:\s*At least one job did not complete")
+_SAID_ELSEWHERE = re.compile(r"(Missing)?RuleException|WorkflowError:\s*At least one job did not complete")
 
 
 class _Lines:

@@ -89,11 +89,18 @@ def reference_of(results: str | Path) -> Path:
         InputError: the folder is not one that a preset writes.
     """
     folder = Path(results)
+    check_folder(folder, "a run")
     if folder == Path("results"):
         return Path("results/reference/default")
     if folder.parent != Path("results") or folder.name == "reference":
         raise InputError(f"{results}: not a preset's results, so its reference isn't known; name that as well")
     return Path("results/reference", folder.name)
+
+
+def check_folder(path: str | Path, expected: str) -> None:
+    """Raise InputError for a file where a folder is meant: what it lacks would be no help."""
+    if Path(path).is_file():
+        raise InputError(f"{path}: a file; expected the folder of {expected}")
 
 
 def check_names(option: str, wanted: Iterable[str], known: Iterable[str], *, prefix: bool = False) -> None:

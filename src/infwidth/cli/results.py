@@ -9,6 +9,7 @@ import click
 
 from infwidth.cli.places import (
     DEFAULT_CONFIG,
+    check_folder,
     check_names,
     config_of,
     place,
@@ -166,6 +167,7 @@ def cite(results: str, config: str) -> None:
 
 def _tables(folder: str, expected: str) -> list[str]:
     """Names of the tables in a folder; raises InputError if there are none."""
+    check_folder(folder, expected)
     found = [path.stem for path in (Path(folder) / "tables").glob("*.csv")]
     if not found:
         raise InputError(f"{folder}/tables: no tables; expected {expected}")

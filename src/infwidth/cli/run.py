@@ -174,6 +174,8 @@ def _make(request: Request, arguments: Sequence[str], *targets: str) -> None:
     """Let Snakemake make some files, or all there are; a failure ends the process."""
     code = _snakemake([*targets, *arguments, *_logger(arguments), *request.options()])
     if code:
+        if arguments:  # they may ask for what no rule makes: then it is they that are wrong
+            _output_of(*arguments, "--dry-run", "--quiet", "all", *request.options())
         click.echo("infwidth: not finished; the same command goes on from here", err=True)
         sys.exit(code)
 
@@ -227,6 +229,9 @@ def _output_of(*arguments: str) -> str:
 
 def _gist(output: str) -> str:
     """What Snakemake says is wrong, without its header, the exception's name and where in the Snakefile it was."""
+    unknown = re.search(r"No rule to produce (\S+)", output)
+    if unknown:
+        return f"{unknown[1]}: no rule makes it; expected a file of these results, or Snakemake's options; correct it"
     lines = [line.strip() for line in output.splitlines()]
     usage = [line.split(": error: ", 1)[1] for line in lines if ": error: " in line]
     heads = [i for i, line in enumerate(lines) if re.match(r"(\w+(Exception|Error)\b.*|Error): *$", line)]
@@ -239,22 +244,25 @@ def _snakemake(arguments: list[str]) -> int:
     """Run Snakemake in this process, whose signals and lock are then the run's; return its exit status.
 
     Raises:
-        InputError: Snakemake does not know an argument; its own message comes with two screens of usage.
+        InputError: Snakemake does not know an argument, and says so in two screens of usage.
     """
-    from snakemake.cli import main, parse_args
+    from snakemake.cli import args_to_api, parse_args, print_exception
 
     logging.raiseExceptions = False  # a full disk that takes no log line is reported once, by what needed it
     try:
         with redirect_stderr(StringIO()) as said:
-            parse_args(arguments)
+            parser, args = parse_args(arguments)
     except SystemExit as end:
         if end.code:
             raise InputError(_gist(said.getvalue())) from None
+        return 0
     try:
-        main(arguments)
+        return int(not args_to_api(args, parser))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
+    except Exception as error:  # as Snakemake's own entry point has it
+        print_exception(error)
+        return 1
 
 
 def _logger(arguments: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from infwidth.analysis.claim_table import natural_key
 from infwidth.analysis.claims import Verdict
 from infwidth.analysis.verdict_files import read_verdict_file, verdict_files
+from infwidth.cli.places import check_folder
 from infwidth.numerics.checks import InputError
 
 
@@ -30,6 +31,7 @@ def read_verdicts(results: str | Path, planned: Collection[str] | None, *, lenie
     if planned is not None:
         verdicts = [verdict for verdict in verdicts if verdict.experiment in planned]
     if not verdicts and not paths and not lenient:
+        check_folder(results, "a finished run; run `make reproduce` first")
         raise InputError(f"{results}: no claims; expected a finished run; run `make reproduce` first")
     return verdicts
 

@@ -100,6 +100,7 @@ def run(
     batch = target_batch(starts, pairs, points, y, weight_decay, readout)
     on_source, tests = (torch.tensor(one / root).to(x).T for one in (task.x_source, np.asarray(x_source_test)))
     labels = torch.tensor(task.y_source)
+    rounding = max(torch.finfo(labels.dtype).eps, torch.finfo(dtype).eps ** 2)  # of a kernel
     shape = (len(seeds), len(points), len(times))
     old, new = np.full(shape, np.nan), np.full(shape, np.nan)
 
@@ -111,9 +112,11 @@ def run(
         features, others = (phi.value(hidden @ one).double() for one in (on_source, tests))
         kept = sources.readout[b].repeat(2).double()
         kernel, cross = (one.T @ features / len(kept) for one in (features, others))
-        ridge = kernel + refit_decay * torch.eye(len(labels), dtype=kernel.dtype)
+        rates, modes = torch.linalg.eigh(kernel)
+        modes = modes[:, rates > len(labels) * rounding * rates[-1]]  # what features see
+        fits = modes @ ((modes.mT @ labels) / (rates[-modes.shape[1] :] + refit_decay))
         old[b, g, t] = mean_squared_error((kept @ others / (len(kept) * source_strength)).numpy(), y_source_test)
-        new[b, g, t] = mean_squared_error((cross @ torch.linalg.solve(ridge, labels)).numpy(), y_source_test)
+        new[b, g, t] = mean_squared_error((cross @ fits).numpy(), y_source_test)
 
     outcome = integrate(batch, torch.from_numpy(times), look, activation=phi, safety=DEFAULT_SAFETY)
     require_converged(outcome.status, [f"target network, seed {seeds[b]}, {points[g]}" for b, g in pairs])

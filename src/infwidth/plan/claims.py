@@ -54,7 +54,11 @@ def preset_names(folder: Path) -> dict[str, set[str]]:
     found = defaultdict(set)
     for path in sorted(folder.glob("*.yaml")):
         section = ""
-        for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):  # an editor's lock, or what nobody has asked for: no preset
+            continue
+        for line in text.splitlines():
             key = re.match(r"( {2})?(\w+):", line)
             if key and not key[1]:
                 section = key[2]

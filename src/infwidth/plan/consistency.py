@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, TRAINED
 from infwidth.engines import ENGINES
 from infwidth.figures.catalogue import FIGURES, Figure
 from infwidth.plan.complaints import nearest, show
 from infwidth.plan.demand import excesses
+from infwidth.plan.study_consistency import known, of_study, too_long
 from infwidth.tasks.families import FAMILIES
 
 RESERVED = (
@@ -20,21 +19,6 @@ RESERVED = (
 )
 """Folders of results/ in which a preset of that name would write. (`study` is a preset of ours; nothing of it and of
 the default's studies has the same path.)"""
-ARCHIVE = ".npz"
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many images a known data set has: of a class at most, and in all."""
-
-    train: int
-    test: int
-    all_train: int
-    all_test: int
-    classes: int = 10
-
-
-KNOWN = {"cifar10": Sizes(5000, 1000, 50_000, 10_000), "digits": Sizes(147, 36, 1442, 355)}
 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
@@ -49,10 +33,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if name in config["experiments"]:
             yield f"studies.{name}: expected a name that experiments does not use; rename one of them"
         ((kind, settings),) = study["study"].items()
-        where = f"studies.{name}.study.{kind}"
-        yield from _language(where, settings) if kind == "language" else _single_block(where, settings)
-        if {"dataset", "samples"} <= set(settings):
-            yield from _sample(where, settings, *_known(settings["dataset"], config["images"]))
+        yield from of_study(f"studies.{name}.study.{kind}", kind, settings, config["images"])
     for figure, experiments in config["figures"].items():
         if FIGURES[figure].one and len(experiments) > 1:
             yield f"figures.{figure} = {show(experiments)}: expected one, as it shows one alone; remove the others"
@@ -92,6 +73,8 @@ def _experiment(where: str, experiment: Mapping[str, Any], images: Mapping[str, 
         found = settings.get("particles")
         if found and found % 2:
             yield f"{where}.training.{training}.particles = {found}: expected an even number (± pairs); add 1"
+    if engine.over_time and experiment["width"]:
+        yield from too_long(f"{where}.training.{training}", settings, "source_time", "target_times")
     times = settings.get("target_times", [])
     if times != sorted(times):
         yield f"{where}.training.{training}.target_times = {show(times)}: expected increasing times; sort them"
@@ -99,18 +82,9 @@ def _experiment(where: str, experiment: Mapping[str, Any], images: Mapping[str, 
         yield from _images(f"{where}.task.images", task, images)
 
 
-def _known(dataset: str, images: Mapping[str, Any]) -> tuple[str, Sizes | None]:
-    """A data set's name and sizes, by ``images`` for ``images``; an archive's are known to the job that reads it."""
-    if dataset == "images":
-        dataset = "digits" if images["dataset"] == "digits" else "cifar10"
-        if images["path"] and images["path"].endswith(ARCHIVE):
-            return images["path"], None
-    return dataset, KNOWN[dataset]
-
-
 def _images(where: str, task: Mapping[str, Any], images: Mapping[str, Any]) -> Iterator[str]:
     """What a known data set cannot give to a task."""
-    name, sizes = _known("images", images)
+    name, sizes = known("images", images)
     if sizes is None:
         return
     for key in ("source_classes", "target_classes"):
@@ -127,43 +101,6 @@ def _images(where: str, task: Mapping[str, Any], images: Mapping[str, Any]) -> I
     if set(task["source_classes"]) & set(task["target_classes"]) and together > sizes.train:
         both = f"n_source/2 + n_target/2 = {together}"
         yield f"{where}.n_target: {both}: expected ≤ {sizes.train}, as they share a class of {name}; reduce one"
-
-
-def _language(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
-    rates = settings["learning_rates"]
-    if len({len(values) for values in rates.values()}) > 1:
-        counts = {name: len(values) for name, values in rates.items()}
-        yield f"{where}.learning_rates: {counts} values: expected as many for each, an equal budget; add or remove some"
-    if settings["model_width"] % settings["heads"]:
-        found = settings["heads"]
-        yield f"{where}.heads = {found}: expected a divisor of model_width = {settings['model_width']}; change one"
-    if math.inf in settings["width"] and not set(rates) & set(KERNEL_OPTIMISERS):
-        yield f"{where}.width: inf: expected one of {', '.join(KERNEL_OPTIMISERS)} in learning_rates; add one"
-    elif settings["width"] == [math.inf] and set(rates) - set(KERNEL_OPTIMISERS):
-        without = ", ".join(sorted(set(rates) - set(KERNEL_OPTIMISERS)))
-        yield f"{where}.learning_rates: {without}: expected a finite width, as these have no infinite one; add one"
-
-
-def _single_block(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
-    needed = [*settings.get("optimisers", ()), *([TRAINED] if "trained_widths" in settings else ())]
-    for name in needed:
-        if name not in settings.get("learning_rates", {name: 0}):
-            yield f"{where}.learning_rates.{name}: missing; expected a learning rate for each optimiser; add it"
-    for batch, samples in (("batch", "samples"), ("trained_batch", "samples")):
-        if batch in settings and settings[batch] > settings[samples]:
-            found, most = settings[batch], settings[samples]
-            yield f"{where}.{batch} = {found}: expected ≤ {samples} = {most}; reduce it"
-
-
-def _sample(where: str, settings: Mapping[str, Any], name: str, sizes: Sizes | None) -> Iterator[str]:
-    """What a known data set cannot give to a study."""
-    if sizes is None:
-        return
-    train = settings["samples"] + settings.get("validation_samples", 0)
-    key = "samples + validation_samples" if "validation_samples" in settings else "samples"
-    for what, size, most in ((key, train, sizes.all_train), ("test_samples", settings["test_samples"], sizes.all_test)):
-        if size and size > most:
-            yield f"{where}.{what} = {size}: expected ≤ {most}, what {name} has; reduce it"
 
 
 def _unshowable(config: Mapping[str, Any], figure: Figure, experiment: str, names: list[str]) -> Iterator[str]:

@@ -16,8 +16,10 @@ BYTES = 8
 """Of a number."""
 RATE = 1e13
 """Multiplications a second, of one fast GPU at its best."""
-PACE = 1e5
+PACE = 1e4
 """Steps a second that follow one another, however small."""
+TURNS = 1e3
+"""Problems a second, however small, that are solved one after another."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ _DAY, _MONTHS = 24 * 3600, 100 * 24 * 3600
 MEMORY = Limit(1e12 / BYTES, "GB of memory", 1e9 / BYTES, "what the largest machines have", _memory_here())
 WORK = Limit(_MONTHS * RATE, "hours", 3600 * RATE, f"at {RATE:g} multiplications a second", _DAY * RATE)
 STEPS = Limit(_MONTHS * PACE, "hours", 3600 * PACE, f"at {PACE:g} steps a second", _DAY * PACE)
+SOLVED = Limit(_MONTHS * TURNS, "hours", 3600 * TURNS, f"at {TURNS:g} problems a second", _DAY * TURNS)
 SEEDS = Limit(1e5, "seeds", why="each is a job or a part of one, of which the workflow keeps book")
 NETWORKS = Limit(4000, "networks in a job", why="their seeds stand on its command line, which the system limits")
 
 Demand = tuple[Limit, str, tuple[str, ...]]
-"""What limits it, what it is of, and the products of settings, each as names, whose sum it is."""
+"""What limits it, what it is of, and the products of settings whose sum it is. A product is the names that there are of
+some, or where these are joined by * all of them or none."""
 TRANSFER: tuple[Demand, ...] = (
     (SEEDS, "the experiment", ("data_seeds",)),
     (SEEDS, "the theory", ("theory_data_seeds",)),
@@ -70,6 +74,8 @@ TRANSFER: tuple[Demand, ...] = (
     ),
     (MEMORY, "its kernels", ("n_source n_source", "n_target n_target")),
     (MEMORY, "its theory", ("particles dimension",)),
+    (SOLVED, "its theory", ("replicas",)),
+    (MEMORY, "a pair of images", ("size size",)),
     *((STEPS, "sampling", (time,)) for time in ("burn_in_time", "sampling_time")),
     *(
         (WORK, "sampling", (f"{time} seeds_per_job network_seeds width dimension {samples}",))
@@ -77,25 +83,34 @@ TRANSFER: tuple[Demand, ...] = (
         for samples in ("n_source", "n_target")
     ),
 )
+_RATIOS = ("source_ratio", "target_ratio", "target_ratios")
 _SIZES = ("dimension", "dimensions")
+_SAMPLES = ("samples", "test_samples", "validation_samples")
+_TASKS = ("n_source", "n_target", "n_test", "source_samples", "target_samples", "most_target_samples", "test_samples")
 STUDY: tuple[Demand, ...] = (
-    (SEEDS, "the study", ("seeds",)),
+    *((SEEDS, "the study", (count,)) for count in ("seeds", "added")),
     (NETWORKS, "the study", ("seeds_per_job",)),
-    (MEMORY, "a model", ("layers model_width width", "layers model_width model_width")),
+    (MEMORY, "a model", ("layers model_width width", "layers model_width model_width", "vocabulary model_width")),
     (MEMORY, "attention", ("batch context context",)),
     *((STEPS, "training", (steps,)) for steps in ("steps", "sweep_steps", "trained_steps")),
     *((WORK, "training", (f"{steps} batch context layers model_width width",)) for steps in ("steps", "sweep_steps")),
     *(
         (MEMORY, "features", (f"{samples} {width}",))
-        for samples in ("samples", "test_samples", "validation_samples", *_SIZES)
+        for samples in (*_SAMPLES, *_SIZES)
         for width in ("width", "widths", "trained_widths")
     ),
-    *((MEMORY, "inputs", (f"samples {size}", f"test_samples {size}")) for size in _SIZES),
+    *((MEMORY, "inputs", tuple(f"{samples} {size}" for samples in _SAMPLES)) for size in _SIZES),
+    (MEMORY, "its tasks", tuple(f"{samples} dimension" for samples in _TASKS)),
+    *((MEMORY, "a kernel", (f"{samples} {samples}",)) for samples in _TASKS if "test" not in samples),
+    *((MEMORY, "data sets", tuple(f"{ratio} * {size} * {size}" for ratio in _RATIOS)) for size in _SIZES),
+    (MEMORY, "its theory", ("particles dimension",)),
+    (MEMORY, "its networks", ("network_seeds width dimension",)),
+    *((SOLVED, "the study", (count,)) for count in ("data_sets", "problems", "replicas", "network_seeds")),
+    *((SOLVED, "the study", (f"widths {draws}",)) for draws in ("draws", "feature_draws")),
     (WORK, "training", ("steps batch widths",)),
     (WORK, "the theory of data sets", ("data_sets dimensions dimensions dimensions",)),
     (WORK, "training", ("trained_steps trained_batch trained_widths",)),
     *((WORK, "features", (f"samples widths {draws}",)) for draws in ("draws", "feature_draws")),
-    (MEMORY, "a grid", ("overlaps target_ratios target_richness target_noise",)),
     (MEMORY, "features", ("samples sampled_features",)),
 )
 
@@ -142,7 +157,9 @@ def _beyond(config: Mapping[str, Any], bound: Callable[[Limit], float]) -> Itera
     """The demand of each experiment that is furthest beyond a bound, if any is: others are likely of the same key."""
     for section, demands, seeds in (("experiments", TRANSFER, "data_seeds"), ("studies", STUDY, "seeds")):
         for name, entry in config[section].items():
-            values = dict(_leaves(entry, f"{section}.{name}."))
+            values: dict[str, tuple[str, float]] = {}
+            for key, leaf in _leaves(entry, f"{section}.{name}."):
+                values[key] = max(leaf, values.get(key, leaf), key=lambda found: found[1])
             path, count = values[seeds]
             if "language" in entry.get("study", {}):  # a job of it has all seeds
                 values["seeds_per_job"] = values[seeds]
@@ -157,7 +174,8 @@ def _beyond(config: Mapping[str, Any], bound: Callable[[Limit], float]) -> Itera
 def _need(demand: Demand, values: Mapping[str, tuple[str, float]]) -> Iterator[_Need]:
     """The amount of a demand, of which an experiment may have no setting."""
     limit, what, products = demand
-    found = [[values[name] for name in names.split() if name in values] for names in products]
+    whole = (names for names in products if "*" not in names or all(name in values for name in names.split(" * ")))
+    found = [[values[name] for name in names.split() if name in values] for names in whole]
     amounts = [sum(math.log10(value) for _, value in factors) for factors in found if factors]
     if not amounts:
         return
@@ -174,6 +192,9 @@ def _leaves(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[st
         if isinstance(inner, Mapping):
             yield from _leaves(inner, f"{path}{name}.")
             continue
+        for i, one in enumerate(inner if isinstance(inner, list) else ()):
+            if isinstance(one, Mapping):
+                yield from _leaves(one, f"{path}{name}[{i}].")
         numbers = [one for one in (inner if isinstance(inner, list) else [inner]) if isinstance(one, int | float)]
         finite = [float(one) for one in numbers if not isinstance(one, bool) and math.isfinite(one)]
         yield name, (path + name, max([1.0, *finite]))

@@ -73,9 +73,9 @@ class SourceRichness:
         0.0
     )
     engine: Annotated[Literal["flow", "bayes"], Meaning("Gradient flow, or posteriors.")] = "flow"
-    source_time: Annotated[EndOfTraining, Meaning("Flow: time of the source; `.inf` needs source_decay 0.")] = float(
-        "inf"
-    )
+    source_time: Annotated[
+        float, Gt(0), Infinite(), Meaning("Flow: time of the source; `.inf` needs source_decay 0.")
+    ] = math.inf
     target_time: Annotated[EndOfTraining, Meaning("Flow: time of the readout.")] = float("inf")
     source_decay: Annotated[Noise, Meaning("Flow: λ of both layers of the source.")] = 0.0
     target_decay: Annotated[Noise, Meaning("Flow: λ of the readout.")] = 0.0
@@ -87,8 +87,8 @@ class Forgetting:
     """T, version 2: the source's loss under the trained target's features, theory and networks on Hermite teachers."""
 
     activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of the networks.")] = "linear"
-    source_degree: Annotated[Count, Meaning("k of the source's He_k; 1 is a linear teacher.")] = 1
-    target_degree: Annotated[Count, Meaning("k of the target's.")] = 1
+    source_degree: Annotated[Count, Le(170), Meaning("k of the source's He_k; 1 is a linear teacher.")] = 1
+    target_degree: Annotated[Count, Le(170), Meaning("k of the target's.")] = 1
     dimension: Annotated[Several, Meaning("D.")] = 20
     overlap: Annotated[Overlap, Meaning("α.")] = 0.3
     n_source: Annotated[Count, Meaning("P1.")] = 60
@@ -135,7 +135,7 @@ class AdviceCalibration:
         Axis[Annotated[float, Ge(0), Infinite()]], MinLen(2), Meaning("δ to compare, 0 among them.")
     ] = (0, 1, 10, math.inf)
     dimension: Annotated[Several, Meaning("D.")] = 20
-    source_samples: Annotated[Count, Meaning("P1.")] = 100
+    source_samples: Annotated[int, Ge(4), Meaning("P1.")] = 100
     test_samples: Annotated[Count, Meaning("Fresh samples that the truth is measured on.")] = 2000
     inverse_temperature: Annotated[Positive, Meaning("β, of source and target.")] = 10.0
     particles: Annotated[
@@ -152,7 +152,7 @@ class RealTransfer:
         Meaning("Pixels, or the last layer of an ImageNet network (needs the optional packages `features`)."),
     ] = "pixels"
     problems: Annotated[Several, Meaning("Pairs of classes, each a target and a source of the others.")] = 5
-    source_samples: Annotated[Several, Meaning("P1, half of each class.")] = 100
+    source_samples: Annotated[int, Ge(4), Meaning("P1, half of each class.")] = 100
     target_samples: Annotated[int, Ge(4), Meaning("P2, half of each class.")] = 16
     activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of theory and networks.")] = "erf"
     elastic_couplings: Annotated[

@@ -135,8 +135,13 @@ class _Problem:
 
 
 def refit(kernel: np.ndarray, cross: np.ndarray, labels: np.ndarray, decay: float) -> np.ndarray:
-    """F (n,) = Φ(x, X̄)(Φ + λ)⁻¹ȳ of a readout trained to its end, eq. (8): kernel (P, P), cross (n, P)."""
-    return cross @ np.linalg.solve(kernel + decay * np.eye(len(labels)), labels)
+    """F (n,) = Φ(x, X̄)(Φ + λ)⁻¹ȳ of a readout trained to its end, eq. (8): kernel (P, P), cross (n, P).
+
+    What no feature sees is left out: of Φ's rank, rounding is all there would be.
+    """
+    rates, modes = np.linalg.eigh((kernel + kernel.T) / 2)
+    seen = rates > len(labels) * np.finfo(rates.dtype).eps * rates[-1]
+    return cross @ modes[:, seen] @ ((modes[:, seen].T @ labels) / (rates[seen] + decay))
 
 
 def _linear(problem: _Problem, rtol: float) -> Forgetting:

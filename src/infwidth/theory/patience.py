@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 HOPE = 1000.0
 """How many times faster a run may have to become to end within the evaluations it is allowed."""
+SOBERED = 3.0
+"""By what that is divided at each judgement of a pace that does not grow: one that stands for long is there to stay."""
 GAINING = 2.0
 """A run whose pace has grown by this factor since it was last judged may still come to its end."""
 
@@ -21,6 +23,7 @@ class Patience:
         reached: time at the last judgement.
         spent: evaluations then.
         pace: time an evaluation up to then.
+        hope: how many times faster it may have to become by now.
     """
 
     end: float
@@ -29,6 +32,7 @@ class Patience:
     reached: float = 0.0
     spent: int = 0
     pace: float = 0.0
+    hope: float = HOPE
 
     def over(self, time: float, evaluations: int) -> bool:
         """Whether to give up at a time, after so many evaluations."""
@@ -36,5 +40,6 @@ class Patience:
             return evaluations >= self.max_evaluations
         last, self.pace = self.pace, (time - self.reached) / (evaluations - self.spent)
         self.reached, self.spent, self.due = time, evaluations, 2 * self.due
-        hopeless = self.end - time > HOPE * self.pace * (self.max_evaluations - evaluations)
-        return hopeless and self.pace <= GAINING * last
+        gaining = self.pace > GAINING * last
+        self.hope = HOPE if gaining else max(self.hope / SOBERED, 1.0)
+        return not gaining and self.end - time > self.hope * self.pace * (self.max_evaluations - evaluations)

@@ -223,6 +223,9 @@ class _Course(Batch):
         good = torch.isfinite(level) & (level <= self.objective + slack)
         gap = ((answer.output - first_order).square().sum(1) / self.scale).sqrt()
         if probing:
+            # the same step from the same weights would end there again, up to the end
+            at_rest = good & (self.fraction == 1) & self._unmoved(trial)
+            last, h = last | at_rest, torch.where(at_rest, left, h)
             product = flow.probe(trial, self.vector)
             norm = torch.linalg.vector_norm(product, dim=1)
             useful = good & (norm > 0)
@@ -235,6 +238,11 @@ class _Course(Batch):
         self.fraction = torch.where(good, (self.fraction * 2**0.25).clamp(max=1.0), self.fraction / 2)
         self.bad = (self.halvings > MAX_HALVINGS) | stuck
         return torch.where(good, gap, 0.0)
+
+    def _unmoved(self, trial: FlowBatch) -> Tensor:
+        """Whether a step changed no weight by a bit, (K,)."""
+        pairs = ((getattr(trial, name), getattr(self.networks, name)) for name in ("readout", "hidden"))
+        return torch.stack([(new == old).flatten(1).all(1) for new, old in pairs]).all(0)
 
     def _keep(self, trial: FlowBatch, answer: Response, level: Tensor, good: Tensor) -> None:
         """Go on from the trial where it is good."""

@@ -183,11 +183,13 @@ def tuned_readouts(
         spikes: c_s, (G,).
         bulk: c_b > 0.
         decay: λ ≥ 0 of the readout; at t = ∞ it is the ridge 1/β of a posterior too.
-        time: t; inf without decay interpolates, which needs P ≤ D.
+        time: t; inf without decay interpolates, or has the least training loss where P > D.
 
     Returns:
         v, (G, D), of the predictors f(x) = x·v/√D.
     """
+    if math.isinf(time) and design.shape[0] > design.shape[1]:
+        return _ridge(design, labels, directions, spikes, bulk, decay)
     seen, excess = design @ directions.T, spikes - bulk  # (P, G)
     kernel = bulk * design @ design.T
     if math.isinf(time):
@@ -199,3 +201,16 @@ def tuned_readouts(
         kernels = (kernel + gain * np.outer(u, u) for gain, u in zip(excess, seen.T, strict=True))
         duals = np.stack([frozen_course(one, labels, [time], readout_decay=decay)[0] for one in kernels], 1)
     return bulk * duals.T @ design + (excess * np.sum(seen * duals, 0))[:, None] * directions
+
+
+def _ridge(
+    design: np.ndarray, labels: np.ndarray, directions: np.ndarray, spikes: np.ndarray, bulk: float, decay: float
+) -> np.ndarray:
+    """The readouts at t = ∞ by v itself, |Xv − y|² + λ v·(E W̄W̄ᵀ)⁻¹v least: with P > D the kernel has no full rank."""
+    dimension, found = design.shape[1], []
+    target = np.concatenate([labels, np.zeros(dimension)])
+    for direction, spike in zip(directions, spikes, strict=True):
+        root = np.eye(dimension) / math.sqrt(bulk)
+        root += (1 / math.sqrt(spike) - 1 / math.sqrt(bulk)) * np.outer(direction, direction)
+        found.append(np.linalg.lstsq(np.vstack([design, math.sqrt(decay) * root]), target, rcond=None)[0])
+    return np.array(found)
