@@ -19,7 +19,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EIO)
 """What whoever was writing may answer with an error of its own."""
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there and run the same command again"),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable for you, or work in a folder that is"),
+    **dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM), "make it writable (and readable) for you, or work in a folder that is"
+    ),
     errno.ENOENT: "correct the path",
     errno.EISDIR: "name a file",
     errno.ENOTDIR: "name a folder",
@@ -50,7 +52,11 @@ def last_words(text: str) -> str:
     """What an error's text comes to: of a traceback the last line, with the remedy if it is the machine's."""
     if '\n  File "' not in text:
         return text
-    line = text.strip().splitlines()[-1].strip()
+    return remedied(text.strip().splitlines()[-1].strip())
+
+
+def remedied(line: str) -> str:
+    """A traceback's last line, or what the machine refused and the remedy, if it says that."""
     system = re.search(r"\[Errno (\d+)\] ([^:]*)(?:: '(.*)')?", line)
     error = OSError(int(system[1]), system[2], system[3]) if system else RuntimeError(line)
     return machine_failure(error) or line
