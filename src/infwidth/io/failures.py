@@ -20,7 +20,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EIO)
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there and run the same command again"),
     **dict.fromkeys(
-        (errno.EROFS, errno.EACCES, errno.EPERM), "make it writable (and readable) for you, or work in a folder that is"
+        (errno.EROFS, errno.EACCES, errno.EPERM), "make it writable for you, and readable, or work elsewhere"
     ),
     errno.ENOENT: "correct the path",
     errno.EISDIR: "name a file",
