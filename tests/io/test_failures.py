@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infwidth.io.atomic import write_arrays
-from infwidth.io.failures import machine_failure
+from infwidth.io.failures import last_words, machine_failure
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ from infwidth.io.failures import machine_failure
         (MemoryError(), ["out of memory", "fewer jobs"]),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), ["out of memory", "fewer jobs"]),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to\nallocate"), ["out of memory"]),
+        (RuntimeError("can't start new thread"), ["out of memory", "fewer jobs"]),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), ["out of memory"]),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), ["out of memory", "fewer jobs"]),
     ],
 )
@@ -33,6 +35,32 @@ def test_refusals_of_a_machine(error, words):
 def test_other_errors_are_no_refusals():
     for error in (KeyError("x"), RuntimeError("shapes differ"), BrokenPipeError(errno.EPIPE, "Broken pipe")):
         assert machine_failure(error) is None
+
+
+@pytest.mark.parametrize("raised", [ValueError, RuntimeError, KeyError])
+def test_what_a_full_disk_made_a_library_say_is_the_disks(raised):
+    """Closing a compressed file after a failed write is an error of its own."""
+    for number, told in ((errno.EFBIG, True), (errno.ENOSPC, True), (errno.ENOENT, False)):
+        error = raised("inconsistent stream state")
+        error.__context__ = OSError(number, "refused", "a.pdf")
+        line = machine_failure(error)
+        assert (line is not None and line.startswith("a.pdf: refused; ")) == told
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("OSError: [Errno 27] File too large", "File too large; raise the limit"),
+        ("PermissionError: [Errno 13] Permission denied: '/a/b'", "/a/b: Permission denied; make it writable"),
+        ("RuntimeError: can't start new thread", "out of memory"),
+        ("ValueError: odd", "ValueError: odd"),
+    ],
+)
+def test_a_traceback_comes_to_one_line(end, words):
+    line = last_words(f'Traceback (most recent call last):\n  File "x.py", line 3, in y\n    z()\n\n{end}\n')
+    assert line.startswith(words)
+    assert "\n" not in line
+    assert last_words("MissingInputException in rule x:\n  odd") == "MissingInputException in rule x:\n  odd"
 
 
 def test_memory_that_is_not_there_is_known_by_numpy_and_torch():

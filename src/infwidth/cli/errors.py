@@ -36,7 +36,7 @@ class OneLineErrors(click.Group):
         except click.UsageError as error:
             asked = error.ctx.command_path if error.ctx else "infwidth"
             raise _OneLineUsage(f"{error.format_message().rstrip('.')}; see `{asked} --help`") from error
-        except (MemoryError, OSError, RuntimeError) as error:
+        except Exception as error:
             refused = machine_failure(error)
             if refused is None or getattr(error, "errno", None) == errno.EPIPE:  # a pipe that was closed is no failure
                 raise

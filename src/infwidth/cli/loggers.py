@@ -19,6 +19,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 from snakemake_logger_plugin_rich import LogHandler as RichBars
 
+from infwidth.io.failures import last_words
+
 _WORTH_SAYING = re.compile(r"Nothing to be done|Terminating processes|Will exit after finishing")
 _SAID_ELSEWHERE = re.compile(r"(Missing)?RuleException|WorkflowError:\s*At least one job did not complete")
 
@@ -54,7 +56,7 @@ class _Lines:
         if event is None and _WORTH_SAYING.match(text):
             return text
         troubled = record.levelname in ("ERROR", "CRITICAL") and event in (None, LogEvent.ERROR)
-        return text if troubled and not _SAID_ELSEWHERE.match(text) else None
+        return last_words(text) if troubled and not _SAID_ELSEWHERE.match(text) else None
 
 
 def _ending(name: str, logs: list[str]) -> str:

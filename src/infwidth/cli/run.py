@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from infwidth.cli.places import DEFAULT_CONFIG, place, planned, read_run
+from infwidth.io.failures import remedied
 from infwidth.numerics.checks import InputError
 
 
@@ -236,7 +237,7 @@ def _gist(output: str) -> str:
     usage = [line.split(": error: ", 1)[1] for line in lines if ": error: " in line]
     heads = [i for i, line in enumerate(lines) if re.match(r"(\w+(Exception|Error)\b.*|Error): *$", line)]
     said = takewhile(lambda line: line and not line.startswith('File "'), lines[heads[0] + 1 :]) if heads else []
-    raised = [line for line in lines if re.match(r"\w+(Exception|Error): .", line)][-1:]  # a traceback's end
+    raised = [remedied(line) for line in lines if re.match(r"\w+(Exception|Error): .", line)][-1:]  # a traceback's end
     return "\n".join(usage or list(said) or raised or filter(None, lines))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from infwidth.io.reading import describe
 
@@ -10,10 +11,17 @@ _MEMORY = (
     "let fewer jobs run at a time (CORES), set seeds_per_job or the width lower, or take a machine with more memory; "
     "what is done is kept"
 )
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "out of memory", "Unable to allocate"),
+    *("can't start new thread", "failed to map segment"),  # nor a library's code, an ImportError
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EIO)
+"""What whoever was writing may answer with an error of its own."""
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there and run the same command again"),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable for you, or work in a folder that is"),
+    **dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM), "make it writable for you, and readable, or work elsewhere"
+    ),
     errno.ENOENT: "correct the path",
     errno.EISDIR: "name a file",
     errno.ENOTDIR: "name a folder",
@@ -25,13 +33,30 @@ _REMEDIES = {
 def machine_failure(error: BaseException) -> str | None:
     """Say in one line what a machine refused, and the remedy; None where the error is of another kind."""
     if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+        isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in _OUT_OF_MEMORY)
     ):  # torch's own error is a RuntimeError, of which the one of the CPU has no class of its own
         return f"out of memory ({describe(error)}); {_MEMORY}"
-    if not isinstance(error, OSError) or error.errno == errno.EPIPE:  # nobody reads on: no failure
+    if not isinstance(error, OSError):
+        first = error.__context__
+        return machine_failure(first) if isinstance(first, OSError) and first.errno in _FULL else None
+    if error.errno == errno.EPIPE:  # nobody reads on: no failure
         return None
     if error.errno == errno.ENOMEM:
         return f"out of memory ({describe(error)}); {_MEMORY}"
     where = f"{error.filename}: " if error.filename is not None else ""
     remedy = _REMEDIES.get(error.errno, "see that the path is right and the disk well, and run the same command again")
     return f"{where}{error.strerror or error}; {remedy}"
+
+
+def last_words(text: str) -> str:
+    """What an error's text comes to: of a traceback the last line, with the remedy if it is the machine's."""
+    if '\n  File "' not in text:
+        return text
+    return remedied(text.strip().splitlines()[-1].strip())
+
+
+def remedied(line: str) -> str:
+    """A traceback's last line, or what the machine refused and the remedy, if it says that."""
+    system = re.search(r"\[Errno (\d+)\] ([^:]*)(?:: '(.*)')?", line)
+    error = OSError(int(system[1]), system[2], system[3]) if system else RuntimeError(line)
+    return machine_failure(error) or line

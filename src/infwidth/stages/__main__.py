@@ -31,8 +31,17 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if os.environ.get(RUN):
         threading.Thread(target=_end_with, args=[int(os.environ[RUN])], daemon=True).start()
-    stage = sys.argv.pop(1)
-    status = importlib.import_module("infwidth.stages.parts.forked").run(stage, sys.argv[1:])
+    name = sys.argv.pop(1)
+    status = importlib.import_module("infwidth.stages.parts.forked").run(name, sys.argv[1:])
     if status is not None:
         os._exit(status)  # nothing is left to be done here
-    importlib.import_module(f"infwidth.stages.{stage}").main()
+    try:
+        stage = importlib.import_module(f"infwidth.stages.{name}")
+    except (ImportError, MemoryError, OSError) as error:  # too little memory for a library's code
+        from infwidth.io.failures import machine_failure
+
+        refused = machine_failure(error)
+        if refused is None:
+            raise
+        sys.exit(f"error: {name}: {refused}")
+    stage.main()
