@@ -192,7 +192,7 @@ def integrators(particles: int = 128, error: float = 1e-2) -> list[dict]:
         )
         for strength in (0.3, 3.0):
             for coupling in (0.0, 1000.0):
-                rate = x.new_tensor([0.05 + coupling])
+                rate = np.array([0.05 + coupling])
                 batch = Populations(
                     readout[None],
                     x.new_zeros(1, DIMENSION, 2 * particles),
@@ -209,7 +209,7 @@ def integrators(particles: int = 128, error: float = 1e-2) -> list[dict]:
 
                     options = {"strength": strength, "readout_decay": 0.05, "activation": phi, "rtol": rtol}
                     end = integrate(
-                        batch, geometry, labels, torch.tensor(times), keep, max_evaluations=20_000, **options
+                        batch, geometry, labels, np.array(times), keep, max_evaluations=20_000, **options
                     )
                     if fits[-1] is None:
                         return None, 0
