@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from infwidth.numerics.checks import InputError
+from infwidth.engines import ENGINES
 from infwidth.plan import demand
 from infwidth.plan.config import ConfigError, load_config, resolve_config
 from infwidth.plan.inputs import check_files
 from infwidth.studies.kinds import KINDS
+from infwidth.tasks.families import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,6 +139,7 @@ TASKS = {
     "linear": {"dimension": 10, "overlap": 0.5, "n_source": 20, "n_target": 10, "n_test": 20},
     "hermite": {"dimension": 10, "source_degree": 1, "target_degree": 2, "n_source": 20, "n_target": 10, "n_test": 20},
     "images": {"source_classes": [0, 1], "target_classes": [2, 3], "n_source": 20, "n_target": 10, "n_test": 20},
+    "arrays": {"source": "a.npz", "target": "b.npz", "n_source": 20, "n_target": 10, "n_test": 20},
 }
 TRAININGS = {
     "bayes": {"inverse_temperature": 5, "particles": 128},
@@ -157,6 +160,8 @@ NO_MORE = {
 
 def _wholes():
     """One configuration of each family, engine and study, resolved."""
+    assert set(TASKS) == set(FAMILIES)
+    assert set(TRAININGS) == set(ENGINES)
     shared = {"preset": "mine", "images": {"path": "mine.npz"}}
     for family, task in TASKS.items():
         for engine, training in TRAININGS.items():
