@@ -208,9 +208,7 @@ def integrators(particles: int = 128, error: float = 1e-2) -> list[dict]:
                         fits[t] = shot.output
 
                     options = {"strength": strength, "readout_decay": 0.05, "activation": phi, "rtol": rtol}
-                    end = integrate(
-                        batch, geometry, labels, np.array(times), keep, max_evaluations=20_000, **options
-                    )
+                    end = integrate(batch, geometry, labels, np.array(times), keep, max_evaluations=20_000, **options)
                     if fits[-1] is None:
                         return None, 0
                     return torch.stack(fits), int(end.evaluations[0]) // 2

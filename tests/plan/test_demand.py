@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infwidth.numerics.checks import InputError
 from infwidth.engines import ENGINES
+from infwidth.numerics.checks import InputError
 from infwidth.plan import demand
 from infwidth.plan.config import ConfigError, load_config, resolve_config
 from infwidth.plan.inputs import check_files
