@@ -185,3 +185,17 @@ def test_bad_input_is_one_line(change, words):
         kernels.solve(arguments.pop("x"), **arguments)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("size", "weight", "bias"), [(1, 1e280, 0), (1e245, 1, 0), (1, 1, 1e300)])
+@pytest.mark.parametrize("activation", ["linear", "relu", "erf"])
+def test_kernels_out_of_range_are_no_numbers(activation, size, weight, bias):
+    x = size * np.random.default_rng(0).standard_normal((4, 3))
+    settings = {"activation": activation, "layers": 3, "weight_variance": weight, "bias_variance": bias}
+    try:
+        found = kernels.solve(x, **settings)
+    except InputError as error:
+        assert "rescale to order 1" in str(error)  # noqa: PT017
+    else:
+        assert np.isfinite(found.nngp).all()
+        assert np.isfinite(found.ntk).all()

@@ -77,7 +77,7 @@ def solve(
 
     Raises:
         InputError: an argument out of range, inputs that aren't finite matrices with as many columns, or a φ so rough
-            that its series needs too many terms.
+            that its series needs too many terms, or kernels out of range.
     """
     phi = get_activation(activation) if isinstance(activation, str) else activation
     layers = check_count("layers", layers)
@@ -89,10 +89,17 @@ def solve(
         found = f"{tuple(left.shape)} {left.dtype} and {tuple(right.shape)} {right.dtype}"
         raise InputError(f"x and other are {found}: expected (n, D) and (m, D) of one dtype; convert them")
     network = _Network(phi, layers, weight, bias)
-    if torch.is_grad_enabled() and (left.requires_grad or right.requires_grad):
-        return Kernels(*network(_Side.of(left, network), _Side.of(right, network)))
-    found = _in_blocks(left, None if other is None else right, network)
+    found = _of(left, right, other is None, network)
+    if not all(math.isfinite(kernel.detach().sum()) for kernel in found):
+        raise InputError("kernels beyond the range of floating-point numbers: expected finite ones; rescale to order 1")
     return Kernels(*(kernel.numpy() for kernel in found)) if isinstance(x, np.ndarray) else Kernels(*found)
+
+
+def _of(left: Tensor, right: Tensor, alone: bool, network: _Network) -> tuple[Tensor, Tensor]:
+    """Both kernels, with their gradients where those are asked for."""
+    if torch.is_grad_enabled() and (left.requires_grad or right.requires_grad):
+        return network(_Side.of(left, network), _Side.of(right, network))
+    return _in_blocks(left, None if alone else right, network)
 
 
 def nngp(x: Array, other: Array | None = None, **network: object) -> Array:
