@@ -162,7 +162,7 @@ def _until(condition, folder):
 
 
 def _stop(started):
-    """End the daemons, the last first; each has a session of its own, and with slurmd's end its job steps."""
+    """End the daemons, the last first; each leads processes of its own, and with slurmd's end its job steps."""
     for one in reversed(started):
         with contextlib.suppress(ProcessLookupError):
             one.send_signal(signal.SIGTERM)

@@ -194,8 +194,7 @@ def maximise(
         settled = residual <= tolerance and np.linalg.norm(step) <= tolerance * np.linalg.norm(g)
         if settled or iterations == max_iterations or not progress:
             break
-        progress = False
-        length = 1.0
+        progress, length = False, 1.0
         while length > 1e-10 and not progress:
             trial = g + length * step
             if inner.margin(strength * sigma * trial) > 0:
