@@ -37,7 +37,7 @@ def test_forks_write_what_processes_write(make_project):
     forked, alone = make_project(CONFIG), make_project(CONFIG)
     started = forked.root / "src/infwidth/stages/__main__.py"
     text = started.read_text(encoding="utf-8")
-    own = '    importlib.import_module(f"infwidth.stages.{stage}").main()\n'
+    own = "    stage.main()\n"
     assert own in text
     started.write_text(text.replace(own, '    sys.exit("in no fork")\n'), encoding="utf-8")
     done = forked.infwidth("run")

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from scipy.stats import norm
 
-from infwidth.figures.parts.style import colours, coupling_name, legend_below, new_figure, panel_titles
+from infwidth.figures.parts.style import colours, coupling_name, legend_below, new_figure
 from infwidth.io.tables import select
 
 GROUPS = 5
@@ -28,7 +29,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     Args:
         table: the experiments' tables, one below the other.
     """
-    titles = panel_titles(table)
+    titles = {name: table.attrs.get("titles", {}).get(name, "all teachers") for name in table["experiment"].unique()}
     palette = colours(table["elastic_coupling"].dropna().unique())
     figure, grid = new_figure(len(titles), 3)
     shown = []
@@ -39,6 +40,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
             panels[0].scatter(points["test_loss"], points["predicted_loss"], s=4, color=palette[coupling], alpha=0.5)
         ends = np.nanquantile(losses[["test_loss", "predicted_loss"]], [0.001, 0.999])
         panels[0].plot(ends, ends, color="0.3", linewidth=1)
+        panels[0].set(xlim=(ends[0] / 2, 2 * ends[1]), ylim=(ends[0] / 2, 2 * ends[1]))
         panels[0].set(
             xscale="log",
             yscale="log",
@@ -101,7 +103,10 @@ def _draw_ratios(axes: Axes, ratios: pd.DataFrame, palette: dict) -> None:
             capsize=2.5,
             color=palette[coupling],
         )
-    axes.set(xscale="log", xlabel="target samples P2", ylabel="mean predicted / mean true loss")
+    axes.set(xscale="log", xlabel="target samples P2", ylabel="predicted / true, of means")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _draw_deviations(axes: Axes, deviations: pd.Series, rows: pd.DataFrame) -> None:
@@ -109,5 +114,5 @@ def _draw_deviations(axes: Axes, deviations: pd.Series, rows: pd.DataFrame) -> N
     axes.hist(np.clip(deviations, -FARTHEST, FARTHEST), edges, density=True, color="0.75")
     axes.plot(edges, norm.pdf(edges), color="0.2", linewidth=1.2)
     definite, wrong = (select(rows, metric=name)["value"].sum() for name in ("definite", "wrong"))
-    axes.set(xlabel="(predicted − true gain) / standard error", ylabel="density")
-    axes.set_title(f"standard deviation {deviations.std():.2f}; {wrong:.0f} of {definite:.0f} definite answers wrong")
+    axes.set(xlabel="deviation of the gain, stderr", ylabel="density")
+    axes.set_title(f"s.d. {deviations.std():.2f}; {wrong:.0f} of {definite:.0f} wrong")

@@ -22,10 +22,10 @@ NAMES = {
     "leep": "LEEP",
 }
 LOOKS = (
-    ("regret", "excess test loss at the δ chosen, %", 100),
+    ("regret", "excess loss at the δ chosen, %", 100),
     ("seconds", "seconds of the processor", 1),
     ("kendall_tau", "Kendall τ of the sources' order", 1),
-    ("source_regret", "excess test loss of the source chosen, %", 100),
+    ("source_regret", "excess loss, source chosen, %", 100),
 )
 """Metric, what its axis says, and the unit."""
 
@@ -33,7 +33,7 @@ LOOKS = (
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows.
 
-    A row an experiment: what the δ that each way chooses costs beside the best one, the seconds that it takes to
+    Two rows an experiment: what the δ that each way chooses costs beside the best one, the seconds that it takes to
     choose, how well it ranks sources, and what the source it puts first costs; means and standard errors over pairs or
     targets and data sets.
 
@@ -41,9 +41,9 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         table: the experiments' tables, one below the other.
     """
     experiments = list(table["experiment"].unique())
-    figure, grid = new_figure(len(experiments), len(LOOKS))
+    figure, grid = new_figure(2 * len(experiments), 2)
     shown = []
-    for experiment, panels in zip(experiments, grid, strict=True):
+    for experiment, panels in zip(experiments, grid.reshape(-1, len(LOOKS)), strict=True):
         rows = select(table, experiment=experiment)
         for axes, (metric, label, unit) in zip(panels, LOOKS, strict=True):
             found = _means(select(rows, metric=metric))
