@@ -9,7 +9,13 @@ try:
     from infwidth.io.closure import import_closure
     from infwidth.plan.claims import check_run_claims, claim_files
     from infwidth.plan.additions import load_run, looks
-    from infwidth.plan.inputs import all_files, check_files, image_files, task_files, text_files
+    from infwidth.plan.inputs import (
+        all_files,
+        check_files,
+        image_files,
+        task_files,
+        text_files,
+    )
     from infwidth.plan.run_lock import hold, is_held_elsewhere
     from infwidth.plan.report import report_parameters
     from infwidth.plan.outputs import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import colours, draw_curve, legend_below, log_ticks, new_figure, plain_numbers
 from infwidth.io.tables import select
 
-COLUMNS = 4
+COLUMNS = 3
 """Panels beside each other."""
 BEST = {"marker": "*", "markersize": 10, "linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.6}
 SHAPES = "osD^vP"
@@ -44,7 +43,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     palette = colours(limits["n_target"].unique())
     for setting in settings:
         _draw_setting(next(places), select(studied, dataset=setting), palette)
-    _draw_best(next(places), select(studied, metric="best_source_richness"), settings)
+    best = _draw_best(next(places), select(studied, metric="best_source_richness"), settings)
     for experiment in networks["experiment"].unique():
         _draw_networks(next(places), select(networks, experiment=experiment))
     for axes in places:
@@ -56,6 +55,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         Line2D([], [], color="0.3", linewidth=1.6, label="average over data sets, D → ∞"),
         Line2D([], [], color="0.3", marker="o", linestyle="", label=f"data sets of D = {_dimension(studied):g}"),
         Line2D([], [], color="0.3", label="least loss", **BEST),
+        *best,
     ]
     legend_below(figure, entries)
     return figure, pd.concat([studied, networks], ignore_index=True)
@@ -85,16 +85,20 @@ def _draw_setting(axes: Axes, points: pd.DataFrame, palette: dict[float, tuple])
     plain_numbers(axes.xaxis, (1, 3))
     axes.set_ylim(bottom=0)
     title = points["dataset"].iloc[0].replace("; ", "\n").replace(", source until", ",\nsource until")
-    axes.set(xlabel="richness of the source, γ√D", ylabel="test loss", title=title)
+    axes.set(xlabel="source richness, γ√D", ylabel="test loss", title=title)
 
 
-def _draw_best(axes: Axes, points: pd.DataFrame, settings: list[str]) -> None:
-    """The best richness against P2/D, of the settings that have one: lines the average, points the data sets."""
+def _draw_best(axes: Axes, points: pd.DataFrame, settings: list[str]) -> list[Line2D]:
+    """The best richness against P2/D, of the settings that have one: lines the average, points the data sets.
+
+    Returns the entries of the legend that name the settings.
+    """
     shown = [
         setting
         for setting in settings
         if np.isfinite(select(points, dataset=setting, dimension=math.inf)["mean"]).all()
     ]
+    entries = []
     for setting, shape, colour in zip(shown, SHAPES, colours(range(len(shown))).values(), strict=False):
         own = select(points, dataset=setting)
         limit = select(own, dimension=math.inf).sort_values("n_target")
@@ -102,19 +106,15 @@ def _draw_best(axes: Axes, points: pd.DataFrame, settings: list[str]) -> None:
         found = own[np.isfinite(own["dimension"]) & np.isfinite(own["mean"])]
         axes.errorbar(
             found["n_target"] / found["dimension"], found["mean"], found["stderr"].fillna(0.0), color=colour,
-            fmt=shape, markersize=5, capsize=2.5, label=textwrap.fill(setting.partition("; ")[0], 38),
+            fmt=shape, markersize=5, capsize=2.5,
         )  # fmt: skip
+        entries.append(Line2D([], [], color=colour, marker=shape, label=setting.partition("; ")[0]))
     axes.set_yscale("log")
     plain_numbers(axes.yaxis, (1, 2, 5))
-    axes.set(
-        xlabel="target samples per dimension, P2/D", ylabel="best richness of the source", title="where it is least"
-    )
-    if shown:
-        axes.legend(frameon=False, fontsize="x-small", loc="upper right")
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, high * (high / low) ** 0.35)
-    else:
+    axes.set(xlabel="target samples, P2/D", ylabel="best γ√D of the source", title="where it is least")
+    if not shown:
         axes.text(0.5, 0.5, "none: the loss falls all the way", transform=axes.transAxes, ha="center")
+    return entries
 
 
 def _draw_networks(axes: Axes, points: pd.DataFrame) -> None:
@@ -127,7 +127,5 @@ def _draw_networks(axes: Axes, points: pd.DataFrame) -> None:
         draw_curve(axes, own["source_strength"].map(positions), own, colour=colour)
         axes.plot([], [], color=colour, label=f"P2 = {samples:g}")
     widths = ", ".join(f"N = {width:g}" for width in sorted(points["width"].unique()) if math.isfinite(width))
-    axes.set(
-        xlabel="feature learning of the source, γ", ylabel="test loss", title=f"theory (lines) and networks, {widths}"
-    )
+    axes.set(xlabel="γ of the source", ylabel="test loss", title=f"theory (lines) and networks, {widths}")
     axes.legend(frameon=False, fontsize="x-small")

@@ -22,7 +22,7 @@ REACH = 4.0
 """Where the axis ends, in units of the bound; an interval that goes on ends in an arrow."""
 COLOURS = {REPRODUCED: SERIES[0], NOT_REPRODUCED: SERIES[3], INCONCLUSIVE: (0.5, 0.5, 0.5)}
 """Of an inconclusive one the marker is hollow as well."""
-LONGEST = 56
+LONGEST = 64
 """Claims in a column at most: what a page holds."""
 SIDES = {"theory": ("D", 0.17), "networks": ("o", -0.17)}
 """Side → its marker and its shift from the claim's line."""
