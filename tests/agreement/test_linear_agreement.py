@@ -164,8 +164,8 @@ def test_negative_control_a_theory_without_the_tilt_is_not_reproduced(root):
     assert judge(claim, table).verdict == REPRODUCED
     lacking = without_tilt(table, Plan(config))
     # of one width alone it might be the width's; with the deviation of that width predicted it can't
-    assert judge(claim, lacking).verdict == INCONCLUSIVE
-    assert judge(claim, lacking).lower > 0.05
+    assert judge(claim, without_deviation(lacking)).verdict == INCONCLUSIVE
+    assert judge(claim, without_deviation(lacking)).lower > 0.05
     assert judge(claim, with_deviation(table)).verdict == REPRODUCED
     predicted = select(with_deviation(table), metric=["train_loss_deviation", "test_loss_deviation"])
     assert judge(claim, pd.concat([without_deviation(lacking), predicted], ignore_index=True)).verdict == NOT_REPRODUCED
