@@ -56,7 +56,7 @@ def arrays(
         test_labels: likewise.
         inputs_key: key of the inputs in an .npz.
         labels_key: key of the labels in an .npz.
-        labels: "auto", "classes" or "regression"; see :func:`infwidth.tasks.own_data.own_data`.
+        labels: "auto", "classes" or "regression"; as of ``infwidth advise``.
         n_source: source samples P1.
         n_target: target training samples P2.
         n_test: test samples Pt; None takes all of the test file.
