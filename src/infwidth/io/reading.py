@@ -17,4 +17,9 @@ READ_ERRORS = (
 
 def describe(error: BaseException) -> str:
     """Type and message of an exception, on one line of bearable length."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" …")
+    return shorten(f"{type(error).__name__}: {error}")
+
+
+def shorten(text: str) -> str:
+    """A text on one line of bearable length."""
+    return textwrap.shorten(text, 200, placeholder=" …")

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import json
 import os
-import textwrap
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from infwidth.io.reading import describe, shorten
 from infwidth.numerics.checks import InputError, check_choice, check_count
 
 DATASETS = ("auto", "c4", "cpython")
@@ -136,7 +136,7 @@ def _read(path: Path, max_bytes: int | None) -> Iterator[bytes]:
             else:
                 yield _plain(path, handle, max_bytes)
     except _READ_ERRORS as error:
-        raise InputError(f"{path}: can't be read ({_describe(error)}); {_EXPECTED}; copy the file again") from error
+        raise InputError(f"{path}: can't be read ({describe(error)}); {_EXPECTED}; copy the file again") from error
 
 
 def _plain(path: Path, handle: IO[bytes], max_bytes: int | None) -> bytes:
@@ -166,10 +166,10 @@ def _lines(path: Path, handle: IO[bytes]) -> Iterator[bytes]:
         try:
             record = json.loads(text)
         except ValueError as error:
-            raise InputError(f"{where}: no JSON ({_describe(error)}); {_EXPECTED}; correct the line") from error
+            raise InputError(f"{where}: no JSON ({describe(error)}); {_EXPECTED}; correct the line") from error
         if not isinstance(record, dict) or "text" not in record:
             found = ", ".join(map(repr, record)) if isinstance(record, dict) else type(record).__name__
-            raise InputError(f'{where}: no key "text" (found {_shorten(found)}); {_EXPECTED}; rename the key')
+            raise InputError(f'{where}: no key "text" (found {shorten(found)}); {_EXPECTED}; rename the key')
         yield _encode(record["text"], where)
 
 
@@ -184,7 +184,7 @@ def _decode(raw: bytes, where: str) -> str:
 
 def _encode(text: Any, where: str) -> bytes:
     if not isinstance(text, str):
-        raise InputError(f'{where}: "text" is {_shorten(repr(text))}; {_EXPECTED}; put the text in quotes')
+        raise InputError(f'{where}: "text" is {shorten(repr(text))}; {_EXPECTED}; put the text in quotes')
     return text.encode(errors="replace")  # JSON can spell half a surrogate pair, which UTF-8 can't
 
 
@@ -217,13 +217,13 @@ def _c4() -> Iterator[bytes]:
     try:
         from datasets import load_dataset
     except ImportError as error:
-        reason = f"{_describe(error)}; pip install 'infwidth[text]', or pip install datasets"
+        reason = f"{describe(error)}; pip install 'infwidth[text]', or pip install datasets"
         raise _UnavailableError(reason) from error
     try:
         for record in load_dataset("allenai/c4", "en", split="train", streaming=True):
             yield _encode(record["text"], "C4")
     except Exception as error:  # the library passes on what a dozen others raise, each with its own types
-        raise _UnavailableError(_describe(error)) from error
+        raise _UnavailableError(describe(error)) from error
 
 
 def _cpython(name: str, max_bytes: int | None) -> Documents:
@@ -232,12 +232,3 @@ def _cpython(name: str, max_bytes: int | None) -> Documents:
 
     order = sorted(topics, key=lambda topic: hashlib.sha256(topic.encode()).digest())
     return Documents(tuple(_limit((topics[topic].encode() for topic in order), max_bytes)), name)
-
-
-def _describe(error: BaseException) -> str:
-    """Type and message of an exception, on one line of bearable length."""
-    return _shorten(f"{type(error).__name__}: {error}")
-
-
-def _shorten(text: str) -> str:
-    return textwrap.shorten(text, 200, placeholder=" …")

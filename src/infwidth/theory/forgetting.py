@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infwidth.numerics.activations import get_activation
-from infwidth.numerics.checks import InputError, check_number
+from infwidth.numerics.activations import ACTIVATIONS, get_activation
+from infwidth.numerics.checks import InputError, check_choice, check_number
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status, UnconvergedError, worst
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.linear.moments import Moments, integrate_moments
 from infwidth.theory.problem import check_activation, check_couplings, check_strengths, check_task, check_times
-
-ACTIVATIONS = ("linear", "relu", "erf", "tanh", "gelu", "softplus")
 
 
 @dataclass(frozen=True)
@@ -108,11 +106,9 @@ def solve(
         refit_decay=check_number("refit_decay", refit_decay, minimum=0.0, open_minimum=True),
         source_time=check_number("source_time", source_time, minimum=0.0),
         times=check_times("target_times", target_times, weight_decay=0.0),
-        continued=readout == "continued",
+        continued=check_choice("readout", readout, ("fresh", "continued")) == "continued",
         max_evaluations=max_evaluations,
     )
-    if readout not in ("fresh", "continued"):
-        raise InputError(f"readout = {readout!r}: expected 'fresh' or 'continued'; choose one")
     if activation == "linear":
         return _linear(problem, 1e-8 if rtol is None else rtol)
     return _particles(problem, activation, particles, replicas, seed, 1e-2 if rtol is None else rtol)
