@@ -27,10 +27,16 @@ ENDS = [
 PATIENCE = 120  # seconds; on an idle machine nothing takes more than three
 
 
+def heed_signals():
+    """What runs the tests may ignore them, as nohup does, and children inherit that."""
+    for sent in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(sent, signal.SIG_DFL)
+
+
 def start(project, log, by="", **variables):
     command = [by, "reproduce"] if by else [sys.executable, "-m", "infwidth.cli", "run"]
-    options = {"stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
-    return subprocess.Popen(command, cwd=project.root, env=project.environment, **options)
+    options = {"stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True, "preexec_fn": heed_signals}
+    return subprocess.Popen(command, cwd=project.root, env=project.environment | variables, **options)
 
 
 def until(condition):

@@ -22,8 +22,10 @@ REACH = 4.0
 """Where the axis ends, in units of the bound; an interval that goes on ends in an arrow."""
 COLOURS = {REPRODUCED: SERIES[0], NOT_REPRODUCED: SERIES[3], INCONCLUSIVE: (0.5, 0.5, 0.5)}
 """Of an inconclusive one the marker is hollow as well."""
-LONGEST = 64
-"""Claims in a column at most: what a page holds."""
+LONGEST = 56
+"""Claims in a column, more only where the page would not hold the columns."""
+COLUMNS = 3
+"""Columns that a page's width holds; a paper has one at least."""
 SIDES = {"theory": ("D", 0.17), "networks": ("o", -0.17)}
 """Side → its marker and its shift from the claim's line."""
 
@@ -63,10 +65,13 @@ def draw_claims(claims: Path, paths: Mapping[str, Path]) -> None:
 
 def _columns(shown: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
     """The title and the claims of each column: a paper's, in parts of equal length where they are many."""
-    for paper, rows in shown.groupby("paper"):
-        claims = sorted(rows["claim"].unique(), key=natural_key)
+    papers = {paper: sorted(rows["claim"].unique(), key=natural_key) for paper, rows in shown.groupby("paper")}
+    longest, room = LONGEST, max(COLUMNS, len(papers))
+    while sum(-(-len(claims) // longest) for claims in papers.values()) > room:
+        longest += 1
+    for paper, claims in papers.items():
         name = "own claims" if paper == "own" else f"paper {paper}"
-        parts = np.array_split(np.array(claims, dtype=object), -(-len(claims) // LONGEST))
+        parts = np.array_split(np.array(claims, dtype=object), -(-len(claims) // longest))
         for i, part in enumerate(parts):
             yield name if len(parts) == 1 else f"{name} ({i + 1})", list(part)
 
