@@ -43,6 +43,19 @@ def test_resolve_prints_the_whole_and_results_the_folder(root, monkeypatch, tmp_
     assert "did you mean 'study'" in invoke("resolve", "stdy").output
 
 
+@pytest.mark.parametrize("arguments", [["check"], ["check", "config/claims.yaml"], ["keys"], ["resolve", "ci"]])
+def test_what_solves_nothing_imports_nothing_that_does(root, arguments):
+    """A configuration and its claims are checked within half a second, before anything else is known to be needed."""
+    code = (
+        "import sys, infwidth.cli\n"
+        f"infwidth.cli.main({arguments!r}, standalone_mode=False)\n"
+        "heavy = {'pandas', 'scipy', 'torch', 'matplotlib', 'snakemake', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+
+
 def test_check_reads_claims_too(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
     assert "claims" in invoke("check", "config/claims.yaml").output

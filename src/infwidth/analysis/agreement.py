@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from infwidth.analysis.claim_arguments import Metrics, Rows, Scale
 from infwidth.analysis.extrapolation import infinite_width
@@ -15,6 +14,9 @@ from infwidth.io.rows import widest
 from infwidth.io.tables import KEYS, select
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AGREEMENT = ("disagreement",)
 DEVIATION = "{metric}_deviation"
@@ -33,6 +35,8 @@ def disagreement(table: pd.DataFrame, metric: Metrics, where: Rows, relative_to:
     ``relative_to="point"`` divides by the theory's value at the point, ``"start"`` by its largest of the metric, for
     losses that tend to 0. A ``width`` that ``where`` names is the networks'.
     """
+    import pandas as pd
+
     point = {column: wanted for column, wanted in where.items() if column != "width"}
     rows = select(table, metric=metric, **point)
     networks = select(rows, **{**where, "kind": "network"})
@@ -91,6 +95,8 @@ def _theory(table: pd.DataFrame, rows: pd.DataFrame, where: Mapping[str, Any]) -
 
 def _matrix(rows: pd.DataFrame, column: str = "value") -> pd.DataFrame:
     """Data sets × points of a column; NaN where the solver failed."""
+    import pandas as pd
+
     kept = rows[column].where(rows["status"] == Status.CONVERGED.value)
     # empty keys are keys too: a group by NaN would lose them in the columns' labels
     keyed = rows[POINT].astype(object).where(rows[POINT].notna(), "")

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from types import SimpleNamespace
 from typing import Annotated, Any, get_type_hints
 
 from infwidth.analysis.coupling_choice import CRITERIA
@@ -102,7 +103,8 @@ def check_arguments(statistic: Callable[..., Any], arguments: Any) -> Iterator[s
         yield f"arguments = {arguments!r}: expected names and values; write them so"
         return
     parameters = dict(list(inspect.signature(statistic).parameters.items())[1:])
-    hints = get_type_hints(statistic, include_extras=True)
+    own = SimpleNamespace(__annotations__={name: one.annotation for name, one in parameters.items()})  # not the table's
+    hints = get_type_hints(own, inspect.unwrap(statistic).__globals__, include_extras=True)
     for name in [name for name in arguments if name not in parameters]:
         known = ", ".join(parameters)
         yield f"arguments.{name}: unknown to {statistic.__name__}; expected {known}; {nearest(name, parameters)}"

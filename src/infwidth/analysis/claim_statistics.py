@@ -10,10 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from infwidth.analysis.agreement import AGREEMENT, disagreement
 from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, Pair, Rows
@@ -23,6 +22,9 @@ from infwidth.io.rows import at_last_time, widest
 from infwidth.io.tables import select
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
@@ -117,6 +119,8 @@ def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriter
 
     With ``versus`` that criterion's is taken off: negative where the first chooses better.
     """
+    import pandas as pd
+
     good = table["status"] == Status.CONVERGED.value
     found = choices(table.assign(value=table["value"].where(good)))
     if found.empty:
@@ -178,6 +182,8 @@ COMPARISONS = AGREEMENT
 
 def _smooth(levels: list[pd.DataFrame], function: Callable[[np.ndarray], float]) -> Smooth:
     """A function of several levels' means over the data sets that have them all."""
+    import pandas as pd
+
     parts = {
         name: pd.concat([level[name] for level in levels], axis=1, keys=range(len(levels)))
         for name in ("value", "error")
@@ -193,6 +199,8 @@ def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.Dat
 
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean over the rows of each seed; NaN where a solver failed or rows are missing that other data sets have."""
+    import pandas as pd
+
     good = rows["status"] == Status.CONVERGED.value
     squares = rows["stderr"].fillna(0.0) ** 2
     grouped = rows.assign(good=good, square=squares).groupby("seed")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from infwidth.io.tables import KEYS, select
 from infwidth.numerics.checks import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CRITERIA = {"leave_one_out": 1.0, "log_evidence_density": -1.0}
 """Metric → sign with which it is minimised."""
@@ -27,6 +31,8 @@ def choices(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         InputError: a criterion is not in the table.
     """
+    import pandas as pd
+
     rows = select(table, kind="theory", condition="transfer", metric=["test_loss", *CRITERIA])
     values = rows.set_index([*TASK, "elastic_coupling", "metric"])["value"].unstack("metric")
     missing = {"test_loss", *CRITERIA} - set(values)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
 
 from infwidth.analysis.seeds import student_quantile
 from infwidth.numerics.checks import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEVEL = 0.95
 CHANCE = 0.8

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from infwidth.io.tables import KEYS
 from infwidth.numerics.status import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def infinite_width(table: pd.DataFrame) -> pd.DataFrame:
@@ -16,6 +20,8 @@ def infinite_width(table: pd.DataFrame) -> pd.DataFrame:
     row says; its error over data sets is that of the extrapolation, however noisy the fits. The status is the worst
     of the widths. Experiments with networks of one width stay as they are.
     """
+    import pandas as pd
+
     parts = []
     for _, rows in table.groupby("experiment", sort=False):
         networks = rows["kind"] == "network"
@@ -26,6 +32,8 @@ def infinite_width(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _extrapolated(networks: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
     axes = [key for key in KEYS if key != "width"]
     ranks = {status.value: i for i, status in enumerate(Status)}
     grouped = networks.assign(rank=networks["status"].map(ranks)).groupby([*axes, "width"], dropna=False)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from infwidth.io.tables import KEYS
 from infwidth.numerics.status import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POINT = [key for key in KEYS if key != "seed"]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from infwidth.io.tables import KEYS
 from infwidth.numerics.status import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def largest(rows: pd.DataFrame, column: str, *, kind: str | None = None) -> pd.DataFrame:
@@ -17,6 +21,8 @@ def largest(rows: pd.DataFrame, column: str, *, kind: str | None = None) -> pd.D
         column: the column.
         kind: the kind, ``theory`` or ``network``, that this is about; of the other kind all rows stay.
     """
+    import pandas as pd
+
     about = rows["kind"] == kind if kind else pd.Series(True, index=rows.index)
     value = rows[column].where(about)
     top = value.groupby(rows["experiment"], dropna=False).transform("max")
