@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infwidth.io.atomic import write_arrays
-from infwidth.io.failures import last_words, machine_failure
+from infwidth.io.failures import killed, last_words, machine_failure
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,37 @@ def test_a_traceback_comes_to_one_line(end, words):
     assert line.startswith(words)
     assert "\n" not in line
     assert last_words("MissingInputException in rule x:\n  odd") == "MissingInputException in rule x:\n  odd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WorkflowError:\nFailed to create output directory a/b.\nOSError: [Errno 30] Read-only file system: 'a/b'",
+        "Error recording metadata ([Errno 30] Read-only file system: 'a/b'). Please ensure write permissions for a",
+    ],
+)
+def test_what_the_machine_refused_stands_alone_however_it_is_wrapped(text):
+    assert last_words(text) == "a/b: Read-only file system; make it writable for you, and readable, or work elsewhere"
+
+
+def test_outputs_that_cant_be_written_over_come_to_the_first():
+    text = (
+        'ProtectedOutputException in rule theory in file "theory.smk", line 1:\nWrite-protected output files for rule '
+        "theory:\n    output: a b.csv, c.npz\n    affected files:\n        a b.csv\n        c.npz"
+    )
+    assert last_words(text) == "a b.csv: Write-protected; make it writable for you, and readable, or work elsewhere"
+
+
+@pytest.mark.parametrize(("status", "name"), [(137, "SIGKILL"), (-9, "SIGKILL"), (134, "SIGABRT"), (-11, "SIGSEGV")])
+def test_the_end_of_a_process_that_had_no_word_is_said(status, name):
+    line = killed(status)
+    assert f"ended by {name}" in line
+    assert "more memory" in line
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 128, 129, 130, 143, -2, -15, 255])
+def test_what_ended_by_itself_or_was_stopped_was_not_killed(status):
+    assert killed(status) is None
 
 
 def test_memory_that_is_not_there_is_known_by_numpy_and_torch():

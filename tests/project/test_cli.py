@@ -1,5 +1,6 @@
 """What a person types."""
 
+import errno
 import json
 import os
 import subprocess
@@ -152,6 +153,19 @@ def test_outside_the_root_commands_say_where_it_is(root, monkeypatch, tmp_path, 
     assert done.exit_code == 1
     assert "expected the repository's root" in done.output
     assert len(done.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "decide"])
+def test_where_no_records_can_be_kept_nothing_is_begun(root, monkeypatch, command):
+    def refuse(dir):
+        raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmp123")
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    done = invoke(command, "--config", "config/ci.yaml")
+    assert done.exit_code == 1
+    (line,) = [line for line in done.output.splitlines() if "warning" not in line]
+    assert line == "Error: .snakemake: Read-only file system; make it writable for you, and readable, or work elsewhere"
 
 
 def test_all_cores_are_counted(root, monkeypatch):

@@ -96,6 +96,37 @@ def test_a_run_killed_again_and_again_ends_in_the_same_tables(make_project, undi
     assert results(project) == undisturbed
 
 
+@pytest.mark.parametrize(("server", "sent"), [("on", "SIGKILL"), ("off", "SIGABRT")])
+def test_a_job_that_the_system_ends_is_said_with_the_remedy(make_project, server, sent):
+    """Where memory is out, the system kills, and libraries abort; of neither is there a word in the job's log."""
+    project = make_project(CONFIG)
+    theory = project.root / "src/infwidth/stages/theory.py"
+    text = theory.read_text(encoding="utf-8")
+    ending = f"    import os, signal\n    os.kill(os.getpid(), signal.{sent})\n"
+    head = "def main(job: Job) -> None:\n"
+    assert head in text
+    theory.write_text(text.replace(head, head + ending), encoding="utf-8")
+    done = project.infwidth("run", INFWIDTH_FORK_SERVER=server)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("failed: theory flow")]
+    assert said
+    assert all("ended by SIG" in line and "more memory" in line for line in said)
+    assert "stopped" not in done.stderr
+
+
+def test_too_little_memory_for_any_run_is_said_before_a_library_aborts(make_project):
+    project = make_project(CONFIG)
+    shell = f"ulimit -v 400000; exec {sys.executable} -m infwidth.cli"
+    for command in ("run", "plan", "decide"):
+        options = {"cwd": project.root, "env": project.environment, "capture_output": True, "encoding": "utf-8"}
+        done = subprocess.run(["bash", "-c", f"{shell} {command}"], **options)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("Error: ulimit -v = 400000: expected at least ")
+    assert not (project.root / "results").exists()
+
+
 @pytest.mark.parametrize(("by", "sent"), [("", signal.SIGKILL), ("make", signal.SIGTERM)])
 def test_jobs_end_with_their_run(make_project, tmp_path, by, sent):
     project = make_project(CONFIG)

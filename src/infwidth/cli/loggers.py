@@ -19,9 +19,10 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 from snakemake_logger_plugin_rich import LogHandler as RichBars
 
-from infwidth.io.failures import last_words
+from infwidth.io.failures import killed, last_words
 
 _WORTH_SAYING = re.compile(r"Nothing to be done|Terminating processes|Will exit after finishing")
+_ENDED = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.\w+: (\d+)>")
 _SAID_ELSEWHERE = re.compile(r"(Missing)?RuleException|WorkflowError:\s*At least one job did not complete")
 
 
@@ -30,6 +31,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self.total = self.finished = 0
+        self.ends: list[str] = []
         self.jobs: dict[int, tuple[str, float]] = {}
 
     def finished_line(self, record: LogRecord) -> str | None:
@@ -52,20 +54,24 @@ class _Lines:
         event, text = getattr(record, "event", None), record.getMessage()
         if event == LogEvent.JOB_ERROR:
             name, _ = self.jobs.get(record.jobid, (record.rule_name, 0.0))
-            return _ending(name, record.log or [])
+            return _ending(name, list(map(str, record.log or [])), self.ends)
         if event is None and _WORTH_SAYING.match(text):
             return text
+        if _ENDED.search(text):
+            self.ends.append(text)
         troubled = record.levelname in ("ERROR", "CRITICAL") and event in (None, LogEvent.ERROR)
         return last_words(text) if troubled and not _SAID_ELSEWHERE.match(text) else None
 
 
-def _ending(name: str, logs: list[str]) -> str:
-    """How a job ended that did not end well: its log says so, unless somebody stopped it."""
+def _ending(name: str, logs: list[str], ends: list[str]) -> str:
+    """How a job ended that did not end well: its log says so, or the status of its command, unless it was stopped."""
     for path in map(Path, logs):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         if lines and "error: " in lines[-1]:
             return f"failed: {name}; log: {path}"
-    return f"stopped: {name}"
+    status = next((_ENDED.search(text) for text in reversed(ends) if any(path in text for path in logs)), None)
+    why = killed(int(status[1] or -int(status[2]))) if status else None
+    return f"failed: {name}: {why}" if why else f"stopped: {name}"
 
 
 class LineHandler(LogHandlerBase):

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,9 @@ import click
 from infwidth.cli.places import DEFAULT_CONFIG, place, planned, read_run
 from infwidth.io.failures import remedied
 from infwidth.numerics.checks import InputError
+
+_LEAST_MEMORY = 700 * 2**20
+"""Bytes of addresses that a job's PyTorch takes before it does anything; Snakemake takes two thirds of that."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,7 @@ def _run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
     from infwidth.plan.run_lock import hold
 
     config, results = request.read()
+    _check_machine()
     hold(results)
     names = planned(config)
     before = read_verdicts(results, names, lenient=True)
@@ -191,6 +196,7 @@ def plan(request: Request, arguments: tuple[str, ...], pieces: str) -> None:
 
     most = seconds_of(pieces) if pieces else None
     config, results = request.read()
+    _check_machine()
     _make_caches_writable()
     output = _output_of(*arguments, "--dry-run", "--quiet", "host", *request.options())
     benchmarks = re.findall(r"benchmark: (\S+)", output)
@@ -277,6 +283,23 @@ def _logger(arguments: Sequence[str]) -> list[str]:
         return ["--logger", "lines"]
     os.environ["TQDM_DISABLE"] = "1"  # the jobs' own bars would write into these
     return ["--logger", "bars"]
+
+
+def _check_machine() -> None:
+    """Raise InputError or OSError where Snakemake could keep no records, or a library would end this process mutely."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= allowed < _LEAST_MEMORY:
+        raise InputError(
+            f"ulimit -v = {allowed // 1024}: expected at least {_LEAST_MEMORY // 1024}, as the libraries of a run take "
+            "that much by themselves; raise it (ulimit -v unlimited), or take a machine with more memory"
+        )
+    records = Path(".snakemake")
+    records.mkdir(exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=records):
+            pass
+    except OSError as error:  # which names the file
+        raise OSError(error.errno, error.strerror, str(records)) from error
 
 
 def _make_caches_writable() -> None:

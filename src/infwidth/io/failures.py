@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import signal
 
 from infwidth.io.reading import describe
 
@@ -17,6 +18,8 @@ _OUT_OF_MEMORY = (
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EIO)
 """What whoever was writing may answer with an error of its own."""
+_STOPPED = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None))
+"""Signals by which somebody ends a run."""
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there and run the same command again"),
     **dict.fromkeys(
@@ -28,6 +31,18 @@ _REMEDIES = {
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
 }
+
+
+def killed(status: int) -> str | None:
+    """Say in one line how a process ended that a signal ended by itself; None where nobody's or somebody's did.
+
+    Args:
+        status: its exit status, as a shell has it, or minus the signal.
+    """
+    number = status - 128 if status > 128 else -status
+    if number <= 0 or number in _STOPPED or number not in set(signal.Signals):
+        return None
+    return f"ended by {signal.Signals(number).name} without a word, as where memory is out; {_MEMORY}"
 
 
 def machine_failure(error: BaseException) -> str | None:
@@ -49,10 +64,15 @@ def machine_failure(error: BaseException) -> str | None:
 
 
 def last_words(text: str) -> str:
-    """What an error's text comes to: of a traceback the last line, with the remedy if it is the machine's."""
-    if '\n  File "' not in text:
+    """What an error's text comes to: what the machine refused, with the remedy; else of a traceback the last line."""
+    lines = text.strip().splitlines()
+    protected = re.match(r"ProtectedOutputException.*affected files:\s+(.+?)(?:\n|$)", text, re.DOTALL)
+    if protected:
+        return machine_failure(OSError(errno.EACCES, "Write-protected", protected[1])) or text
+    refused = next((line for line in lines if "[Errno " in line), None)
+    if refused is None and '\n  File "' not in text:
         return text
-    return remedied(text.strip().splitlines()[-1].strip())
+    return remedied((refused or lines[-1]).strip())
 
 
 def remedied(line: str) -> str:

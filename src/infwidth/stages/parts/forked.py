@@ -18,6 +18,8 @@ SERVER = "INFWIDTH_FORK_SERVER"
 OFF = "off"
 REFUSED, TAKEN = b"r", b"t"
 """What the server answers to a request."""
+KILLED = 128 + 9
+"""Exit status, as a shell has it, of a job that ended without one of its own: SIGKILL comes where memory is out."""
 
 _READ_AT_IMPORT = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_"),
@@ -64,7 +66,7 @@ def run(stage: str, arguments: list[str]) -> int | None:
             ended = connection.recv(1)
         except OSError:
             ended = b""
-        return ended[0] if ended else 1  # killed, for want of memory maybe
+        return ended[0] if ended else KILLED
 
 
 def fingerprint() -> list[Any]:
