@@ -208,6 +208,21 @@ def test_every_count_of_the_schema_is_limited(value):
     assert let_through == []
 
 
+@pytest.mark.parametrize("value", [1e200, 1e-200, 5e-324, 1.7e308, 3e12, 3e-13, -1e200, -1e-200, 10**13])
+def test_no_number_of_a_study_is_of_a_size_that_only_its_job_would_refuse(value):
+    """Every number, at its key: a job would end in an overflow, or in a status after its work."""
+    let_through = []
+    for config in _wholes():
+        for path in _numbers({"studies": config["studies"]}):
+            if path[2] != "study":
+                continue
+            with pytest.raises(ConfigError) as caught:
+                resolve_config(_with(config, path, value))
+            if not any(line.startswith(".".join(path)) for line in str(caught.value).split("\n")):
+                let_through.append(path)
+    assert let_through == []
+
+
 def test_what_is_added_is_counted(small_config):
     for key in ("data_seeds", "network_seeds", "theory_data_seeds"):
         added = [{"network_seeds": 1}, {key: 10**7}]

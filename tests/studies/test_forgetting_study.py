@@ -47,6 +47,15 @@ def test_numbers_are_the_theorys():
         assert row["value"].item() == pytest.approx(getattr(expected, name)[1, 1])
 
 
+@pytest.mark.parametrize("decay", [100.0, 1e6, 1e12])
+def test_where_decay_takes_all_features_nothing_is_left_to_refit(decay):
+    found = table(weight_decay=decay)
+    late = select(found, metric="source_loss_refitted", time=2.0)
+    assert set(late["status"]) == {"converged"}
+    theory_, network = (select(late, kind=kind)["value"].to_numpy() for kind in ("theory", "network"))
+    np.testing.assert_allclose(network, theory_, rtol=1e-6)
+
+
 @pytest.mark.parametrize("decay", [1e-12, 1e-16, 1e-200])
 def test_a_refit_nearly_without_decay_is_least_squares(decay):
     sizes = {"dimension": 6, "n_source": 30, "n_target": 8, "n_test": 50, "seed": 1, "noise": 0.5, "source_degree": 1}

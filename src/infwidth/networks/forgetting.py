@@ -113,8 +113,9 @@ def run(
         kept = sources.readout[b].repeat(2).double()
         kernel, cross = (one.T @ features / len(kept) for one in (features, others))
         rates, modes = torch.linalg.eigh(kernel)
-        modes = modes[:, rates > len(labels) * rounding * rates[-1]]  # what features see
-        fits = modes @ ((modes.mT @ labels) / (rates[-modes.shape[1] :] + refit_decay))
+        seen = rates > len(labels) * rounding * rates[-1]  # by the features; none where decay has taken all of them
+        rates, modes = rates[seen], modes[:, seen]
+        fits = modes @ ((modes.mT @ labels) / (rates + refit_decay))
         old[b, g, t] = mean_squared_error((kept @ others / (len(kept) * source_strength)).numpy(), y_source_test)
         new[b, g, t] = mean_squared_error((cross @ fits).numpy(), y_source_test)
 

@@ -13,6 +13,9 @@ from infwidth.plan.complaints import show
 ARCHIVE = ".npz"
 LONGEST = 1e8
 """Time up to which networks follow a gradient flow, in steps of 1 at most."""
+SCALE = 1e12
+"""Largest size of a study's numbers, and one over their least. Rates, strengths, noise and times are of order 1; the
+powers up to the third of what is let through are numbers in single precision too."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ KNOWN = {"cifar10": Sizes(5000, 1000, 50_000, 10_000), "digits": Sizes(147, 36, 
 
 def of_study(where: str, kind: str, settings: Mapping[str, Any], images: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line for each contradiction in a study's settings; ``images`` says where images come from."""
+    yield from _beyond_scale(where, settings)
     yield from _KINDS.get(kind, _single_block)(where, settings)
     if {"dataset", "samples"} <= set(settings):
         yield from _sample(where, settings, *known(settings["dataset"], images))
@@ -45,6 +49,20 @@ def too_long(where: str, settings: Mapping[str, Any], *keys: str) -> Iterator[st
         longest = max(found) if isinstance(found, list) else found
         if longest > LONGEST:
             yield f"{where}.{key} = {longest:g}: expected ≤ {LONGEST:g} with networks; shorten it, or train none"
+
+
+def _beyond_scale(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line for each number that is neither 0 nor infinite nor of a size that studies have."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _beyond_scale(f"{where}.{key}", value)
+            continue
+        several = isinstance(value, list)
+        for i, one in enumerate(value if several else [value]):
+            number = isinstance(one, int | float) and not isinstance(one, bool)
+            if number and one and math.isfinite(one) and not 1 / SCALE <= abs(one) <= SCALE:
+                path = f"{where}.{key}[{i}]" if several else f"{where}.{key}"
+                yield f"{path} = {one:g}: expected a size between {1 / SCALE:g} and {SCALE:g}, or 0; change it"
 
 
 def known(dataset: str, images: Mapping[str, Any]) -> tuple[str, Sizes | None]:
