@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from builders import imported
 
+from infwidth.io.archives import check_archive
 from infwidth.io.arrays import join_entries
 from infwidth.io.atomic import atomic_file, read_arrays, write_arrays
 from infwidth.io.closure import import_closure
@@ -17,6 +18,8 @@ from infwidth.io.tables import COLUMNS, make_table, read_table, select, write_ta
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 from infwidth.plan.timing import expected_seconds, seconds_per_data_set
+from infwidth.tasks.image_sources import check_image_file
+from infwidth.tasks.text_sources import check_text_file
 
 
 def row(**changes):
@@ -171,3 +174,16 @@ def test_a_data_set_costs_what_the_reference_took_for_each(tmp_path, monkeypatch
     assert seconds_per_data_set("ada", {"theory": 2, "networks": 2}, "results/mine") == {"networks": 4.0}
     assert seconds_per_data_set("none", counts, "results/mine") == {}
     assert seconds_per_data_set("lin", counts, "results/other") == {}
+
+
+@pytest.mark.parametrize("suffix", ["npz", "txt", "jsonl.gz"])
+def test_the_home_of_a_user_who_is_not_there_is_a_path_like_any_other(suffix):
+    path = f"~nobody.of.this.name/mine.{suffix}"
+    check = (
+        (lambda path: check_archive(path, (), "expected an .npz", "correct it")) if suffix == "npz" else check_text_file
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(path)}: no such file"):
+        check(path)
+    if suffix == "npz":
+        with pytest.raises(InputError, match=f"{re.escape(path)}: no such file"):
+            check_image_file(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from infwidth.io.reading import at_home
 from infwidth.numerics.checks import InputError
 
 
@@ -92,7 +93,7 @@ def advise(
 
 def _paths(output: str) -> dict[str, Path]:
     """Where table and figure go; raises InputError, before minutes of work for them, if they can't."""
-    folder = Path(output).expanduser()
+    folder = at_home(output)
     paths = {kind: folder / f"advice.{kind}" for kind in ("pdf", "png", "csv")}
     try:
         folder.mkdir(parents=True, exist_ok=True)

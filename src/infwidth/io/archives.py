@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infwidth.io.reading import READ_ERRORS, describe
+from infwidth.io.reading import READ_ERRORS, at_home, describe
 from infwidth.numerics.checks import InputError
 
 ARRAY = ".npy"
@@ -55,7 +55,7 @@ def read_archive(
     Raises:
         InputError: as :func:`check_archive`, or an array is damaged or holds objects.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     found = check_archive(path, keys, expected, remedy)
     arrays = {}
     with _reading(str(path), expected):
@@ -103,7 +103,7 @@ def array_shape(place: str | Path, key: str, expected: str, remedy: str) -> tupl
 
 def _existing(path: str | Path, expected: str, remedy: str) -> Path:
     """The path of a file that is there; raises InputError."""
-    path = Path(path).expanduser()
+    path = at_home(path)
     if os.path.isdir(path):
         raise InputError(f"{path}: is a folder; {expected}; name the file")
     if not os.path.exists(path):  # unlike Path.exists, no exception where a folder on the way is closed

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from infwidth.io.atomic import write_arrays
+from infwidth.io.reading import at_home
 from infwidth.numerics.checks import InputError
 from infwidth.tasks.hermite_tasks import hermite
 from infwidth.tasks.transfer_task import TransferTask
@@ -40,7 +41,7 @@ def write_example(folder: str | Path) -> str:
     Raises:
         InputError: one of the files is there, or the folder can't be written to.
     """
-    place = Path(folder).expanduser()
+    place = at_home(folder)
     paths = {part: place / f"{part}.npz" for part in PARTS}
     for path in paths.values():
         if os.path.lexists(path):

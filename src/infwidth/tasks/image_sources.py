@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from infwidth.io.archives import check_archive, describe, read_archive
+from infwidth.io.reading import at_home
 from infwidth.numerics.checks import InputError, check_choice
 from infwidth.tasks.labels import flat_labels
 from infwidth.tasks.pictures import check_pictures, check_size, one_unit, prepare
@@ -146,7 +147,7 @@ def _load(dataset: str, path: str | Path | None) -> LabelledImages:
                 "scikit-learn; remove the path or set images.dataset: auto"
             )
         return _digits("digits")
-    folder = Path("data") if path is None else Path(path).expanduser()
+    folder = Path("data") if path is None else at_home(path)
     if folder.suffix == ".npz" or os.path.isfile(folder):
         return _read_archive(folder, "CIFAR-10" if dataset == "cifar10" else None)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from infwidth.io.archives import check_archive, describe, read_archive
+from infwidth.io.reading import at_home
 from infwidth.numerics.arrays import LARGEST_ENTRY, real_array
 from infwidth.numerics.checks import InputError
 
@@ -96,8 +97,8 @@ def balance(hidden: np.ndarray, readout: np.ndarray) -> float:
 def _split(place: str) -> tuple[Path, str]:
     path, mark, name = place.rpartition(":")
     if mark and Path(path).suffix in (".npz", ".pt", ".pth"):
-        return Path(path).expanduser(), name
-    return Path(place).expanduser(), ""
+        return at_home(path), name
+    return at_home(place), ""
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

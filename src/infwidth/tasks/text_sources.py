@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from infwidth.io.reading import describe, shorten
+from infwidth.io.reading import at_home, describe, shorten
 from infwidth.numerics.checks import InputError, check_choice, check_count
 
 DATASETS = ("auto", "c4", "cpython")
@@ -79,7 +79,7 @@ def load_documents(dataset: str = "auto", path: str | Path | None = None, *, max
                 f"text.path = {str(path)!r}: expected none beside dataset cpython, which ships with Python; "
                 "remove the path or set text.dataset: auto"
             )
-        path = Path(path).expanduser()
+        path = at_home(path)
         name = "C4" if dataset == "c4" else path.name.removesuffix(_check_path(path))
         return Documents(tuple(_read(path, max_bytes)), name)
     if dataset == "cpython":
@@ -107,7 +107,7 @@ def check_text_file(path: str | Path) -> None:
     Raises:
         InputError: it isn't there, has another suffix, or its first lines are no text.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     _check_path(path)
     Documents(tuple(_read(path, _GLANCE)), str(path))
 
