@@ -51,6 +51,34 @@ def test_what_is_whole_is_read_and_what_is_not_is_named(written, kind):
         assert list(whole.damaged_outputs([written])) == [path]
 
 
+def exchange(one, other):
+    kept = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(kept)
+
+
+@pytest.mark.parametrize("folders", [("e", "e"), ("e", "f")])
+@pytest.mark.parametrize("what", ["outputs", "manifests", "both"])
+def test_files_that_two_jobs_exchanged_are_neithers(tmp_path, folders, what):
+    """Each is whole by itself; in one folder names tell, in two of which jobs have the same names the folder."""
+    stems = ("a", "b") if folders[0] == folders[1] else ("a", "a")
+    places = [tmp_path / "theory" / folder / stem for folder, stem in zip(folders, stems, strict=True)]
+    for number, place in enumerate(places):
+        table = tables.make_table([ROW | {"seed": number}])
+        tables.write_table(place.with_suffix(".csv"), table)
+        facts = {"stage": "s", "params": {}, "wall_time": number, "facts": {}}
+        path = place.with_suffix(".manifest.json")
+        manifest.write_manifest(path, outputs=[place.with_suffix(".csv")], **facts)
+    assert list(whole.damaged_outputs([tmp_path])) == []
+    for suffix in {"outputs": [".csv"], "manifests": [".manifest.json"], "both": [".csv", ".manifest.json"]}[what]:
+        exchange(*(place.with_suffix(suffix) for place in places))
+    found = set(whole.damaged_outputs([tmp_path]))
+    assert {place.with_suffix(".csv") for place in places} <= found
+    if folders[0] == folders[1]:
+        with pytest.raises(InputError, match="its content has changed" if what == "outputs" else "another file's"):
+            tables.read_table(places[0].with_suffix(".csv"))
+
+
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"PK\x03\x04 cut", b'{"a": '])
 def test_a_file_that_no_manifest_is_for_ends_in_one_line_too(tmp_path, kind, content):

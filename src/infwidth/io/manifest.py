@@ -44,6 +44,7 @@ def write_manifest(
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": {name: version(name) for name in _VERSIONED},
+        "folder": Path(path).absolute().parent.name,
         "outputs": describe_outputs(outputs),
     }
     write_json(path, seal(content))

@@ -64,8 +64,13 @@ def check_whole(path: str | Path) -> None:
         InputError: the file, or the manifest, isn't what its job wrote.
     """
     path = Path(path)
-    kept = read_manifest(manifest_of(path)).get("outputs", {}).get(path.name)
-    if kept is not None and path.exists() and digest(path) != kept["sha256"]:
+    outputs = read_manifest(manifest_of(path)).get("outputs")
+    if outputs is None or not path.exists():
+        return
+    kept = outputs.get(path.name)
+    if kept is None:
+        raise _damaged(path, "the manifest beside it is another file's")
+    if digest(path) != kept["sha256"]:
         raise _damaged(path, f"its content has changed (sha256 isn't {kept['sha256'][:12]}…)")
 
 
@@ -76,14 +81,17 @@ def require_manifest(path: str | Path) -> None:
 
 
 def damaged_outputs(folders: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file that isn't what its job wrote; with a damaged manifest all that it is for.
+    """Yield every file that isn't what its job wrote; with a damaged manifest, or another job's, all it would be for.
 
     Args:
         folders: where manifests are looked for at any depth, or manifests.
     """
     for folder in folders:
-        for manifest in sorted(folder.rglob(f"*{SUFFIX}")) if folder.is_dir() else filter(Path.exists, [folder]):
-            yield from _damaged_by(manifest)
+        if folder.is_dir():
+            for manifest in sorted(folder.rglob(f"*{SUFFIX}")):
+                yield from _damaged_by(manifest, manifest.parent.name)
+        elif folder.exists():
+            yield from _damaged_by(folder)
 
 
 def unchecked_outputs(folders: Iterable[Path]) -> Iterator[Path]:
@@ -94,16 +102,25 @@ def unchecked_outputs(folders: Iterable[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _damaged_by(manifest: Path) -> list[Path]:
-    """What a manifest says of its outputs: those that are damaged."""
+def _damaged_by(manifest: Path, folder: str | None = None) -> list[Path]:
+    """What a manifest says of its outputs: those that are damaged; ``folder``: the name that theirs has to have."""
     try:
-        kept = read_manifest(manifest).get("outputs", {})
-    except InputError:  # none of them can be trusted
-        stem = manifest.name.removesuffix(SUFFIX)
-        outputs = [path for path in manifest.parent.iterdir() if path.is_file() and path.name == stem + path.suffix]
-        return [*sorted(outputs), manifest]
+        content = read_manifest(manifest)
+    except InputError:
+        return _not_to_be_trusted(manifest)
+    kept = content.get("outputs", {})
+    elsewhere = folder is not None and content.get("folder", folder) != folder
+    if elsewhere or any(manifest_of(name).name != manifest.name for name in kept):
+        return _not_to_be_trusted(manifest)
     paths = [(manifest.with_name(name), entry) for name, entry in kept.items()]
     return [path for path, entry in paths if path.exists() and not _untouched(path, entry, manifest)]
+
+
+def _not_to_be_trusted(manifest: Path) -> list[Path]:
+    """A manifest, and all that lies beside it by its name."""
+    stem = manifest.name.removesuffix(SUFFIX)
+    outputs = [path for path in manifest.parent.iterdir() if path.is_file() and path.name == stem + path.suffix]
+    return [*sorted(outputs), manifest]
 
 
 def _untouched(path: Path, kept: Mapping[str, Any], manifest: Path) -> bool:
