@@ -7,6 +7,9 @@ import pytest
 from infwidth.io.yaml import dump_yaml, load_yaml, read_yaml
 from infwidth.numerics.checks import InputError
 
+BOMB = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 15))
+"""Some hundred bytes that stand for ten thousand billion values."""
+
 
 @pytest.mark.parametrize(
     ("text", "value"),
@@ -32,7 +35,7 @@ def test_a_key_written_twice_is_refused_in_one_line(tmp_path, text):
 @pytest.mark.parametrize(
     "text",
     ["a: [1,", "a: b: c", "\t- 1", "a: !!python/object:os.system x", "a: 1\n---\nb: 2", "a: &x [*x]", "a: &x {b: [*x]}",
-     "a: *nothing", "a: " + "9" * 5000, "a: " + "[" * 5000, "a: \x00", "{a: 1}: 2", "%YAML 9.9\n---\na: 1",
+     BOMB, "a: *nothing", "a: " + "9" * 5000, "a: " + "[" * 5000, "a: \x00", "{a: 1}: 2", "%YAML 9.9\n---\na: 1",
      "%YAML 1.1\n---\na: 010", "# ours\n\n%YAML 1.1 # old\n---\na: 1:30"],
 )  # fmt: skip
 def test_what_is_no_yaml_is_one_line(tmp_path, text):

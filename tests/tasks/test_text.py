@@ -320,3 +320,11 @@ def test_real_text():
     assert (task.label, task.vocabulary) == ("C4", 256)
     sizes = np.array([len(getattr(task, part)) for part in PARTS])
     np.testing.assert_allclose(sizes / sizes.sum(), FRACTIONS, atol=0.01)
+
+
+def test_json_of_brackets_alone_is_one_line(tmp_path):
+    path = tmp_path / "deep.jsonl"
+    path.write_text('{"text":' + "[" * 100_000, encoding="utf-8")
+    with pytest.raises(InputError, match="line 1: no JSON") as caught:
+        check_text_file(path)
+    assert "\n" not in str(caught.value)

@@ -14,6 +14,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from infwidth.numerics.checks import InputError
 
+_MOST_VALUES = 1_000_000
+"""Of a file, aliases written out; the largest of ours has some thousands."""
+
 
 def load_yaml(path: str | Path) -> Any:
     """Read a YAML file.
@@ -47,7 +50,7 @@ def read_yaml(text: str, name: str) -> Any:
         raise InputError(f"{name}: %YAML {version[1]}: expected YAML 1.2; remove that line")
     try:
         found = YAML(typ="safe", pure=True).load(text)
-        _refuse_loops(found, name)
+        _check_aliases(found, name, (), {})
     except DuplicateKeyError as error:
         raise InputError(
             f"{name}{_line(error)}: {_duplicate(error)}; expected each key once; remove or rename one"
@@ -55,6 +58,8 @@ def read_yaml(text: str, name: str) -> Any:
     except MarkedYAMLError as error:
         problem = " ".join(str(error.problem or error.context).split())
         raise InputError(f"{name}{_line(error)}: not valid YAML ({problem}); mend the syntax") from error
+    except InputError:
+        raise
     except (YAMLError, ValueError) as error:  # a number of thousands of digits is a ValueError
         raise InputError(f"{name}: not valid YAML ({' '.join(str(error).split())}); mend the syntax") from error
     except RecursionError as error:
@@ -84,11 +89,17 @@ def _duplicate(error: DuplicateKeyError) -> str:
     return problem.split(" with value ")[0]
 
 
-def _refuse_loops(value: Any, name: str, above: tuple[int, ...] = ()) -> None:
-    """Anchors can make a list or mapping part of itself, which no reader of ours would come to the end of."""
+def _check_aliases(value: Any, name: str, above: tuple[int, ...], sizes: dict[int, int]) -> int:
+    """Count the values below one, those behind aliases (*) each time; no reader would come to the end of too many."""
     if not isinstance(value, Mapping | list):
-        return
+        return 1
     if id(value) in above:
         raise InputError(f"{name}: an anchor (&) holds itself; expected plain values; remove the alias (*)")
-    for item in value.values() if isinstance(value, Mapping) else value:
-        _refuse_loops(item, name, (*above, id(value)))
+    if id(value) not in sizes:
+        inner = value.values() if isinstance(value, Mapping) else value
+        sizes[id(value)] = 1 + sum(_check_aliases(item, name, (*above, id(value)), sizes) for item in inner)
+    if sizes[id(value)] > _MOST_VALUES:
+        raise InputError(
+            f"{name}: holds over {_MOST_VALUES} values, aliases (*) written out; expected fewer; remove some"
+        )
+    return sizes[id(value)]

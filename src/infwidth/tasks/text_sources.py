@@ -165,7 +165,7 @@ def _lines(path: Path, handle: IO[bytes]) -> Iterator[bytes]:
         text = _decode(line, where)
         try:
             record = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # thousands of brackets
             raise InputError(f"{where}: no JSON ({describe(error)}); {_EXPECTED}; correct the line") from error
         if not isinstance(record, dict) or "text" not in record:
             found = ", ".join(map(repr, record)) if isinstance(record, dict) else type(record).__name__
