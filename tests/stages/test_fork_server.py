@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infwidth.stages.parts import fork_server
-from infwidth.stages.parts.forked import OFF, SERVER
+from infwidth.stages.parts.forked import KILLED, OFF, SERVER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is a server on Linux alone")
 PATIENCE = 60  # seconds; on an idle machine nothing takes more than two
@@ -109,7 +109,7 @@ def test_a_job_is_a_fork_of_the_server(environment, parent, server, waiting):
     assert other.poll() is None
     (left,) = [pid for pid in forks if not is_gone(pid)]
     os.kill(left, signal.SIGKILL)
-    assert other.wait(PATIENCE) == 1
+    assert other.wait(PATIENCE) == KILLED
     one.wait()
 
 
