@@ -46,7 +46,7 @@ class Overlap:
     Attributes:
         value: unbiased to second order, so it may pass ±1 by its error; NaN where there is no telling.
         stderr: standard error over both sets' samples.
-        interval: 95 %, the overlaps at which the value would be within its error, of [−1, 1]; all where there is no telling.
+        interval: 95 %: where in [−1, 1] the value would be within its error; all of it where there is no telling.
         inner_product: ``functions``, ``teachers`` or ``covariances``; see :func:`task_overlap`.
         method: ``least_squares`` or ``moments``; "" where neither was possible.
         reason: why there is no telling, or "".
