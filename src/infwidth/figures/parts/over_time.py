@@ -62,7 +62,9 @@ def draw_dynamics(table: pd.DataFrame, by: str, title: Callable[[object], str]) 
                 colour = palette.get(coupling, SCRATCH_COLOUR)
                 x = curve["time"].map(positions) + shifts.get(coupling, 0.0)
                 draw_curve(axes, x, curve, colour=colour, condition=condition, bands=False)
-            axes.set(ylabel=metric.replace("_", " "), ylim=(0, None), title=words or title(value))
+            axes.set(ylabel=metric.replace("_", " "), title=words or title(value))
+        for axes in panels:  # now that all that share it are drawn
+            axes.set_ylim(bottom=0)
     names = {colour: f"δ = {coupling_name(coupling)}" for coupling, colour in palette.items()}
     name_looks(figure, points, names, bands=False)
     return figure, points

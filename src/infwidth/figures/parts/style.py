@@ -152,7 +152,8 @@ def entry(colour: tuple, label: str, **look: Any) -> Line2D:
 def legend_below(figure: Figure, entries: Sequence[Artist], **options: Any) -> None:
     """Legend below all panels, in as many columns as its words leave room for; the figure grows by its height."""
     size, renderer = FontProperties(size=LEGEND_SIZE), figure.canvas.get_renderer()
-    measured = [renderer.get_text_width_height_descent(artist.get_label(), size, False)[0] for artist in entries]
+    lines = [artist.get_label().split("\n") for artist in entries]
+    measured = [max(renderer.get_text_width_height_descent(line, size, False)[0] for line in each) for each in lines]
     wide = [pixels / figure.dpi + 0.42 for pixels in measured]  # the handle and the space beside it
 
     def needed(columns: int) -> float:
