@@ -1,14 +1,17 @@
 """Figures: what they plot is what the table says, unconverged points are hollow, files repeat bit by bit."""
 
 import itertools
+import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
 
 from infwidth.figures import cifar_delta, hermite_delta, hermite_dynamics, linear_delta, linear_dynamics
 from infwidth.figures.draw import shared_data_sets
-from infwidth.figures.parts.style import coupling_axis, save_figure
+from infwidth.figures.parts.style import coupling_axis, placed, save_figure
 from infwidth.io.tables import make_table
 
 COUPLINGS = (0.0, 1.0, 10.0, np.inf)
@@ -93,3 +96,44 @@ def test_figures_show_data_sets_that_both_sides_have():
     assert shown.groupby("kind")["seed"].agg(list).to_dict() == {"theory": [0, 1, 2], "network": [0, 1, 2]}
     alone = make_table([row for row in rows if row["kind"] == "theory"])
     assert len(shared_data_sets(alone)) == 9
+
+
+def test_training_from_scratch_has_a_place_of_its_own_and_a_level_across():
+    _, axes = plt.subplots(figsize=(6, 2))
+    positions = coupling_axis(axes, [0, 1, 10], scratch=True)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["scratch", "0", "1", "10"]
+    aside = axes.get_xticks()[0]
+    rows = pd.DataFrame({"kind": ["theory", "network"], "elastic_coupling": math.nan, "mean": [1.0, 2.0]})
+    ends = placed(rows, positions).groupby("kind")["place"].agg(sorted).to_dict()
+    assert ends == {"network": [aside], "theory": [aside, positions[10.0]]}
+    alone = placed(rows[rows["kind"] == "network"], positions)
+    assert sorted(alone["place"]) == [aside, positions[10.0]]
+    tied = rows.assign(elastic_coupling=[0.0, 10.0])
+    assert list(placed(tied, positions)["place"]) == [positions[0.0], positions[10.0]]
+    plt.close("all")
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_random_anchors_have_a_panel_of_their_own_in_which_no_point_is_cut_off(anchored):
+    conditions = ["transfer", "scratch", *(["random_anchor"] if anchored else [])]
+    rows = make_table(
+        {"experiment": "e", "dataset": "linear teachers", "kind": kind, "seed": seed, "metric": metric, "time": time,
+         "width": math.inf if kind == "theory" else 50.0, "overlap": 0.5, "condition": condition,
+         "elastic_coupling": math.nan if condition == "scratch" else 1.0, "status": "converged", "stderr": 0.0,
+         "value": 3.0 + seed if condition == "random_anchor" else 1.0 + 0.1 * seed}
+        for kind in ("theory", "network") for seed in range(3) for metric in ("train_loss", "test_loss")
+        for time in (0.0, 1.0, 10.0) for condition in conditions
+    )  # fmt: skip
+    figure, _ = linear_dynamics.draw(rows)
+    assert len(figure.axes) == 2 + anchored
+    assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)
+    if anchored:
+        assert figure.axes[1].get_ylim() == figure.axes[2].get_ylim()
+        assert figure.axes[2].get_ylim()[1] > 4
+        assert figure.axes[2].get_title() == "tied to random weights"
+    # errors are drawn once: bars of networks, no bands of the theory beside them
+    assert not [one for axes in figure.axes for one in axes.collections if isinstance(one, PolyCollection)]
+    plt.close("all")
+    theory, _ = linear_dynamics.draw(rows[rows["kind"] == "theory"])
+    assert [one for axes in theory.axes for one in axes.collections if isinstance(one, PolyCollection)]
+    plt.close("all")

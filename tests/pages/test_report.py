@@ -1,5 +1,6 @@
 """The report: every figure with its verdicts, data and minutes; what is missing; names that are markup; a browser."""
 
+import html
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 
+from infwidth.figures.catalogue import FIGURES
 from infwidth.io.atomic import read_json, write_json
 from infwidth.pages.report import write_report
 from infwidth.plan.config import load_config
@@ -132,3 +134,21 @@ def test_names_that_are_markup_are_shown_as_they_are(run):
     for markup in ("<script>alert", "<b>bold", "<img src=x", "<i>"):
         assert markup not in source
     assert "{{ 7 * 7 }}" in source
+
+
+def test_headings_are_short_and_tell_figures_apart():
+    headings = [figure.heading for figure in FIGURES.values()]
+    assert len({*headings}) == len(headings)
+    assert [heading for heading in headings if not 8 <= len(heading) <= 45 or "_" in heading] == []
+    assert all(figure.about != figure.heading for figure in FIGURES.values())
+
+
+def test_a_heading_is_followed_by_what_the_figure_shows(run):
+    plan, page = run()
+    write_report(page, report_parameters(plan))
+    source = html.unescape(page.read_text(encoding="utf-8"))
+    for name in plan.figures:
+        figure = FIGURES[name]
+        assert f'<h2 id="{name}">{figure.heading}</h2>' in source
+        assert f'<li><a href="#{name}">{figure.heading}</a>' in source
+        assert f"<p>{figure.about[0].upper()}{figure.about[1:]}.</p>" in source

@@ -215,6 +215,7 @@ def test_advise_prints_a_table_and_a_sentence_and_draws(two_sets):
     assert done.exit_code == 0, done.output
     assert "Tie the target to the source with δ =" in done.output
     assert "100 %" in done.output
+    assert "Overlap of source and target: " in done.output
     table = pd.read_csv(two_sets / "made/here/advice.csv")
     assert list(table["elastic_coupling"]) == [0, 1, 10, 100, np.inf]
     assert all((two_sets / f"made/here/advice.{kind}").stat().st_size > 5000 for kind in ("pdf", "png"))

@@ -4,5 +4,10 @@ from infwidth.numerics.lazy import lazy_names
 
 __getattr__, __all__ = lazy_names(
     __name__,
-    {"InfiniteWidthTransfer": "estimator", "InfiniteWidthTransferClassifier": "estimator", "advise": "advice"},
+    {
+        "InfiniteWidthTransfer": "estimator",
+        "InfiniteWidthTransferClassifier": "estimator",
+        "advise": "advice",
+        "task_overlap": "overlap",
+    },
 )

@@ -48,6 +48,7 @@ def advise(
     from tqdm import tqdm
 
     from infwidth.applied.advice import advise as predict
+    from infwidth.applied.overlap import data_overlap
     from infwidth.figures.advice import draw
     from infwidth.figures.parts.style import save_figure
     from infwidth.tasks.own_data import data_for_weights, own_data
@@ -88,6 +89,7 @@ def advise(
     percent = {column: found.table[column].map("{:+.1%}".format) for column in ("gain", "gain_stderr")}
     click.echo(found.table.assign(**percent).to_string(index=False, float_format="{:.4g}".format))
     click.echo(found.sentence)
+    click.echo(data_overlap(data).sentence)
     click.echo(f"{paths['csv']}, .pdf, .png")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.over_width import draw_over_width, fitted_power, log_values, looks, width_axis
+from infwidth.figures.parts.over_width import draw_over_width, fitted_power, legend_under, log_values, looks, width_axis
 from infwidth.figures.parts.style import GREY, entry, legend_below, new_figure
 from infwidth.io.rows import at_last_time
 from infwidth.io.tables import select
@@ -74,9 +73,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     if metric == "distance_to_dual":
         log_values(axes)
         axes.set_ylabel("distance from the dual\n$|f_H - f_\\infty|\\,/\\,|f_\\infty|$")
-        low, high = np.log10(axes.get_ylim())
-        axes.set_ylim(bottom=10 ** (low - 0.7 * (high - low)))  # room below the curves
-        axes.legend(frameon=False, fontsize=5, loc="lower left", handlelength=1, handletextpad=0.4, borderaxespad=0.2)
+        legend_under(axes, 5)
     else:
         axes.set_ylabel("test loss")
     return pd.concat(drawn)

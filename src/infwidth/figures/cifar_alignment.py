@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import (
-    across,
     colours,
     coupling_axis,
     draw_curve,
     name_looks,
     new_figure,
+    placed,
     side_by_side,
 )
 from infwidth.io.rows import at_last_time
@@ -38,10 +38,10 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     shifts = side_by_side(palette)
     figure, (panels,) = new_figure(1, 2)
     for (metric, name), axes in zip(METRICS.items(), panels, strict=True):
-        positions = coupling_axis(axes, points["elastic_coupling"].dropna())
+        positions = coupling_axis(axes, points["elastic_coupling"].dropna(), scratch=True)
         for (strength, condition), curve in select(points, metric=metric).groupby(["target_strength", "condition"]):
-            curve = across(curve, positions) if condition == "scratch" else curve
-            x = curve["elastic_coupling"].map(positions) + shifts[strength]
+            curve = placed(curve, positions)
+            x = curve["place"] + shifts[strength]
             draw_curve(axes, x, curve, colour=palette[strength], condition=condition)
         axes.axhline(select(initial, metric=metric)["mean"].mean(), color="0.3", linewidth=0.8, linestyle="-.")
         axes.set(ylabel=name, title=table["dataset"].iloc[0])

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds, paired_difference
 from infwidth.figures.parts.style import (
-    across,
     colours,
     coupling_axis,
     draw_curve,
     name_looks,
     new_figure,
+    placed,
     side_by_side,
 )
 from infwidth.io.rows import at_last_time
@@ -39,17 +39,19 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     points = pd.concat([mean_over_seeds(rows), gains], ignore_index=True)
 
     palette = colours(points["target_strength"].unique(), "target_strength")
-    shifts = side_by_side(palette)
+    shifts = {}
+    for conditions in (["transfer", "random_anchor"], ["scratch"]):
+        shifts |= side_by_side([(condition, strength) for condition in conditions for strength in palette], step=0.09)
     figure, (panels,) = new_figure(1, 3)
     couplings = points["elastic_coupling"].dropna()
     for metric, axes in zip(("test_loss", "test_error", "change from scratch, %"), panels, strict=True):
-        positions = coupling_axis(axes, couplings)
+        positions = coupling_axis(axes, couplings, scratch=metric in ("test_loss", "test_error"))
         for (strength, condition), curve in select(points, metric=metric).groupby(["target_strength", "condition"]):
-            curve = across(curve, positions) if condition == "scratch" else curve
-            x = curve["elastic_coupling"].map(positions) + shifts[strength]
-            draw_curve(axes, x, curve, colour=palette[strength], condition=condition)
+            curve = placed(curve, positions)
+            x = curve["place"] + shifts[condition, strength]
+            draw_curve(axes, x, curve, colour=palette[strength], condition=condition, bands=False)
         axes.set(ylabel=metric.replace("_", " "), title=table["dataset"].iloc[0])
     panels[2].axhline(0, color="0.3", linewidth=1)
     panels[2].set_title("test loss on the same data")
-    name_looks(figure, points, {colour: f"γ = {strength:g}" for strength, colour in palette.items()})
+    name_looks(figure, points, {colour: f"γ = {strength:g}" for strength, colour in palette.items()}, bands=False)
     return figure, points

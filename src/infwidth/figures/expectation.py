@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.over_width import draw_over_width, fitted_power, log_values, looks, width_axis
+from infwidth.figures.parts.over_width import draw_over_width, fitted_power, legend_under, log_values, looks, width_axis
 from infwidth.figures.parts.style import new_figure, side_by_side
 from infwidth.io.rows import at_last_time
 from infwidth.io.tables import select
@@ -60,9 +60,10 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, condition: str) -> pd.DataFrame:
         drawn.append(points)
     if condition == "trained":
         log_values(axes)
+        legend_under(axes, 6)
     else:
         axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=6)
+        axes.legend(frameon=False, fontsize=6)
     return pd.concat(drawn)
 
 

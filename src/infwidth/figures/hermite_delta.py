@@ -9,13 +9,13 @@ from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.seeds import mean_over_seeds
 from infwidth.figures.parts.style import (
     SCRATCH_COLOUR,
-    across,
     colours,
     coupling_axis,
     draw_curve,
     name_looks,
     new_figure,
     panel_titles,
+    placed,
     side_by_side,
 )
 from infwidth.io.rows import at_last_time
@@ -36,10 +36,10 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     figure, (panels,) = new_figure(1, len(experiments))
     for (experiment, title), axes in zip(experiments.items(), panels, strict=True):
         chosen = select(points, experiment=experiment)
-        positions = coupling_axis(axes, chosen["elastic_coupling"].dropna())
+        positions = coupling_axis(axes, chosen["elastic_coupling"].dropna(), scratch=True)
         for (condition, strength), curve in chosen.groupby(["condition", "target_strength"]):
-            curve = across(curve, positions) if condition == "scratch" else curve
-            x = curve["elastic_coupling"].map(positions) + shifts[condition]
+            curve = placed(curve, positions)
+            x = curve["place"] + shifts[condition]
             draw_curve(
                 axes,
                 x,

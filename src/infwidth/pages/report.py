@@ -29,6 +29,7 @@ class Shown:
 
     Attributes:
         name: of the figure.
+        heading: what it is called.
         about: what it shows, in words.
         experiments: of each experiment it shows the data and title, and seconds on one core (None: never timed).
         stand_ins: data that stand in for others: what, and for what.
@@ -38,6 +39,7 @@ class Shown:
     """
 
     name: str
+    heading: str
     about: str
     experiments: list[tuple[str, float | None]]
     stand_ins: list[tuple[str, str]]
@@ -52,8 +54,8 @@ def write_report(path: Path, about: Mapping[str, Any]) -> None:
     Args:
         path: the page.
         about: ``preset``; ``only``, what a partial run was restricted to, or None; ``figures``, figure → experiments;
-            ``words``, figure → what it shows; ``titles``, experiment → its title; ``planned``, the experiments of this
-            run; ``command``, what makes the whole.
+            ``headings``, figure → what it is called; ``words``, figure → what it shows; ``titles``, experiment → its
+            title; ``planned``, the experiments of this run; ``command``, what makes the whole.
     """
     results, planned = path.parent, set(about["planned"])
     seconds = _seconds(results)
@@ -62,7 +64,8 @@ def write_report(path: Path, about: Mapping[str, Any]) -> None:
     shown = [
         Shown(
             name=name,
-            about=about["words"].get(name, ""),
+            heading=about["headings"][name] or name,
+            about=about["words"][name],
             experiments=[
                 (", ".join(filter(None, ["; ".join(datasets[one]), about["titles"][one]])), seconds.get(one))
                 for one in experiments

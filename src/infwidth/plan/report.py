@@ -19,6 +19,7 @@ def report_parameters(plan: Plan) -> dict[str, Any]:
         "only": config["only"],
         "command": "make reproduce" + ("" if preset == "default" else f" PRESET={preset}"),
         "figures": dict(config["figures"]),
+        "headings": {figure: FIGURES[figure].heading for figure in config["figures"]},
         "words": {figure: FIGURES[figure].about for figure in config["figures"]},
         "titles": experiment_titles(config, names),
         "planned": [*plan.experiments, *plan.studies],

@@ -63,6 +63,16 @@ def log_values(axes: Axes) -> None:
     plain_numbers(axes.yaxis, (1, 2, 5))
 
 
+def legend_under(axes: Axes, size: float) -> None:
+    """Give a panel of logarithmic values a legend, ``size`` points large, in room made for it below the curves."""
+    look = {"handlelength": 1, "handletextpad": 0.4, "borderaxespad": 0.2}
+    entries = axes.legend(frameon=False, fontsize=size, loc="lower left", **look).get_texts()
+    height = axes.figure.get_size_inches()[1] / axes.get_subplotspec().get_gridspec().nrows - 0.8  # title and ticks
+    share = min((1.6 * len(entries) + 0.6) * size / 72 / height, 0.6)
+    low, high = np.log10(axes.get_ylim())
+    axes.set_ylim(bottom=10 ** (low - (high - low) * share / (1 - share)))
+
+
 def fitted_power(
     rows: pd.DataFrame, averaged: Callable[[pd.DataFrame], pd.DataFrame] = mean_over_seeds
 ) -> tuple[float, float, str]:

@@ -76,21 +76,24 @@ def draw_curve(
     colour: tuple,
     condition: str = "transfer",
     joined: bool = True,
+    bands: bool = True,
 ) -> None:
     """Draw one curve of averaged points at ``x``: theory as a line with a band, networks as markers with bars.
 
-    Unconverged points are hollow. Where there is no theory a thin line joins the networks, if ``joined``.
+    Unconverged points are hollow. Where there is no theory a thin line joins the networks, if ``joined``. Without
+    ``bands`` theory has its error only where there are no networks, whose bars say the same of the same data sets.
     """
     look = CONDITION_LOOK[condition]
     marker = look["marker"] or getattr(colour, "marker", "o")
     x = np.asarray(x, dtype=float)
+    bands = bands or "network" not in set(points["kind"])
     for kind, rows in points.assign(x=x).sort_values("x").groupby("kind"):
         error = rows["stderr"].fillna(0.0)
         if kind == "theory":
             axes.plot(rows["x"], rows["mean"], color=colour, linestyle=look["linestyle"], linewidth=1.2)
-            axes.fill_between(
-                rows["x"], rows["mean"] - error, rows["mean"] + error, color=colour, alpha=0.09, linewidth=0
-            )
+            if bands:
+                reach = rows["mean"] - error, rows["mean"] + error
+                axes.fill_between(rows["x"], *reach, color=colour, alpha=0.09, linewidth=0)
         else:
             axes.errorbar(rows["x"], rows["mean"], error, color=colour, fmt="none", capsize=2, elinewidth=0.9)
         shown = rows if kind == "network" else rows[~rows["converged"]]
@@ -109,18 +112,20 @@ def draw_curve(
             axes.plot(rows["x"], rows["mean"], color=colour, linestyle=look["linestyle"], linewidth=0.8, alpha=0.6)
 
 
-def name_looks(figure: Figure, points: pd.DataFrame, colour_names: Mapping[tuple, str]) -> None:
+def name_looks(figure: Figure, points: pd.DataFrame, colour_names: Mapping[tuple, str], *, bands: bool = True) -> None:
     """Legend below the panels: one entry a colour, one a condition, and what lines and markers stand for.
 
     Args:
         figure: the figure.
         points: what it shows.
         colour_names: colour → what it stands for.
+        bands: as the curves were drawn.
     """
     kinds, conditions = set(points["kind"]), set(points["condition"])
     entries = [entry(colour, name) for colour, name in colour_names.items()]
     if "theory" in kinds:
-        entries.append(entry(GREY, "theory ± standard error", marker=""))
+        own = bands or "network" not in kinds
+        entries.append(entry(GREY, "theory" + " ± standard error" * own, marker=""))
     if "network" in kinds:
         widths = points.loc[points["kind"] == "network", "width"].unique()
         label = ", ".join("N → ∞" if width == np.inf else f"N = {width:g}" for width in sorted(widths))
@@ -147,7 +152,8 @@ def entry(colour: tuple, label: str, **look: Any) -> Line2D:
 def legend_below(figure: Figure, entries: Sequence[Artist], **options: Any) -> None:
     """Legend below all panels, in as many columns as its words leave room for; the figure grows by its height."""
     size, renderer = FontProperties(size=LEGEND_SIZE), figure.canvas.get_renderer()
-    measured = [renderer.get_text_width_height_descent(artist.get_label(), size, False)[0] for artist in entries]
+    lines = [artist.get_label().split("\n") for artist in entries]
+    measured = [max(renderer.get_text_width_height_descent(line, size, False)[0] for line in each) for each in lines]
     wide = [pixels / figure.dpi + 0.42 for pixels in measured]  # the handle and the space beside it
 
     def needed(columns: int) -> float:
@@ -165,8 +171,8 @@ def coupling_name(coupling: float) -> str:
     return "∞" if coupling == np.inf else f"{coupling:g}"
 
 
-def coupling_axis(axes: Axes, couplings: Sequence[float]) -> dict[float, float]:
-    """Make x an axis of δ on which 0 and ∞ have a place of their own.
+def coupling_axis(axes: Axes, couplings: Sequence[float], *, scratch: bool = False) -> dict[float, float]:
+    """Make x an axis of δ on which 0 and ∞ have a place of their own, and with ``scratch`` training without a source.
 
     Returns:
         δ → position: log10 δ for finite positive values, one step beside them for 0 and inf.
@@ -179,9 +185,15 @@ def coupling_axis(axes: Axes, couplings: Sequence[float]) -> dict[float, float]:
         positions[0.0] = lowest - 1.0
     if np.inf in values:
         positions[np.inf] = highest + 1.0
-    _set_ticks(axes, {positions[value]: coupling_name(value) for value in values})
+    labels = {positions[value]: coupling_name(value) for value in values}
+    _set_ticks(axes, {_beside(positions): "scratch"} | labels if scratch else labels)
     axes.set_xlabel("elastic coupling δ")
     return positions
+
+
+def _beside(positions: Mapping[float, float]) -> float:
+    """The place of training from scratch, which has no δ."""
+    return min(positions.values()) - 1.2
 
 
 def time_axis(axes: Axes, times: Sequence[float]) -> dict[float, float]:
@@ -265,9 +277,15 @@ def side_by_side(values: Sequence[float], step: float = 0.07) -> dict[float, flo
     return {value: step * (i - (len(values) - 1) / 2) for i, value in enumerate(values)}
 
 
-def across(points: pd.DataFrame, positions: Mapping[float, float]) -> pd.DataFrame:
-    """Points that have no δ, training from scratch, as a level from the lowest to the highest δ of an axis."""
-    return pd.concat([points.assign(elastic_coupling=end) for end in (min(positions), max(positions))])
+def placed(points: pd.DataFrame, positions: Mapping[float, float]) -> pd.DataFrame:
+    """Points with a column ``place`` on an axis of δ; training from scratch beside it, with its level drawn across."""
+    own = points.assign(place=points["elastic_coupling"].map(positions))
+    if points["elastic_coupling"].notna().any():
+        return own
+    levels = own[own["kind"] == "theory"]
+    levels = own if levels.empty else levels
+    ends = _beside(positions), max(positions.values())
+    return pd.concat([own.assign(place=ends[0]), levels.assign(place=ends[1])])
 
 
 def panel_titles(table: pd.DataFrame) -> dict[str, str]:
