@@ -1,7 +1,7 @@
 """What a shift between source and target does to the gain of transfer: linear teachers, Bayesian, theory and networks.
 
-Inputs of other spectra or other axes, noisy labels of source or target, a target direction turned away from the source's
-(docs/theory.md §5). One data set is drawn for all shifts: the same white inputs, noise and directions make them all.
+Inputs of other spectra or other axes, noisy labels of source or target, a target direction turned away from that of the
+source (docs/theory.md §5). One data set is drawn for all shifts: the same white inputs, noise and directions make them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from infwidth.numerics.checks import check_count
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
-from infwidth.numerics.status import tied, worst
+from infwidth.numerics.status import Status, tied
 from infwidth.studies.populations import population
+from infwidth.tasks.spectra import Spectrum, power_law
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory import bayes
+from infwidth.theory import averaged, bayes
 
 FLAT = "flat spectra, clean labels"
 
@@ -68,20 +69,20 @@ def shifts(
 def run(
     *,
     seed: int,
-    overlaps: Sequence[float] = (0.9, 1, 0.6, 0.3, 0),
+    overlaps: Sequence[float] = (0.9, 0.6, 0.3, 0),
     exponent: float = 1.5,
     source_noise: Sequence[float] = (0.5, 1),
     target_noise: Sequence[float] = (0.5, 1),
     elastic_couplings: Sequence[float] = (0, 1, 10, 100),
-    dimension: int = 20,
-    n_source: int = 20,
-    n_target: int = 10,
+    dimension: int = 16,
+    n_source: int = 16,
+    n_target: int = 8,
     source_richness: float = 4.0,
     target_richness: float = 3.0,
     inverse_temperature: float = 20.0,
-    width: int = 400,
+    width: int = 800,
     burn_in_time: float = 20.0,
-    sampling_time: float = 60.0,
+    sampling_time: float = 100.0,
     progress: Progress = None,
 ) -> list[dict[str, Any]]:
     """Solve the theory of one data set and sample networks on it, for each shift.
@@ -106,7 +107,8 @@ def run(
 
     Returns:
         Rows with the shift in the dataset's name: ``test_loss`` over the population, labels without noise, of theory
-        and networks, and ``test_loss_deviation``, c of the theory's E_N = E_∞ + c/N.
+        and networks, ``test_loss_deviation``, c of the theory's E_N = E_∞ + c/N, and, of dimension inf,
+        ``averaged_test_loss``, the theory's average over all data sets at these P/D, γ√D and spectra as D → ∞.
 
     Raises:
         InputError: a setting is out of range.
@@ -122,10 +124,14 @@ def run(
         "target_strength": target_richness / math.sqrt(dimension),
     }
     common = {"n_source": float(n_source), "n_target": float(n_target), "condition": "transfer", **strengths}
+    ratios = {"source_ratio": n_source / dimension, "target_ratio": n_target / dimension}
+    ratios |= {"source_richness": source_richness, "target_richness": target_richness}
+    ratios |= {"inverse_temperature": inverse_temperature}
     counter, rows = Counter(progress, 2), []
     for arm, task in zip(arms, tasks, strict=True):
         which = common | {"dataset": arm.words, "overlap": arm.overlap}
-        rows += [which | row for row in _theory(task, elastic_couplings, strengths, inverse_temperature)]
+        found = [*_theory(task, elastic_couplings, strengths, inverse_temperature)]
+        rows += [which | row for row in (*found, *_average(arm, elastic_couplings, dimension, ratios))]
     counter.advance()
     if width:
         times = {"burn_in_time": burn_in_time, "sampling_time": sampling_time}
@@ -153,8 +159,33 @@ def _theory(
     deviation = found.finite_width.mean + found.finite_width.source  # the posterior's mean has no thermal scatter
     for metric, values in {"test_loss": found.test_loss, "test_loss_deviation": deviation}.items():
         for coupling, value, status in zip(couplings, values, found.status, strict=True):
-            place = {"kind": "theory", "width": math.inf, "elastic_coupling": float(coupling), "metric": metric}
+            place = {"kind": "theory", "width": math.inf, "dimension": float(task.dimension), "metric": metric}
+            place |= {"elastic_coupling": float(coupling)}
             yield place | {"value": float(value), "stderr": 0.0, "status": status.value}
+
+
+def _average(
+    shift: Shift, couplings: Sequence[float], dimension: int, ratios: Mapping[str, float]
+) -> Iterator[dict[str, Any]]:
+    """The rows of the theory averaged over data sets, eqs. (A1) to (A15) and (12)."""
+    source, target = (Spectrum.of("spectrum", given) for given in shift.spectra)
+    target = source if shift.spectra[1] is None else target
+    found = averaged.solve(
+        overlap=shift.overlap,
+        elastic_coupling=list(couplings),
+        source_noise=shift.noises[0],
+        target_noise=shift.noises[1],
+        source_spectrum=power_law(dimension, source.exponent),
+        target_spectrum=power_law(dimension, target.exponent),
+        rotated=target.rotated,
+        strict=False,
+        **ratios,
+    )
+    for coupling, loss, status in zip(couplings, found.test_loss - shift.noises[1] ** 2, found.status, strict=True):
+        place = {"kind": "theory", "width": math.inf, "dimension": math.inf, "elastic_coupling": float(coupling)}
+        yield place | {
+            "metric": "averaged_test_loss", "value": float(loss), "stderr": 0.0, "status": Status(status).value,
+        }  # fmt: skip
 
 
 def _networks(
@@ -185,11 +216,12 @@ def _networks(
             {
                 "kind": "network",
                 "width": float(width),
+                "dimension": float(stacked["x_test"].shape[-1]),
                 "elastic_coupling": float(coupling),
                 "metric": "test_loss",
                 "value": float(loss),
                 "stderr": math.nan,
-                "status": worst([tied(sources.status[index], end)]).value,
+                "status": tied(sources.status[index], end).value,
             }
             for coupling, loss, end in zip(couplings, row, found.status[index], strict=True)
         ]
