@@ -74,12 +74,12 @@ def test_networks_lie_on_the_theory_under_every_shift():
     found = make_table(
         {"experiment": "e", "seed": seed, **row}
         for seed in range(5)
-        for row in run(seed=seed, **(SMALL | {"width": 300, "burn_in_time": 10.0, "sampling_time": 40.0}))
+        for row in run(seed=seed, **(SMALL | {"width": 200, "elastic_couplings": [0, 5]}))
     )
     found = found[found["status"] == "converged"]
     values = found.pivot_table(index=["dataset", "overlap", "elastic_coupling", "seed"], columns=["kind", "metric"],
                                values="value")  # fmt: skip
-    predicted = values["theory", "test_loss"] + values["theory", "test_loss_deviation"] / 300
+    predicted = values["theory", "test_loss"] + values["theory", "test_loss_deviation"] / 200
     groups = (values["network", "test_loss"] / predicted - 1).groupby(["dataset", "overlap", "elastic_coupling"])
     mean, error = groups.mean(), groups.std(ddof=1) / np.sqrt(groups.size())
     assert len(mean) == 16
