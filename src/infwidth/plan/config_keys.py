@@ -33,11 +33,9 @@ def _keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _default(node: Mapping[str, Any]) -> str:
-    if "default" not in node:
+    if "default" not in node or (node["type"] == "object" and not node.get("nullable")):
         return "–"
-    if node["default"] is None:
-        return "`null`"
-    return "–" if node["type"] == "object" else f"`{str(node['default']).lower()}`"
+    return "`null`" if node["default"] is None else f"`{str(node['default']).lower()}`"
 
 
 def _type(node: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, tied
 from infwidth.studies.populations import population
+from infwidth.tasks.gaussian_teachers import Given
 from infwidth.tasks.spectra import Spectrum, power_law
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import averaged, bayes
@@ -42,7 +43,7 @@ class Shift:
 
     words: str
     overlap: float
-    spectra: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None)
+    spectra: tuple[Given, Given] = (None, None)
     noises: tuple[float, float] = (0.0, 0.0)
 
 
