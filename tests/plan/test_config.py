@@ -338,7 +338,7 @@ def test_tasks_that_hold_no_paths_are_refused_as_ever(small_config, tmp_path, ta
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"exponent": -1}, ".exponent = -1: expected 0 … 10"),
+        ({"exponent": -1}, ".exponent = -1.0: expected 0 … 10"),
         ({"exponent": 10.5}, ".exponent = 10.5: expected 0 … 10"),
         ({"exponent": "steep"}, ".exponent = 'steep': expected a number"),
         ({"rotated": True}, ".exponent: missing"),
