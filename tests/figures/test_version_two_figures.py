@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from infwidth.figures import failure_signatures, forgetting, jointly_rich, source_richness
+from infwidth.figures import distribution_shift, failure_signatures, forgetting, jointly_rich, source_richness
 from infwidth.figures.parts.style import save_figure
 from infwidth.io.tables import make_table, select
 from infwidth.studies import source_richness as study
@@ -114,3 +114,32 @@ def test_failures_say_how_often_they_were_named():
     assert sum("control: named in 0 %" in title for title in titles) == 3
     assert sum("named from γ = 10 on" in title for title in titles) == 1
     plt.close(figure)
+
+
+def shifted(**settings):
+    from infwidth.studies.distribution_shift import run
+
+    small = {"dimension": 6, "n_source": 6, "n_target": 3, "width": 0, "overlaps": [0.9, 0]} | settings
+    return make_table({"experiment": "e", "seed": s, **row} for s in range(3) for row in run(seed=s, **small))
+
+
+@pytest.mark.parametrize("networks", [False, True])
+def test_shift_shows_the_gain_of_every_shift(networks, tmp_path):
+    table = shifted()
+    if networks:
+        sampled = select(table, metric="test_loss").assign(kind="network", width=50.0)
+        table = make_table([*table.to_dict("records"), *sampled.to_dict("records")])
+    figure, shown = distribution_shift.draw(table)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == [
+        "inputs, source → target", "label noise of the source", "label noise of the target", "direction of the target",
+    ]  # fmt: skip
+    counts = [len(axes.get_legend().get_texts()) for axes in figure.axes]
+    assert counts == [5, 3, 3, 2]
+    assert (select(shown, elastic_coupling=0)["mean"] == 0).all()
+    losses = select(table, metric="test_loss", kind="theory", dataset="source label noise 1")
+    scratch, tied = (select(losses, elastic_coupling=coupling)["value"].mean() for coupling in (0, 10))
+    found = select(shown, kind="theory", dataset="source label noise 1", elastic_coupling=10)["mean"].item()
+    assert found == pytest.approx(100 * (1 - tied / scratch))
+    save_figure(figure, shown, {kind: tmp_path / f"f.{kind}" for kind in ("pdf", "png", "csv")})
+    assert all((tmp_path / f"f.{kind}").stat().st_size for kind in ("pdf", "png", "csv"))

@@ -47,8 +47,11 @@ THEORY = (
 )
 ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
-BOTH = f"{THEORY} {TWO_LAYER} {' '.join(ENGINE['flow'].values())} {DRAWN} tasks.gaussian_teachers"
+BOTH = f"{THEORY} {TWO_LAYER} {' '.join(ENGINE['flow'].values())} {DRAWN} tasks.gaussian_teachers tasks.spectra"
 BOTH = " ".join(one for one in BOTH.split() if not one.startswith(("stages.", "numerics.lazy")))
+SHIFTED = f"theory.problem theory.solution theory.span {DRAWN} {TWO_LAYER} studies.populations tasks.linear_tasks"
+SHIFTED = " ".join(one for one in SHIFTED.split() if not one.startswith("stages.")) + " tasks.gaussian_teachers"
+SHIFTED += " tasks.spectra"
 ADVICE = (
     "applied.advice applied.distinct applied.prediction applied.verdict "
     "tasks.copies tasks.own_data tasks.own_weights tasks.labels io.archives "
@@ -63,14 +66,16 @@ STUDY = {
     "architecture": f"{ON_IMAGES} studies.classifiers adam_ntk.frozen_readout",
     # the theory averaged over data sets, held against that of data sets
     "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span {DRAWN} "
-    "studies.populations tasks.gaussian_teachers tasks.linear_tasks numerics.activations numerics.batching "
-    "numerics.losses numerics.observed numerics.progress",
+    "studies.populations tasks.gaussian_teachers tasks.spectra tasks.linear_tasks numerics.activations "
+    "numerics.batching numerics.losses numerics.observed numerics.progress",
     "phases": f"{AVERAGED} theory.worth numerics.progress",
     "source_richness": f"studies.populations {AVERAGED} theory.fine_tuning theory.frozen theory.linear {DRAWN} "
-    "tasks.gaussian_teachers tasks.linear_tasks numerics.progress",
+    "tasks.gaussian_teachers tasks.spectra tasks.linear_tasks numerics.progress",
     "forgetting": f"theory.forgetting networks.forgetting {BOTH} tasks.hermite_tasks",
+    "distribution_shift": f"{AVERAGED} {' '.join(ENGINE['bayes'].values())} {SHIFTED}",
     "failure_signatures": f"theory.diagnosis {BOTH} {ENGINE['bayes']['theory']} tasks.linear_tasks",
-    "advice_calibration": f"{ADVICE} tasks.gaussian_teachers tasks.linear_tasks tasks.hermite_tasks numerics.progress",
+    "advice_calibration": f"{ADVICE} tasks.gaussian_teachers tasks.spectra tasks.linear_tasks tasks.hermite_tasks "
+    "numerics.progress",
     "real_transfer": f"{ADVICE} networks.two_layer networks.solution networks.transfer networks.gradient_flow "
     f"applied.transferability {IMAGES} tasks.pretrained studies.real_problems "
     "numerics.progress",
@@ -95,7 +100,7 @@ def jobs():
     )
     yield "pool", ["stages.pool"], f"{DRAWN} {IMAGES} tasks.image_tasks"
     for name, family in FAMILIES.items():
-        teachers = ARRAYS if family.files else "tasks.gaussian_teachers"
+        teachers = ARRAYS if family.files else "tasks.gaussian_teachers tasks.spectra"
         own = f"{IMAGES} tasks.image_sources" if family.from_images else teachers
         yield f"data/{name}", ["stages.data", family.module], f"{DRAWN} {own} {family.module} numerics.lazy"
     for name, engine in ENGINES.items():

@@ -331,3 +331,35 @@ def test_tasks_that_hold_no_paths_are_refused_as_ever(small_config, tmp_path, ta
     (tmp_path / "mine.yaml").write_text(dump_yaml(small_config), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"experiments\.lin\.task"):
         load_config(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("family", ["linear", "hermite"])
+@pytest.mark.parametrize("key", ["spectrum", "target_spectrum"])
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"exponent": -1}, ".exponent = -1.0: expected 0 … 10"),
+        ({"exponent": 10.5}, ".exponent = 10.5: expected 0 … 10"),
+        ({"exponent": "steep"}, ".exponent = 'steep': expected a number"),
+        ({"rotated": True}, ".exponent: missing"),
+        ({"exponent": 1, "rotated": "yes"}, ".rotated = 'yes': expected true or false"),
+        ({"exponent": 1, "rotate": True}, ".rotate: unknown key"),
+        (1.0, " = 1.0: expected keys and values"),
+    ],
+)
+def test_a_spectrum_that_is_none_is_one_line(family, key, given, line, small_config):
+    task = {"linear": {"dimension": 5, "overlap": 0.5}, "hermite": {"dimension": 5}}[family]
+    task |= {"n_source": 4, "n_target": 3, key: given}
+    task |= {"source_degree": 1, "target_degree": 2} if family == "hermite" else {}
+    small_config["experiments"]["lin"]["task"] = {family: task}
+    small_config["figures"] = {}
+    (found,) = lines_for(small_config)
+    assert found.startswith(f"experiments.lin.task.{family}.{key}{line}")
+
+
+def test_a_spectrum_is_read_as_it_is_meant(small_config):
+    task = small_config["experiments"]["lin"]["task"]["linear"]
+    task |= {"spectrum": {"exponent": "1.5", "rotated": "true"}, "target_spectrum": None}
+    found = resolve_config(small_config)["experiments"]["lin"]["task"]["linear"]
+    assert found["spectrum"] == {"exponent": 1.5, "rotated": True}
+    assert found["target_spectrum"] is None

@@ -179,6 +179,7 @@ def test_an_axis_a_figure_does_not_draw_along_has_one_value(small_config):
         ("forgetting", {"activation": "erf", "particles": 9}, "particles = 9: expected an even number"),
         ("forgetting", {"target_time": 1e12}, "target_time = 1e+12: expected ≤ 1e+08 with networks"),
         ("advice_calibration", {"elastic_couplings": [1, 2]}, "elastic_couplings = [1, 2]: expected 0 among them"),
+        ("distribution_shift", {"elastic_couplings": [1, 2]}, "elastic_couplings = [1, 2]: expected 0 among them"),
         ("advice_calibration", {"least_target_samples": 50, "most_target_samples": 40}, "most_target_samples = 40"),
         ("advice_calibration", {"source_samples": 3}, "source_samples = 3"),
         ("real_transfer", {"elastic_couplings": [0, 1, 10]}, "expected inf among them"),

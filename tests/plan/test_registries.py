@@ -57,14 +57,15 @@ def test_the_source_depends_on_nothing_of_any_target(family, tmp_path):
     paths = {part: tmp_path / f"{part}.npz" for part in ("source", "target", "test")}
     pools = (load_images("digits"),) if family.from_images else ()
     common = {
-        "linear": {"dimension": 5, "n_source": 6, "source_noise": 0.3},
-        "hermite": {"dimension": 5, "source_degree": 2, "n_source": 6, "noise": 0.3},
+        "linear": {"dimension": 5, "n_source": 6, "source_noise": 0.3, "spectrum": {"exponent": 0.5}},
+        "hermite": {"dimension": 5, "source_degree": 2, "n_source": 6, "noise": 0.3, "spectrum": {"exponent": 2}},
         "images": {"source_classes": [0, 1], "target_classes": [2, 3], "n_source": 6},
         "arrays": {"source": paths["source"], "n_source": 6},
     }[next(name for name, one in FAMILIES.items() if one is family)]
     one = family.door()(*pools, **common, **family.any_target, seed=3)
     others = dict.fromkeys(("target_labels", "test_labels")) | {key: paths[key] for key in ("target", "test")}
     others |= {"overlap": 0.7, "n_target": 4, "n_test": 4, "target_noise": 0.5, "target_degree": 3}
+    others |= {"target_spectrum": {"exponent": 1.0, "rotated": True}}
     other = family.door()(*pools, **common, **{name: others[name] for name in family.any_target}, seed=3)
     np.testing.assert_array_equal(one.x_source, other.x_source)
     np.testing.assert_array_equal(one.y_source, other.y_source)

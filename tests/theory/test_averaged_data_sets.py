@@ -1,9 +1,13 @@
 """Averaged theory beside posteriors of drawn data sets, and of inputs whose spectrum is not flat (docs/averaged.md)."""
 
 import numpy as np
+import pytest
 from builders import averaged_settings
 
+from infwidth.numerics.checks import InputError
+from infwidth.studies.populations import population
 from infwidth.tasks import linear
+from infwidth.tasks.spectra import power_law
 from infwidth.theory import averaged, bayes
 
 REFERENCE = {"source_ratio": 2, "target_ratio": 0.5, "source_richness": 3, "target_richness": 2, "overlap": 0.8}
@@ -116,3 +120,85 @@ class TestShift:
         error = relative.std(0, ddof=1) / np.sqrt(len(losses))
         assert (np.abs(relative.mean(0)) < 3 * error + 0.01).all()
         assert error[0].max() < 0.04
+
+
+class TestPowerLaws:
+    """Spectra as tasks draw them, in the same axes or rotated, eq. (12): data sets of D = 50 … 400 come down to it."""
+
+    couplings = (0, 1, 10, np.inf)
+    steep = {"exponent": 1.0}  # noqa: RUF012
+
+    def losses(self, dimension, seeds, spectra):
+        """Population losses of the theory of data sets, label noise taken off, and their average."""
+        found = []
+        for seed in seeds:
+            task = population(dimension, 0.8, (2 * dimension, dimension // 2), seed, noises=(0.3, 0.4), spectra=spectra)
+            solution = bayes.solve(
+                task,
+                activation="linear",
+                source_strength=3 / np.sqrt(dimension),
+                target_strength=2 / np.sqrt(dimension),
+                elastic_coupling=self.couplings,
+                inverse_temperature=20.0,
+                evidence=False,
+            )
+            found.append(solution.test_loss)
+        steep, flat = power_law(dimension, 1.0), np.ones(dimension)
+        source = flat if spectra[0] is None else steep
+        target = source if spectra[1] is None else flat if spectra[1]["exponent"] == 0 else steep
+        shift = {"source_spectrum": source, "target_spectrum": target}
+        shift |= {"rotated": bool(spectra[1] and spectra[1].get("rotated"))}
+        theory = averaged.solve(elastic_coupling=self.couplings, **REFERENCE, **NOISES, **shift)
+        return np.array(found) / (theory.test_loss - 0.4**2) - 1
+
+    @pytest.mark.parametrize(
+        "spectra",
+        [(steep, None), (steep, steep | {"rotated": True}), (steep, {"exponent": 0}), (None, steep)],
+        ids=["same", "rotated", "to flat", "from flat"],
+    )
+    def test_data_sets_come_down_to_the_average(self, spectra):
+        small, middle, large = (self.losses(d, range(n), spectra) for d, n in ((50, 64), (100, 32), (400, 6)))
+        error = [found.std(0, ddof=1) / np.sqrt(len(found)) for found in (small, middle, large)]
+        assert (np.abs(large.mean(0)) < 3 * error[2]).all()
+        assert error[2].max() < 0.06
+        assert (np.abs(middle.mean(0)) < 3 * error[1] + 0.03).all()
+        assert (np.abs(middle.mean(0) - small.mean(0) / 2) < 3 * np.hypot(error[1], error[0] / 2) + 0.01).all()
+
+    def test_rotation_costs_a_rich_source_of_few_directions_much(self):
+        settings = {"source_ratio": 1, "target_ratio": 0.1, "source_richness": 30, "target_richness": 2, "overlap": 1}
+        settings |= {"elastic_coupling": 10.0, "inverse_temperature": 20.0}
+        dimension, steep = 200, {"exponent": 1.5}
+        spectra = {f"{name}_spectrum": power_law(dimension, 1.5) for name in ("source", "target")}
+        along, turned = (averaged.solve(**settings, **spectra, rotated=rotated) for rotated in (False, True))
+        assert turned.alignment == pytest.approx(along.alignment)
+        assert turned.source_test_loss == pytest.approx(along.source_test_loss)
+        losses = [
+            bayes.solve(
+                population(dimension, 1.0, (200, 20), seed, spectra=(steep, steep | {"rotated": True})),
+                activation="linear",
+                source_strength=30 / np.sqrt(dimension),
+                target_strength=2 / np.sqrt(dimension),
+                elastic_coupling=10.0,
+                inverse_temperature=20.0,
+                evidence=False,
+            ).test_loss
+            for seed in range(16)
+        ]
+        mean, error = np.mean(losses), np.std(losses, ddof=1) / 4
+        assert abs(mean - turned.test_loss) < 3 * error
+        assert mean - along.test_loss > 3 * error
+
+    def test_rotation_is_nothing_on_flat_spectra(self):
+        flat = {f"{name}_spectrum": np.ones(3) for name in ("source", "target")}
+        for spectra in ({}, flat):
+            found = [
+                averaged.solve(**averaged_settings(50, 6), **spectra, rotated=rotated).test_loss
+                for rotated in (False, True)
+            ]
+            np.testing.assert_allclose(*found, rtol=1e-7)
+
+    def test_rotation_refuses_teachers_that_have_axes(self):
+        with pytest.raises(
+            InputError, match=r"^teacher_spectrum = \[1\.0, 2\.0\]: expected none where axes are rotated"
+        ):
+            averaged.solve(elastic_coupling=1, **REFERENCE, teacher_spectrum=[1.0, 2.0], rotated=True)

@@ -176,6 +176,12 @@ FIGURES = {
         needs=("representation",),
         heading="Both tasks rich, without a tie",
     ),
+    "distribution_shift": Figure(
+        "linear teachers, Bayesian: what other spectra and axes, label noise and a turned target direction do to the "
+        "gain of transfer, over δ",
+        one=True,
+        studies=("distribution_shift",),
+    ),
     "failure_signatures": Figure(
         "the ways in which transfer fails, made on purpose, beside controls",
         one=True,

@@ -33,7 +33,7 @@ def _keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _default(node: Mapping[str, Any]) -> str:
-    if "default" not in node or node["type"] == "object":
+    if "default" not in node or (node["type"] == "object" and not node.get("nullable")):
         return "–"
     return "`null`" if node["default"] is None else f"`{str(node['default']).lower()}`"
 

@@ -60,6 +60,14 @@ NETWORKS = Limit(4000, "networks in a job", why="their seeds stand on its comman
 Demand = tuple[Limit, str, tuple[str, ...]]
 """What limits it, what it is of, and the products of settings whose sum it is. A product is the names that there are of
 some, or where these are joined by * all of them or none."""
+_SAMPLING: tuple[Demand, ...] = (
+    *((STEPS, "sampling", (time,)) for time in ("burn_in_time", "sampling_time")),
+    *(
+        (WORK, "sampling", (f"{time} seeds_per_job network_seeds width dimension {samples}",))
+        for time in ("burn_in_time", "sampling_time")
+        for samples in ("n_source", "n_target")
+    ),
+)
 TRANSFER: tuple[Demand, ...] = (
     (SEEDS, "the experiment", ("data_seeds",)),
     (SEEDS, "the theory", ("theory_data_seeds",)),
@@ -76,12 +84,7 @@ TRANSFER: tuple[Demand, ...] = (
     (MEMORY, "its theory", ("particles dimension",)),
     (SOLVED, "its theory", ("replicas",)),
     (MEMORY, "a pair of images", ("size size",)),
-    *((STEPS, "sampling", (time,)) for time in ("burn_in_time", "sampling_time")),
-    *(
-        (WORK, "sampling", (f"{time} seeds_per_job network_seeds width dimension {samples}",))
-        for time in ("burn_in_time", "sampling_time")
-        for samples in ("n_source", "n_target")
-    ),
+    *_SAMPLING,
 )
 _RATIOS = ("source_ratio", "target_ratio", "target_ratios")
 _SIZES = ("dimension", "dimensions")
@@ -105,6 +108,7 @@ STUDY: tuple[Demand, ...] = (
     *((MEMORY, "data sets", tuple(f"{ratio} * {size} * {size}" for ratio in _RATIOS)) for size in _SIZES),
     (MEMORY, "its theory", ("particles dimension",)),
     (MEMORY, "its networks", ("network_seeds width dimension",)),
+    *_SAMPLING,
     *((SOLVED, "the study", (count,)) for count in ("data_sets", "problems", "replicas", "network_seeds")),
     *((SOLVED, "the study", (f"widths {draws}",)) for draws in ("draws", "feature_draws")),
     (WORK, "training", ("steps batch widths",)),

@@ -117,9 +117,13 @@ def _forgetting(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
         yield from too_long(where, settings, "source_time", "target_time")
 
 
-def _advice_calibration(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
+def _from_scratch(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
     if 0 not in settings["elastic_couplings"]:
         yield f"{where}.elastic_couplings = {show(settings['elastic_couplings'])}: expected 0 among them; add it"
+
+
+def _advice_calibration(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    yield from _from_scratch(where, settings)
     least, most = settings["least_target_samples"], settings["most_target_samples"]
     if most < least:
         yield f"{where}.most_target_samples = {most}: expected ≥ least_target_samples = {least}; raise it"
@@ -145,6 +149,7 @@ _KINDS: dict[str, Callable[[str, Mapping[str, Any]], Iterator[str]]] = {
     "language": _language,
     "source_richness": _source_richness,
     "forgetting": _forgetting,
+    "distribution_shift": _from_scratch,
     "advice_calibration": _advice_calibration,
     "real_transfer": _real_transfer,
 }

@@ -232,6 +232,7 @@ KINDS = {
     "phases": theory_kinds.Phases,
     "source_richness": theory_kinds.SourceRichness,
     "forgetting": theory_kinds.Forgetting,
+    "distribution_shift": theory_kinds.DistributionShift,
     "failure_signatures": theory_kinds.FailureSignatures,
     "advice_calibration": theory_kinds.AdviceCalibration,
     "real_transfer": theory_kinds.RealTransfer,

@@ -1,4 +1,4 @@
-"""Linear teachers whose test points are the population: the mean of squares over them is |v − w|²/D."""
+"""Linear teachers whose test points are the population: the mean of squares over them is (v − w)ᵀΣ(v − w)/D."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from infwidth.tasks.gaussian_teachers import Given, input_laws
 from infwidth.tasks.linear_tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
 
 
 def population(
-    dimension: int, overlap: float, sizes: Sequence[int], seed: int, *, noises: tuple[float, float] = (0.0, 0.0)
+    dimension: int,
+    overlap: float,
+    sizes: Sequence[int],
+    seed: int,
+    *,
+    noises: tuple[float, float] = (0.0, 0.0),
+    spectra: tuple[Given, Given] = (None, None),
 ) -> TransferTask:
-    """Draw a task of linear teachers with x = √D e_i, of label w_i, as test points.
+    """Draw a task of linear teachers with the target's principal axes x = √(Dλ_i) q_i as test points.
 
     Args:
         dimension: D.
@@ -23,10 +30,19 @@ def population(
         sizes: P1 and P2.
         seed: of the data.
         noises: σ of the labels of source and target; test labels have none.
+        spectra: of the source's and of the target's inputs, as :func:`linear` takes them.
     """
     settings = {"dimension": dimension, "overlap": overlap, "n_source": sizes[0], "n_target": sizes[1], "seed": seed}
-    clean = linear(**settings, n_test=dimension)
     root = math.sqrt(dimension)
-    teacher = np.linalg.solve(clean.x_test, clean.y_test * root)
-    noisy = linear(**settings, n_test=1, source_noise=noises[0], target_noise=noises[1]) if any(noises) else clean
-    return dataclasses.replace(noisy, x_test=root * np.eye(dimension), y_test=teacher)
+    white = linear(**settings, n_test=dimension)  # whose teacher is that of all spectra
+    teacher = np.linalg.solve(white.x_test, white.y_test * root)
+    shifts = {
+        "source_noise": noises[0],
+        "target_noise": noises[1],
+        "spectrum": spectra[0],
+        "target_spectrum": spectra[1],
+    }
+    task = linear(**settings, n_test=1, **shifts)
+    (_, inputs), _ = input_laws(dimension, spectra, seed)
+    axes = inputs.draw(np.eye(dimension))
+    return dataclasses.replace(task, x_test=root * axes, y_test=axes @ teacher)

@@ -107,6 +107,30 @@ class Forgetting:
     network_seeds: Annotated[Count, Meaning("Networks of a data set.")] = 1
 
 
+class DistributionShift:
+    """T: what a shift between source and target does to the gain of transfer; theory and networks, linear teachers."""
+
+    overlaps: Annotated[Axis[Overlap], Meaning("α; the first is that of all other shifts.")] = (0.9, 0.6, 0.3, 0)
+    exponent: Annotated[float, Gt(0), Le(10), Meaning("e of the inputs' spectra k^−e, where they are not flat.")] = 1.5
+    source_noise: Annotated[Axis[Positive], Meaning("Standard deviation of the source's label noise.")] = (0.5, 1)
+    target_noise: Annotated[Axis[Positive], Meaning("Standard deviation of the target's label noise.")] = (0.5, 1)
+    elastic_couplings: Annotated[Axis[Annotated[float, Ge(0), Infinite()]], MinLen(2), Meaning("δ, 0 among them.")] = (
+        0,
+        1,
+        10,
+        100,
+    )
+    dimension: Annotated[Several, Meaning("D.")] = 16
+    n_source: Annotated[Count, Meaning("P1.")] = 16
+    n_target: Annotated[Count, Meaning("P2.")] = 8
+    source_richness: Annotated[Positive, Meaning("γ√D of the source.")] = 4.0
+    target_richness: Annotated[Positive, Meaning("γ√D of the target.")] = 3.0
+    inverse_temperature: Annotated[Positive, Meaning("β, of source and target.")] = 20.0
+    width: Annotated[int, Ge(0), Meaning("N of the networks; 0 samples none.")] = 800
+    burn_in_time: Annotated[Positive, Meaning("Of their chains: time discarded.")] = 20.0
+    sampling_time: Annotated[Positive, Meaning("Of their chains: time averaged over.")] = 100.0
+
+
 class FailureSignatures:
     """T: the ways in which transfer fails, made on purpose beside controls, and whether a diagnosis names them."""
 

@@ -23,8 +23,24 @@ RELATIVE = "a relative path starts from the configuration's place"
 ClassPair = Annotated[list[Annotated[int, Ge(0)]], MinLen(2), MaxLen(2), Different()]
 
 
+class Spectrum:
+    """A power-law spectrum of Gaussian inputs: Σ has eigenvalues k^−e/⟨k^−e⟩, k = 1 … D, so that its trace is D."""
+
+    exponent: Annotated[float, Ge(0), Le(10), Meaning("e; 0 is Σ = I.")]
+    rotated: Annotated[
+        bool, Meaning("Whether the principal axes are drawn, a random rotation for each data set, or the coordinates'.")
+    ] = False
+
+
+OfInputs = Annotated[Spectrum | None, Meaning("Covariance Σ of the source's inputs; null: the identity.")]
+OfTarget = Annotated[
+    Spectrum | None,
+    Meaning("Of the inputs of target and test, rotated by a rotation of its own; null: the source's Σ, axes included."),
+]
+
+
 class Linear:
-    """Linear teacher: x ~ N(0, I_D), y = w·x/√D + noise, |w|² = D."""
+    """Linear teacher: x ~ N(0, Σ), y = w·x/√D + noise, |w|² = D."""
 
     dimension: Annotated[int, Ge(2), Meaning("D, input dimension.")]
     overlap: Annotated[Overlap, Meaning("α, cosine between the source and target teacher vectors.")]
@@ -35,10 +51,12 @@ class Linear:
     target_noise: Annotated[
         float, Ge(0), Meaning("Standard deviation of the target label noise, test labels included.")
     ] = 0
+    spectrum: OfInputs = None
+    target_spectrum: OfTarget = None
 
 
 class Hermite:
-    """Hermite teacher: x ~ N(0, I_D), y = He_k(β·x) + noise, He_k normalised, |β| = 1."""
+    """Hermite teacher: x ~ N(0, Σ), y = He_k(β·x/√(β·Σβ)) + noise, He_k normalised, |β| = 1."""
 
     dimension: Annotated[int, Ge(2), Meaning("D, input dimension.")]
     # k! is no float64 beyond 170
@@ -49,6 +67,8 @@ class Hermite:
     n_target: Annotated[Axis[Count], Meaning("P2, target samples.")]
     n_test: Annotated[Count, Meaning("Test samples.")] = 1000
     noise: Annotated[float, Ge(0), Meaning("Standard deviation of the label noise, of source, target and test.")] = 0
+    spectrum: OfInputs = None
+    target_spectrum: OfTarget = None
 
 
 class Images:
@@ -130,14 +150,14 @@ FAMILIES = {
         "linear",
         Linear,
         axes=("n_source", "n_target", "overlap"),
-        any_target={"overlap": 0.0, "n_target": 1, "n_test": 1, "target_noise": 0.0},
+        any_target={"overlap": 0.0, "n_target": 1, "n_test": 1, "target_noise": 0.0, "target_spectrum": None},
     ),
     "hermite": Family(
         "tasks.hermite_tasks",
         "hermite",
         Hermite,
         axes=("n_source", "n_target", "overlap"),
-        any_target={"target_degree": 1, "overlap": 1.0, "n_target": 1, "n_test": 1},
+        any_target={"target_degree": 1, "overlap": 1.0, "n_target": 1, "n_test": 1, "target_spectrum": None},
     ),
     "images": Family(
         "tasks.image_tasks",

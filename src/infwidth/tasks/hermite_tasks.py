@@ -8,7 +8,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 
 from infwidth.numerics.checks import InputError, check_count, check_number
-from infwidth.tasks.gaussian_teachers import Link, draw_task
+from infwidth.tasks.gaussian_teachers import Given, Link, draw_task
 from infwidth.tasks.transfer_task import TransferTask
 
 LARGEST_DEGREE = 170
@@ -25,14 +25,17 @@ def hermite(
     n_target: int,
     n_test: int,
     noise: float = 0.0,
+    spectrum: Given = None,
+    target_spectrum: Given = None,
     seed: int,
 ) -> TransferTask:
-    """Draw a source and a target task y = He_k(β·x) with degrees and directions of their own.
+    """Draw a source and a target task y = He_k(β·x/√(β·Σβ)) with degrees and directions of their own.
 
-    He_k is the probabilists' Hermite polynomial over √k!, so that labels of x ~ N(0, I_D) have mean 0 and variance 1,
-    and those of different degrees are uncorrelated. β is a unit vector; its cosine between source and target is the
-    overlap, exactly. At equal seed the source data, the perpendicular direction and all inputs are the same for every
-    overlap and degree, and a smaller sample is the beginning of a larger one.
+    He_k is the probabilists' Hermite polynomial over √k!, so that labels of x ~ N(0, Σ) have mean 0 and variance 1
+    on inputs of every spectrum, and those of different degrees are uncorrelated. β is a unit vector; its cosine between
+    source and target, in the Euclidean inner product whatever Σ, is the overlap, exactly. At equal seed the source
+    data, the perpendicular direction and all inputs are the same for every overlap and degree, and a smaller sample is
+    the beginning of a larger one.
 
     Args:
         dimension: input dimension D ≥ 2.
@@ -43,6 +46,9 @@ def hermite(
         n_target: target training samples P2.
         n_test: target test samples Pt.
         noise: standard deviation σ of the label noise, source, target and test alike.
+        spectrum: of the source's inputs, ``{"exponent": e, "rotated": False}``: Σ̄ has eigenvalues k^−e/⟨k^−e⟩,
+            k = 1 … D, along the coordinates or, rotated, along axes that the seed draws. None is Σ̄ = I_D.
+        target_spectrum: of target and test inputs, likewise, rotated by a rotation of its own. None: the source's Σ̄.
         seed: whole number ≥ 0 that all streams derive from.
 
     Returns:
@@ -59,6 +65,8 @@ def hermite(
         sizes={"n_source": n_source, "n_target": n_target, "n_test": n_test},
         noises=(noise, noise),
         links=tuple(_polynomial(degree) for degree in degrees),
+        spectra=(spectrum, target_spectrum),
+        standardised=True,
         seed=seed,
         label=f"He{degrees[0]} → He{degrees[1]}",
     )

@@ -77,6 +77,7 @@ def solve(
     source_spectrum: Sequence[float] | None = None,
     target_spectrum: Sequence[float] | None = None,
     teacher_spectrum: Sequence[float] | None = None,
+    rotated: bool = False,
     strict: bool = True,
 ) -> AveragedSolution:
     """Solve the saddle point of elastic transfer averaged over Gaussian data sets, eqs. (A1) to (A15).
@@ -99,8 +100,10 @@ def solve(
         readout_precision: λ_w > 0 of source and target.
         source_spectrum: Σ̄_i > 0, (n,), the source's diagonal input covariance on n equal shares of the coordinates;
             not broadcast with the other arguments. 1 if None.
-        target_spectrum: Σ_i > 0, (n,), the target's in the same coordinates.
+        target_spectrum: Σ_i > 0, (n,), the target's in the same coordinates, or ``rotated``.
         teacher_spectrum: w_i² ≥ 0, (n,), power of both teachers on these coordinates, scaled to mean 1.
+        rotated: whether the target's principal axes are a random rotation of the source's, eq. (12); the teachers'
+            power is the same along all axes then.
         strict: whether an unconverged point raises; if not it is returned with its status.
 
     Returns:
@@ -128,16 +131,22 @@ def solve(
     )
     shape = np.shape(settings["target_ratio"])
     spectra = _spectra(source_spectrum, target_spectrum, teacher_spectrum)
+    if rotated and spectra is not None and np.ptp(spectra[2]) > 0:
+        raise InputError(
+            f"teacher_spectrum = {spell(teacher_spectrum)}: expected none where axes are rotated; remove it"
+        )
     flat = {name: values.reshape(-1) if values.size != 1 else values.item() for name, values in settings.items()}
-    solution = _solve({name: np.float64(value) for name, value in flat.items()}, spectra)
+    solution = _solve({name: np.float64(value) for name, value in flat.items()}, spectra, rotated)
     if strict:
         _require_converged(solution, settings)
     return AveragedSolution(**{name: _shaped(value, shape) for name, value in solution.items()})
 
 
-def _solve(settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> dict:
+def _solve(
+    settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarray, np.ndarray] | None, rotated: bool
+) -> dict:
     """The fields of AveragedSolution for B settings, or for one given as numbers."""
-    source_data, target_data = _data(settings, spectra)
+    source_data, target_data = _data(settings, spectra, rotated)
     layer = (settings["hidden_precision"], settings["readout_precision"])
     nothing = 0.0 * settings["overlap"]
     source = solve_saddle(FeatureLaw.elastic(settings["source_richness"], nothing, *layer, nothing), source_data)
@@ -165,14 +174,16 @@ def _solve(settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarra
 
 
 def _data(
-    settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    settings: dict[str, np.ndarray], spectra: tuple[np.ndarray, np.ndarray, np.ndarray] | None, rotated: bool
 ) -> tuple[Data, Data]:
     """The data of source and target, before the target knows of a spike."""
     source = (settings["source_ratio"], 1 / settings["source_inverse_temperature"], settings["source_noise"] ** 2)
     target = (settings["target_ratio"], 1 / settings["inverse_temperature"], settings["target_noise"] ** 2)
     if spectra is None:
         return IsotropicData.spikeless(*source), IsotropicData.spikeless(*target)
-    return tuple(ShiftedData.spikeless(*data, spectra[k], spectra[2]) for k, data in enumerate((source, target)))
+    return tuple(
+        ShiftedData.spikeless(*data, spectra[k], spectra[2], rotated) for k, data in enumerate((source, target))
+    )
 
 
 def check_settings(**arguments: ArrayLike) -> dict[str, np.ndarray]:

@@ -103,6 +103,7 @@ class ShiftedData:
         teacher: w_i², mean 1 over coordinates, (n,).
         direction: ŝ_i², mean 1 over coordinates, (…, n).
         cross: ŝ_i w_i, (…, n).
+        rotated: whether the axes are a random rotation of those of the data that the spike was learnt on.
     """
 
     ratio: np.ndarray
@@ -112,6 +113,7 @@ class ShiftedData:
     teacher: np.ndarray
     direction: np.ndarray
     cross: np.ndarray
+    rotated: bool = False
 
     @classmethod
     def spikeless(
@@ -121,15 +123,17 @@ class ShiftedData:
         noise_power: np.ndarray,
         spectrum: np.ndarray,
         teacher: np.ndarray,
+        rotated: bool = False,
     ) -> ShiftedData:
         """Data seen by features without a spike."""
         nothing = np.zeros((*np.shape(ratio), len(spectrum)))
-        return cls(ratio, temperature, noise_power, spectrum, teacher, nothing, nothing)
+        return cls(ratio, temperature, noise_power, spectrum, teacher, nothing, nothing, rotated)
 
     def take(self, index: np.ndarray) -> ShiftedData:
         """The settings of these indices."""
         scalars = (self.ratio[index], self.temperature[index], self.noise_power[index])
-        return ShiftedData(*scalars, self.spectrum, self.teacher, self.direction[index], self.cross[index])
+        spike = (self.direction[index], self.cross[index])
+        return ShiftedData(*scalars, self.spectrum, self.teacher, *spike, self.rotated)
 
     def resolvent(self, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """χ, ζ and g_i = 1/(Σ_i + χ), the root of ρ/χ + ⟨Σg⟩ = ν.
@@ -182,13 +186,17 @@ class ShiftedData:
         return Learnt(shrinkage, signal, _complement(drive_powers), _complement(error_powers), zeta / nu)
 
     def seen_from(self, source: ShiftedData, gain: np.ndarray, overlap: np.ndarray) -> ShiftedData:
-        """The data with the spike along what ``source`` learnt at its gain c̄1, eq. (A15)."""
+        """The data with the spike along what ``source`` learnt at its gain c̄1, eq. (A15); rotated, eq. (12)."""
         tau = (source.learn(gain).error_powers[0] / source.ratio)[..., None]
         _, _, g = source.resolvent(gain)
         sigma, teacher = source.spectrum, source.teacher
         power = g * g * sigma * (sigma * teacher + tau)
         total = power.mean(-1)[..., None]
-        return replace(self, direction=power / total, cross=overlap[..., None] * g * sigma * teacher / np.sqrt(total))
+        direction, cross = power / total, overlap[..., None] * g * sigma * teacher / np.sqrt(total)
+        if self.rotated:
+            cross = np.broadcast_to(cross.mean(-1)[..., None], cross.shape)
+            direction = np.ones_like(direction)
+        return replace(self, direction=direction, cross=cross)
 
     @property
     def alignment(self) -> np.ndarray:
