@@ -15,7 +15,7 @@ class Figure:
 
     Attributes:
         about: what it shows, in words.
-        training: how its transfer experiments learn; None where it shows none.
+        training: how its transfer experiments learn, or the ways in which they may; None where it shows none.
         families: what they learn; empty for anything.
         nonlinear: whether their activation has to be nonlinear.
         axes: those of source_strength, target_strength, n_source, n_target and overlap it can show several values of.
@@ -26,7 +26,7 @@ class Figure:
     """
 
     about: str
-    training: str | None = None
+    training: str | tuple[str, ...] | None = None
     families: tuple[str, ...] = ()
     nonlinear: bool = False
     axes: tuple[str, ...] = ()
@@ -46,12 +46,11 @@ FIGURES = {
         axes=("overlap",),
     ),
     "finite_width": Figure(
-        "linear teachers, Bayesian: test loss of one network against its width, beside E∞ + c/N, and the parts of c",
-        training="bayes",
+        "linear teachers: test loss of one network against its width, beside E∞ + c/N, and the parts of c",
+        training=("bayes", "flow"),
         families=("linear",),
         axes=("overlap",),
         needs=("theory", "width"),
-        one=True,
     ),
     "linear_dynamics": Figure(
         "linear teachers, gradient flow: train and test loss over time for each δ, one row an overlap",
