@@ -30,7 +30,7 @@ def task(source_ratio, seed):
 def test_networks_have_the_closed_forms(source_ratio, source_time):
     """Sources from w, W ~ N(0, 1) train to their end without decay; the readout of the target does, from a fresh start.
 
-    The error is that of the mean over data sets, each with a network of its own. A width of 2,000 adds some 100 P2/N = 2 %.
+    The error is that of the mean over data sets, each with a network of its own. A width of 2,000 adds some P2/N = 2 %.
     """
     losses = [
         gradient_flow.run(

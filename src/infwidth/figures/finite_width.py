@@ -109,7 +109,7 @@ def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palet
         select(theory, metric=metric).set_index("elastic_coupling")["mean"] for metric in (LOSS, COEFFICIENT)
     )
     shifts = side_by_side(list(palette), step=0.05)
-    line = np.geomspace(0.85 * networks["width"].min(), 1.25 * networks["width"].max(), 2)
+    line = np.geomspace(0.85 * networks["width"].min(), 1.25 * networks["width"].max(), 50)
     drawn = []
     for coupling, rows in networks.groupby("elastic_coupling"):
         colour, slope = palette[coupling], coefficients[coupling] / limits[coupling]
@@ -121,9 +121,13 @@ def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palet
         faces = [colour if converged else "white" for converged in rows["converged"]]
         axes.scatter(x, y, s=15, marker=colour.marker, facecolors=faces, edgecolors=[colour], zorder=3)
         drawn.append(rows.assign(limit=limits[coupling], one_percent_width=100 * abs(slope)))
-    log_values(axes)
     found = pd.concat(drawn)
-    axes.set_ylim(bottom=50 * found["predicted"].min())
+    if (found["predicted"] > 0).all():
+        log_values(axes)
+        axes.set_ylim(bottom=50 * found["predicted"].min())
+    else:  # some networks do better than infinitely wide ones
+        axes.set_yscale("linear")
+        axes.axhline(0, color="0.3", linewidth=1)
     return found
 
 
