@@ -132,10 +132,10 @@ FIGURES = {
         "linear teachers, Bayesian: how many target samples pretraining is worth", one=True, studies=("phases",)
     ),
     "source_richness": Figure(
-        "linear teachers, version 2 of the paper: test loss of readouts tuned on frozen features of sources of growing "
-        "richness, and where it is least",
+        "version 2 of the paper: test loss of readouts tuned on frozen features of sources of growing richness, and "
+        "where it is least; linear teachers, and image classes",
         training="flow",
-        families=("linear",),
+        families=("linear", "images"),
         axes=("source_strength", "n_target"),
         studies=("source_richness",),
     ),
