@@ -1,6 +1,7 @@
 """Linear networks of finite width beside E_∞ + c/N: sources drawn exactly, targets by Gibbs sampling."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -122,12 +123,18 @@ def test_few_neurons():
 WIDTH = 200
 
 
-@pytest.fixture(scope="module")
-def sources():
+@functools.cache
+def drawn_sources(width):
+    """Source networks, 600 of 200 neurons and as many neurons of other widths; every overlap has the same source."""
     task = make_task(0.0)
     design = Design.of(task.x_source / 4)
-    law = norm_law(design, task.y_source, strength=STRENGTHS[0], inverse_temperature=BETA, width=WIDTH)
-    return draw_sources(law, 600, WIDTH, 1.0, np.random.default_rng(7))
+    law = norm_law(design, task.y_source, strength=STRENGTHS[0], inverse_temperature=BETA, width=width)
+    return draw_sources(law, 600 * WIDTH // width, width, 1.0, np.random.default_rng(7))
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return drawn_sources(WIDTH)
 
 
 class TestSampledNetworks:
@@ -151,9 +158,12 @@ class TestSampledNetworks:
         assert ahead @ covariance @ ahead == pytest.approx(ahead @ expected @ ahead, rel=0.2)
         assert np.trace(covariance) == pytest.approx(np.trace(expected), rel=0.1)
 
-    @pytest.mark.parametrize(("overlap", "coupling"), [(0.0, 1.0), (0.6, 10.0), (0.9, 100.0)])
-    def test_loss(self, sources, overlap, coupling):
-        task = make_task(overlap)
+    @pytest.mark.parametrize("overlap", [0.0, 0.6, 0.9])
+    @pytest.mark.parametrize(
+        ("width", "coupling"), [(200, 0.0), (200, 1.0), (200, 10.0), (200, 100.0), (800, 0.0), (800, 100.0)]
+    )
+    def test_loss(self, width, overlap, coupling):
+        task, sources = make_task(overlap), drawn_sources(width)
         _, target = posteriors(task, coupling)
         limit = np.mean((target.saddle.weights - task.y_test) ** 2)
         losses = sampled_losses(
@@ -171,8 +181,20 @@ class TestSampledNetworks:
         )
         error = losses.std(ddof=1) / np.sqrt(len(losses))
         found = bayes.solve(task, activation="linear", elastic_coupling=coupling, **SCALES).finite_width
-        assert abs(losses.mean() - limit - found.total / WIDTH) < 3 * error
-        assert losses.mean() - limit > 4 * error
+        if coupling == 0:  # no source scatters, and the sampler's error is far below the next order in 1/N
+            law = norm_law(
+                Design.of(task.x_target / 4),
+                task.y_target,
+                strength=STRENGTHS[1],
+                inverse_temperature=BETA,
+                width=width,
+            )
+            exact = law.loss(np.eye(D), np.ones(D), task.y_test)
+            assert abs(losses.mean() - exact) < 3 * error
+            assert abs(exact - limit - found.total / width) < (found.total / width) ** 2 / limit
+        else:
+            assert abs(losses.mean() - limit - found.total / width) < 3 * error
+        assert losses.mean() - limit > (4 if width == WIDTH else 1) * error
 
 
 @pytest.mark.parametrize("activation", ["erf", "relu"])

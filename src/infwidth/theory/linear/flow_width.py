@@ -12,7 +12,6 @@ import numpy as np
 
 from infwidth.numerics.seeds import generator
 from infwidth.theory.linear.course import Training, late_time, target_course
-from infwidth.theory.linear.finite_width import Trial
 from infwidth.theory.linear.fixed_points import anchored_fixed_point, free_fixed_point
 from infwidth.theory.linear.moment_cloud import Cloud
 from infwidth.theory.linear.moments import Moments
@@ -47,35 +46,35 @@ class Scatter:
     """Networks of width N around their limit: along directions moments have independent coefficients of variance 1/N.
 
     Attributes:
-        limit: N = ∞, one member.
+        middle: N = ∞, one member.
         forward: off it by ``STEP`` along each direction, n members.
         backward: off it by −``STEP``.
         frames: the directions' kinds, in order.
     """
 
-    limit: Cloud
+    middle: Cloud
     forward: Cloud
     backward: Cloud
     frames: tuple[Frame, ...]
 
     @classmethod
-    def none(cls, limit: Cloud) -> Scatter:
+    def none(cls, middle: Cloud) -> Scatter:
         """The limit alone."""
-        return cls(limit, limit[:0], limit[:0], ())
+        return cls(middle, middle[:0], middle[:0], ())
 
     def along(self, by: Cloud, *, share: float, own: bool) -> Scatter:
         """With further directions."""
         return Scatter(
-            self.limit,
-            Cloud.join(self.forward, self.limit.off(by, STEP)),
-            Cloud.join(self.backward, self.limit.off(by, -STEP)),
+            self.middle,
+            Cloud.join(self.forward, self.middle.off(by, STEP)),
+            Cloud.join(self.backward, self.middle.off(by, -STEP)),
             (*self.frames, Frame(len(by), share, own)),
         )
 
     @property
     def cloud(self) -> Cloud:
         """All members: the limit, forward, backward."""
-        return Cloud.join(self.limit, self.forward, self.backward)
+        return Cloud.join(self.middle, self.forward, self.backward)
 
     def of(self, cloud: Cloud) -> Scatter:
         """What became of all members."""
@@ -178,7 +177,7 @@ class FlowExpansion:
         if outside:
             by = _hidden_outside(2.0 * left * math.sqrt(outside), d)
             source = source.along(by, share=1.0, own=False)
-        cloud, square = source.cloud, np.square(source.limit.hidden_moment[0]).sum() + outside * left**2
+        cloud, square = source.cloud, np.square(source.middle.hidden_moment[0]).sum() + outside * left**2
         trace = np.trace(cloud.hidden_moment, axis1=1, axis2=2) + outside * left
         isotropic = (trace / dimension)[:, None, None] * np.eye(d)
         readout, predictor = cloud.readout_moment, cloud.predictor
@@ -203,12 +202,12 @@ class FlowExpansion:
             self._courses[elastic_coupling] = _weights(training, cloud, elastic_coupling, self.problem.times)
         return self._courses[elastic_coupling]
 
-    def expand(self, elastic_coupling: float, limit: np.ndarray, *, on_training: bool = False) -> FiniteWidth:
+    def expand(self, elastic_coupling: float, limit_weights: np.ndarray, *, on_training: bool = False) -> FiniteWidth:
         """The coefficient c of one coupling.
 
         Args:
             elastic_coupling: δ.
-            limit: v at N = ∞ in the designs' basis, (T, r).
+            limit_weights: v at N = ∞ in the designs' basis, (T, r).
             on_training: whether the loss is taken on the target's training points.
 
         Returns:
@@ -218,15 +217,14 @@ class FlowExpansion:
         points = (designs.target, task.x_target, task.y_target)
         inputs, full, labels = points if on_training else (designs.test, task.x_test, task.y_test)
         course = self._course(elastic_coupling)
-        errors = limit @ inputs.T - labels
-        trial = Trial.of(inputs, np.mean(np.square(full), -1), errors[0])
+        errors = limit_weights @ inputs.T - labels
         slope, losses = errors @ inputs / len(inputs), np.mean(errors**2, -1)
-        metric = np.pad(trial.metric, (0, self.size - inputs.shape[1]))
-        if designs.basis is not None:
-            metric[-1, -1] = trial.power_outside
+        metric = np.pad(inputs.T @ inputs / len(inputs), (0, self.size - inputs.shape[1]))
+        if designs.basis is not None:  # the mean of |x|²/D off the basis
+            metric[-1, -1] = max(float(np.mean(np.square(full))) - float(np.trace(metric)), 0.0)
         found = _collect(self.start, course, np.pad(slope, ((0, 0), (0, self.size - slope.shape[1]))), metric, losses)
-        apart = np.linalg.norm(course[:, 0, : limit.shape[1]] - limit, axis=-1)
-        known = apart <= NEAR * np.linalg.norm(limit, axis=-1)
+        apart = np.linalg.norm(course[:, 0, : limit_weights.shape[1]] - limit_weights, axis=-1)
+        known = apart <= NEAR * np.linalg.norm(limit_weights, axis=-1)
         return found if known.all() else _known(found, known)
 
 

@@ -47,12 +47,12 @@ class Cloud:
         parts = zip(*((one.readout_moment, one.predictor, one.hidden_moment) for one in clouds), strict=True)
         return cls(*map(np.concatenate, parts))
 
-    def off(self, by: Cloud, step: float) -> Cloud:
-        """Members that are the first of these plus ``step`` times each of ``by``."""
+    def off(self, by: Cloud, factor: float) -> Cloud:
+        """Members that are the first of these plus ``factor`` times each of ``by``."""
         return Cloud(
-            self.readout_moment[0] + step * by.readout_moment,
-            self.predictor[0] + step * by.predictor,
-            self.hidden_moment[0] + step * by.hidden_moment,
+            self.readout_moment[0] + factor * by.readout_moment,
+            self.predictor[0] + factor * by.predictor,
+            self.hidden_moment[0] + factor * by.hidden_moment,
         )
 
     def follow(self, training: Training, times: np.ndarray, elastic_coupling: float = 0.0) -> tuple[np.ndarray, Cloud]:
