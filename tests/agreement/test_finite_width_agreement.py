@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from infwidth.networks import langevin
-from infwidth.tasks import linear
+from infwidth.tasks import hermite, linear
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import bayes
 from infwidth.theory.linear.concave_dual import Potential
@@ -182,13 +182,9 @@ class TestSampledNetworks:
         error = losses.std(ddof=1) / np.sqrt(len(losses))
         found = bayes.solve(task, activation="linear", elastic_coupling=coupling, **SCALES).finite_width
         if coupling == 0:  # no source scatters, and the sampler's error is far below the next order in 1/N
-            law = norm_law(
-                Design.of(task.x_target / 4),
-                task.y_target,
-                strength=STRENGTHS[1],
-                inverse_temperature=BETA,
-                width=width,
-            )
+            design = Design.of(task.x_target / 4)
+            scale = {"strength": STRENGTHS[1], "inverse_temperature": BETA}
+            law = norm_law(design, task.y_target, width=width, **scale)
             exact = law.loss(np.eye(D), np.ones(D), task.y_test)
             assert abs(losses.mean() - exact) < 3 * error
             assert abs(exact - limit - found.total / width) < (found.total / width) ** 2 / limit
@@ -197,10 +193,17 @@ class TestSampledNetworks:
         assert losses.mean() - limit > (4 if width == WIDTH else 1) * error
 
 
-@pytest.mark.parametrize("activation", ["erf", "relu"])
-def test_other_activations(activation):
+TEACHERS = linear(dimension=8, overlap=0.6, n_source=16, n_target=6, n_test=60, seed=3)
+CUBIC = hermite(dimension=6, source_degree=1, target_degree=3, n_source=24, n_target=8, n_test=60, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("activation", "task"),
+    [("erf", TEACHERS), ("relu", TEACHERS), ("erf", CUBIC)],
+    ids=["erf", "relu", "erf, He1 → He3"],
+)
+def test_other_activations(activation, task):
     """Networks of 100 neurons sampled by Hamiltonian Monte Carlo; without a tie c/N is many standard errors."""
-    task = linear(dimension=8, overlap=0.6, n_source=16, n_target=6, n_test=60, seed=3)
     settings = {"activation": activation, "source_strength": 0.8, "target_strength": 0.6, "inverse_temperature": 10.0}
     settings["elastic_coupling"] = [0.0, 5.0]
     theory = bayes.solve(task, evidence=False, **settings)
