@@ -52,11 +52,11 @@ class FiniteWidth:
         return cls(**nothing, stderr=nothing)
 
     @classmethod
-    def stack(cls, points: Sequence[FiniteWidth]) -> FiniteWidth:
+    def stack(cls, expansions: Sequence[FiniteWidth]) -> FiniteWidth:
         """The coefficients of several couplings in one, (n, …) each."""
         names = (*PARTS, "spread")
-        parts = {name: np.array([getattr(one, name) for one in points]) for name in names}
-        return cls(**parts, stderr={name: np.array([one.stderr[name] for one in points]) for name in names})
+        parts = {name: np.array([getattr(one, name) for one in expansions]) for name in names}
+        return cls(**parts, stderr={name: np.array([one.stderr[name] for one in expansions]) for name in names})
 
 
 Expansion = Callable[..., FiniteWidth] | None
