@@ -76,3 +76,20 @@ def test_savings_without_end_are_named():
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert any("any" in label for label in labels)
     plt.close("all")
+
+
+def test_flows_stand_below_posteriors_and_may_lose_by_width():
+    """Losses of networks under gradient flow are those of one network; a c below 0 is drawn too."""
+    names = {"sampled_test_loss": "test_loss", "sampled_test_loss_deviation": "test_loss_deviation"}
+    flow = widths()
+    flow["metric"] = flow["metric"].replace(names)
+    flow = flow.assign(experiment="f", time=5.0)
+    negative = (flow["metric"] == "test_loss_deviation") & (flow["elastic_coupling"] == 0) & (flow["overlap"] == 0.9)
+    flow.loc[negative, "value"] *= -1
+    figure, plotted = finite_width.draw(make_table([*widths().to_dict("records"), *flow.to_dict("records")]))
+    assert set(plotted["experiment"]) == {"e", "f"}
+    titles = {axes.get_title(): axes for axes in figure.axes}
+    assert titles["linear teachers, gradient flow, α = 0"].get_yscale() == "log"
+    assert titles["linear teachers, gradient flow, α = 0.9"].get_yscale() == "linear"
+    assert titles["linear teachers, α = 0.9"].get_yscale() == "log"
+    plt.close("all")

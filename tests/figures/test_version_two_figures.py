@@ -21,8 +21,12 @@ def richness():
         for seed in range(2)
         for row in study.run(seed=seed, dimension=32, data_sets=2, source_richness=[1, 4, 16, 64], **settings)
     ]
-    for kind, strength, seed in itertools.product(("theory", "network"), (0.1, 1.0), range(2)):
-        row = {"experiment": "networks", "kind": kind, "condition": "transfer", "dataset": "linear teachers"}
+    shown = (("networks", "transfer", "linear teachers"), ("images", "transfer", "CIFAR-10"))
+    shown += (("images", "scratch", "CIFAR-10"),)
+    for (name, condition, dataset), kind, strength, seed in itertools.product(
+        shown, ("theory", "network"), (0.1, 1.0), range(2)
+    ):
+        row = {"experiment": name, "kind": kind, "condition": condition, "dataset": dataset}
         row |= {"width": math.inf if kind == "theory" else 100.0, "source_strength": strength, "n_target": 8.0}
         row |= {"time": 1.0, "metric": "test_loss", "value": 0.5 / strength, "stderr": 0.0, "status": "converged"}
         rows.append(row | {"seed": seed, "elastic_coupling": math.inf})
@@ -95,7 +99,10 @@ def test_figures_save(module, tmp_path):
 def test_the_best_richness_is_marked_where_there_is_one():
     figure, _ = source_richness.draw(richness())
     stars = [sum(line.get_marker() == "*" for line in axes.lines) for axes in figure.axes if axes.get_visible()]
-    assert stars == [0, 3, 0, 0]
+    assert stars == [0, 3, 0, 0, 0]
+    (images,) = (axes for axes in figure.axes if axes.get_title().startswith("CIFAR-10"))
+    assert [text.get_text() for text in images.get_legend().get_texts()] == ["P2 = 8, from scratch", "P2 = 8"]
+    assert {line.get_linestyle() for line in images.lines if len(line.get_xdata())} >= {"-", ":"}
     plt.close(figure)
 
 

@@ -122,7 +122,8 @@ def test_a_figure_shows_its_own_kind_of_experiment_alone():
             found = kinds_of(config, experiment)
             right = found[0] in figure.studies
             if figure.training is not None and not right:
-                right = found[0] == figure.training and (not figure.families or found[-1] in figure.families)
+                ways = figure.training if isinstance(figure.training, tuple) else (figure.training,)
+                right = found[0] in ways and (not figure.families or found[-1] in figure.families)
             try:
                 resolve_config(config | {"figures": {name: experiment}})
             except ConfigError as error:

@@ -14,7 +14,7 @@ from infwidth.numerics.observed import Observed
 from infwidth.numerics.status import Status
 from infwidth.stages import theory
 from infwidth.tasks import linear
-from infwidth.theory import bayes
+from infwidth.theory import bayes, flow
 
 P1, P2, PT = 6, 4, 5
 COUPLINGS = [0.0, 1.0, 10.0]
@@ -109,7 +109,7 @@ def test_a_posteriors_source_is_no_worse_than_the_best_target_tied_to_it():
 
 
 class TestFiniteWidth:
-    """A linear posterior's rows say what its losses gain at finite width; nobody else's do."""
+    """A linear network's rows say what its losses gain at finite width; nobody else's do."""
 
     def rows(self, tmp_path, training, **settings):
         task = linear(dimension=6, overlap=0.5, n_source=12, n_target=5, n_test=20, seed=0)
@@ -149,7 +149,23 @@ class TestFiniteWidth:
             np.testing.assert_allclose(rows["value"], values, rtol=1e-12)
             assert set(rows["stderr"]) == {0.0}
 
-    def test_a_flow_has_none(self, tmp_path):
+    def test_of_a_flow(self, tmp_path):
         settings = {"weight_decay": 0.1, "source_weight_decay": 0.1, "source_time": 1.0, "target_times": [0.0, 1.0]}
-        _, table = self.rows(tmp_path, "flow", **settings)
-        assert not table["metric"].str.contains("deviation").any()
+        task, table = self.rows(tmp_path, "flow", **settings)
+        shared = {"activation": "linear", "source_strength": 1.0, "target_strength": 0.5}
+        solution = flow.solve(task, elastic_coupling=[0.0, 3.0], **shared, **settings)
+        found = solution.finite_width
+        expected = {
+            "test_loss_deviation": (found.total, found.stderr["total"]),
+            "train_loss_deviation": (solution.train_finite_width.total, solution.train_finite_width.stderr["total"]),
+            "test_loss_spread": (found.spread, found.stderr["spread"]),
+            **{
+                f"{name}_deviation": (getattr(found, name), found.stderr[name])
+                for name in ("mean", "thermal", "source")
+            },
+        }
+        for metric, (values, errors) in expected.items():
+            rows = select(table, metric=metric).sort_values(["elastic_coupling", "time"])
+            np.testing.assert_allclose(rows["value"], values.ravel(), rtol=1e-12)
+            np.testing.assert_allclose(rows["stderr"], errors.ravel(), rtol=1e-12)
+        assert not table["metric"].str.contains("sampled").any()

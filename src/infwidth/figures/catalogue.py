@@ -15,7 +15,7 @@ class Figure:
 
     Attributes:
         about: what it shows, in words.
-        training: how its transfer experiments learn; None where it shows none.
+        training: how its transfer experiments learn, or the ways in which they may; None where it shows none.
         families: what they learn; empty for anything.
         nonlinear: whether their activation has to be nonlinear.
         axes: those of source_strength, target_strength, n_source, n_target and overlap it can show several values of.
@@ -27,7 +27,7 @@ class Figure:
     """
 
     about: str
-    training: str | None = None
+    training: str | tuple[str, ...] | None = None
     families: tuple[str, ...] = ()
     nonlinear: bool = False
     axes: tuple[str, ...] = ()
@@ -49,12 +49,11 @@ FIGURES = {
         heading="Linear posteriors against δ",
     ),
     "finite_width": Figure(
-        "linear teachers, Bayesian: test loss of one network against its width, beside E∞ + c/N, and the parts of c",
-        training="bayes",
+        "linear teachers: test loss of one network against its width, beside E∞ + c/N, and the parts of c",
+        training=("bayes", "flow"),
         families=("linear",),
         axes=("overlap",),
         needs=("theory", "width"),
-        one=True,
         heading="Networks of finite width",
     ),
     "linear_dynamics": Figure(
@@ -154,10 +153,10 @@ FIGURES = {
         heading="Samples that pretraining is worth",
     ),
     "source_richness": Figure(
-        "linear teachers, version 2 of the paper: test loss of readouts tuned on frozen features of sources of growing "
-        "richness, and where it is least",
+        "version 2 of the paper: test loss of readouts tuned on frozen features of sources of growing richness, and "
+        "where it is least; linear teachers, and image classes",
         training="flow",
-        families=("linear",),
+        families=("linear", "images"),
         axes=("source_strength", "n_target"),
         studies=("source_richness",),
         heading="How rich a source should be",

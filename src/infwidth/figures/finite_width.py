@@ -1,4 +1,4 @@
-"""What a network's test loss gains at finite width, beside c/N, and what c is made of (docs/finite_width.md)."""
+"""What one network's test loss gains at finite width, beside c/N, and what c is made of (docs/finite_width.md)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from infwidth.figures.parts.style import (
     new_figure,
     side_by_side,
 )
+from infwidth.io.rows import at_last_time
 from infwidth.io.tables import KEYS, select
 
 LOSS, COEFFICIENT = "sampled_test_loss", "sampled_test_loss_deviation"
+TRAINED = {"test_loss": LOSS, "test_loss_deviation": COEFFICIENT}
+"""The same of networks under gradient flow, whose losses are those of one network anyway."""
 PARTS = {
     "mean_deviation": ("shift of the mean", "s", (0.0, 0.45, 0.70)),
     "thermal_deviation": ("scatter of networks", "^", (0.84, 0.37, 0.0)),
@@ -34,27 +37,42 @@ PARTS = {
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows.
 
-    One column of panels an overlap. Above, by how much the test loss of one sampled network exceeds E_∞ on the same
-    data sets, against its width, and the theory's c/N. Below, c and its parts against δ.
+    Two rows an experiment, one column of panels an overlap. Above, by how much the test loss of one network (sampled,
+    or at the end of its training) exceeds E_∞ on the same data sets, against its width, and the theory's c/N. Below, c
+    and its parts against δ.
 
     Args:
-        table: the experiment's table.
+        table: the experiments' tables.
     """
-    rows = select(table, metric=[LOSS, *PARTS], condition="transfer")
+    rows = _one_network(select(at_last_time(table), condition="transfer"))
     points, beyond = mean_over_seeds(rows), relative_difference(_corrected(rows))
     palette = colours(points["elastic_coupling"].unique(), "elastic_coupling")
-    overlaps = sorted(points["overlap"].unique())
-    figure, grid = new_figure(2, len(overlaps))
+    experiments = list(dict.fromkeys(rows["experiment"]))
+    figure, grid = new_figure(2 * len(experiments), rows.groupby("experiment")["overlap"].nunique().max())
     plotted = []
-    for overlap, (above, below) in zip(overlaps, grid.T, strict=True):
-        theory = select(points, overlap=overlap, kind="theory")
-        plotted += [_draw_widths(above, select(beyond, overlap=overlap), theory, palette), _draw_parts(below, theory)]
-        above.set_title(f"{table['dataset'].iloc[0]}, α = {overlap:g}")
-        below.set_title(f"what c is made of, α = {overlap:g}")
-    grid[0, 0].set_ylabel("loss of one network\nabove E∞, %")
-    grid[1, 0].set_ylabel("c, test loss × width")
+    for experiment, panels in zip(experiments, grid.reshape(len(experiments), 2, -1), strict=True):
+        own = select(rows, experiment=experiment)
+        name = f"{own['dataset'].iloc[0]}{', gradient flow' if own['time'].notna().any() else ''}"
+        overlaps = sorted(own["overlap"].unique())
+        for axes in panels[:, len(overlaps) :].flat:
+            axes.set_visible(False)
+        for overlap, (above, below) in zip(overlaps, panels.T, strict=False):
+            place = {"experiment": experiment, "overlap": overlap}
+            theory = select(points, kind="theory", **place)
+            plotted += [_draw_widths(above, select(beyond, **place), theory, palette), _draw_parts(below, theory)]
+            above.set_title(f"{name}, α = {overlap:g}")
+            below.set_title(f"what c is made of, α = {overlap:g}")
+        panels[0, 0].set_ylabel("loss of one network\nabove E∞, %")
+        panels[1, 0].set_ylabel("c, test loss × width")
     _name(figure, palette)
     return figure, pd.concat(plotted, ignore_index=True)
+
+
+def _one_network(rows: pd.DataFrame) -> pd.DataFrame:
+    """Losses of one network, and c with its parts, by the names that posteriors' have."""
+    sampled = rows["experiment"].isin(rows.loc[rows["metric"] == LOSS, "experiment"])
+    names = rows["metric"].where(sampled, rows["metric"].replace(TRAINED))
+    return select(rows.assign(metric=names), metric=[LOSS, *PARTS])
 
 
 def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +89,7 @@ def _name(figure: Figure, palette: dict[float, Shade]) -> None:
     entries = [
         *(entry(colour, f"δ = {coupling_name(coupling)}") for coupling, colour in palette.items()),
         entry(GREY, "theory, c/N", marker=""),
-        entry(GREY, "sampled networks ± standard error", linestyle=""),
+        entry(GREY, "networks ± standard error", linestyle=""),
         *(entry(colour, name, marker=marker) for name, marker, colour in PARTS.values()),
     ]
     legend_below(figure, entries)
@@ -91,7 +109,7 @@ def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palet
         select(theory, metric=metric).set_index("elastic_coupling")["mean"] for metric in (LOSS, COEFFICIENT)
     )
     shifts = side_by_side(list(palette), step=0.05)
-    line = np.geomspace(0.85 * networks["width"].min(), 1.25 * networks["width"].max(), 2)
+    line = np.geomspace(0.85 * networks["width"].min(), 1.25 * networks["width"].max(), 50)
     drawn = []
     for coupling, rows in networks.groupby("elastic_coupling"):
         colour, slope = palette[coupling], coefficients[coupling] / limits[coupling]
@@ -103,9 +121,13 @@ def _draw_widths(axes: Axes, networks: pd.DataFrame, theory: pd.DataFrame, palet
         faces = [colour if converged else "white" for converged in rows["converged"]]
         axes.scatter(x, y, s=15, marker=colour.marker, facecolors=faces, edgecolors=[colour], zorder=3)
         drawn.append(rows.assign(limit=limits[coupling], one_percent_width=100 * abs(slope)))
-    log_values(axes)
     found = pd.concat(drawn)
-    axes.set_ylim(bottom=50 * found["predicted"].min())
+    if (found["predicted"] > 0).all():
+        log_values(axes)
+        axes.set_ylim(bottom=50 * found["predicted"].min())
+    else:  # some networks do better than infinitely wide ones
+        axes.set_yscale("linear")
+        axes.axhline(0, color="0.3", linewidth=1)
     return found
 
 

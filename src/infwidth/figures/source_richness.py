@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from infwidth.analysis.seeds import mean_over_seeds
-from infwidth.figures.parts.style import colours, draw_curve, legend_below, log_ticks, new_figure, plain_numbers
+from infwidth.figures.parts.style import (
+    CONDITION_LOOK,
+    colours,
+    draw_curve,
+    legend_below,
+    log_ticks,
+    new_figure,
+    plain_numbers,
+)
 from infwidth.io.tables import select
 
 COLUMNS = 3
@@ -118,14 +126,16 @@ def _draw_best(axes: Axes, points: pd.DataFrame, settings: list[str]) -> list[Li
 
 
 def _draw_networks(axes: Axes, points: pd.DataFrame) -> None:
-    """Networks beside the theory of their data sets, at their last time."""
+    """Networks beside the theory of their data sets, at their last time; training from scratch for comparison."""
     points = points[points["time"] == points["time"].max()]
-    positions = log_ticks(axes, points["source_strength"])
+    positions = log_ticks(axes, points["source_strength"].dropna())
     palette = colours(points["n_target"].unique())
-    for samples, colour in palette.items():
-        own = select(points, n_target=samples)
-        draw_curve(axes, own["source_strength"].map(positions), own, colour=colour)
-        axes.plot([], [], color=colour, label=f"P2 = {samples:g}")
+    for (samples, condition), own in points.groupby(["n_target", "condition"]):
+        x = own["source_strength"].map(positions)
+        draw_curve(axes, x, own, colour=palette[samples], condition=condition)
+        line = CONDITION_LOOK[condition]["linestyle"]
+        label = f"P2 = {samples:g}{', from scratch' if condition == 'scratch' else ''}"
+        axes.plot([], [], color=palette[samples], linestyle=line, label=label)
     widths = ", ".join(f"N = {width:g}" for width in sorted(points["width"].unique()) if math.isfinite(width))
-    axes.set(xlabel="γ of the source", ylabel="test loss", title=f"theory (lines) and networks, {widths}")
+    axes.set(xlabel="γ of the source", ylabel="test loss", title=f"{points['dataset'].iloc[0]}\nnetworks, {widths}")
     axes.legend(frameon=False, fontsize="x-small")

@@ -61,6 +61,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
             "sampled_test_loss_deviation",
             "mean_deviation",
             "thermal_deviation",
+            "test_loss_spread",
         ),
         *("source_deviation", "averaged_test_loss", "scatter", "best_test_loss", "critical_overlap"),
         *("sample_savings", "best_source_richness", "source_alignment"),

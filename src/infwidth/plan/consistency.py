@@ -124,8 +124,9 @@ def _unshowable(config: Mapping[str, Any], figure: Figure, experiment: str, name
 
 def _unshown_transfer(figure: Figure, shown: Mapping[str, Any]) -> Iterator[str]:
     (training,), ((family, task),) = shown["training"], shown["task"].items()
-    if training != figure.training:
-        yield f"learns by {training}, expected {figure.training}; name another"
+    ways = (figure.training,) if isinstance(figure.training, str) else figure.training
+    if training not in ways:
+        yield f"learns by {training}, expected {' or '.join(ways)}; name another"
     if figure.families and family not in figure.families:
         yield f"learns {family}, expected {' or '.join(figure.families)}; name another"
     if figure.nonlinear and shown["activation"] == "linear":

@@ -82,12 +82,14 @@ def _add_line(
 ) -> list[float]:
     """Add one line's points and return their residuals."""
     times = getattr(solution, "times", np.array([math.nan]))
-    deviations = _deviations(solution) if assembly.params["activation"] == "linear" else []
+    deviations = _deviations(engine, solution) if assembly.params["activation"] == "linear" else {}
     for i, coupling in enumerate(line.elastic_couplings):
         found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
         found |= {name: getattr(solution, name)[i] for name in engine.theory_observables}
         found |= classification_error(solution.prediction[i], task.y_test)
-        found |= deviations[i] if deviations else {}
+        stderrs = {metric: _stderr(solution.stderr, metric, i, len(times)) for metric in found}
+        found |= {metric: values[i] for metric, (values, _) in deviations.items()}
+        stderrs |= {metric: np.atleast_1d(errors[i]) for metric, (_, errors) in deviations.items()}
         assembly.add(
             place[0],
             seed,
@@ -96,29 +98,35 @@ def _add_line(
             solution.status[i],
             times=times,
             values={metric: np.atleast_1d(value) for metric, value in found.items()},
-            stderrs={metric: _stderr(solution.stderr, metric, i, len(times)) for metric in found},
+            stderrs=stderrs,
             key=(*place, i),
         )
     return [float(np.max(residual)) for residual in solution.residual]
 
 
-def _deviations(solution) -> list[dict[str, float]]:
-    """What a linear posterior's losses gain at finite width, times N, for each δ; empty of a flow.
+def _deviations(engine, solution) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What a linear network's losses gain at finite width, times N, and standard errors: metric → (n, …) each.
 
-    A network's posterior-mean predictor has no thermal scatter; a sampled network, which tends to the same E_∞, has.
+    A posterior's mean predictor has no thermal scatter; a sampled network, which tends to the same E_∞, has. Networks
+    under gradient flow are compared one by one.
     """
-    if not hasattr(solution, "expand"):
-        return []
     found, trained = solution.finite_width, solution.train_finite_width
-    parts = {name: getattr(found, name) for name in ("mean", "thermal", "source")}
-    columns = {f"{name}_deviation": part for name, part in parts.items()}
-    columns |= {
-        "sampled_test_loss": solution.test_loss,
-        "sampled_test_loss_deviation": found.total,
-        "test_loss_deviation": parts["mean"] + parts["source"],
-        "train_loss_deviation": trained.mean + trained.source,
+    columns = {
+        f"{name}_deviation": (getattr(found, name), found.stderr[name]) for name in ("mean", "thermal", "source")
     }
-    return [{name: values[i] for name, values in columns.items()} for i in range(len(solution.status))]
+    if engine.over_time:
+        return columns | {
+            "test_loss_deviation": (found.total, found.stderr["total"]),
+            "train_loss_deviation": (trained.total, trained.stderr["total"]),
+            "test_loss_spread": (found.spread, found.stderr["spread"]),
+        }
+    exact = np.zeros_like(found.total)
+    return columns | {
+        "sampled_test_loss": (solution.test_loss, exact),
+        "sampled_test_loss_deviation": (found.total, exact),
+        "test_loss_deviation": (found.mean + found.source, exact),
+        "train_loss_deviation": (trained.mean + trained.source, exact),
+    }
 
 
 def _source_status(solution, line: Line, sources: Mapping) -> Status:

@@ -74,7 +74,7 @@ def diagnose(
         scratch: the same from scratch (``start="scratch"``), which a flow needs for the first two signatures; a
             posterior that was solved at δ = 0 too has it in itself.
         network_solution: an answer of ``networks.gradient_flow.run`` or ``langevin.run`` at the same couplings.
-        width: N of networks that are not there, for which a posterior's c/N stands in.
+        width: N of networks that are not there, for which the theory's c/N stands in where it knows c.
 
     Raises:
         InputError: networks at other couplings, or no such width.
@@ -161,6 +161,7 @@ def _depends_on_width(evidence: _Evidence) -> bool:
     if evidence.width is None or not hasattr(evidence.solution, "finite_width"):
         return False
     needed = np.atleast_1d(evidence.solution.finite_width.one_percent) / (100 * MARGIN)
+    needed = needed[..., -1] if hasattr(evidence.solution, "times") else needed
     return bool((needed > evidence.width).any())
 
 

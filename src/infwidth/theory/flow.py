@@ -8,7 +8,7 @@ from infwidth.numerics.activations import ACTIVATIONS as REGISTERED
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
 from infwidth.numerics.observed import Observer
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.linear.course import solve_linear
+from infwidth.theory.linear.flow_points import solve_linear
 from infwidth.theory.problem import (
     FlowProblem,
     check_activation,

@@ -18,6 +18,51 @@ NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
 """Exceptions that say a scale is out of the range of floating-point numbers."""
 
 
+PARTS = ("mean", "thermal", "source", "total", "one_percent")
+
+
+@dataclass(frozen=True)
+class FiniteWidth:
+    """The coefficient c of E_N = E_∞ + c/N + O(1/N²), E_N the expected loss of one network; along a flow (T,) each.
+
+    Attributes:
+        mean: from the shift of the mean predictor: that of a posterior, or over the initial weights of a flow.
+        thermal: from the scatter of networks of one source: of one posterior, or over the target's own initial weights.
+        source: from the scatter of the source network that they are tied to, or start from; 0 without one.
+        total: c, the sum of the three.
+        one_percent: N_1% = 100|c|/E_∞, width at which the loss is 1 % off the limit's.
+        spread: of a flow √N × the standard deviation of one network's loss; NaN of a posterior.
+        stderr: name → standard error; 0 for linear networks, where nothing is sampled, but for a flow's directions.
+    """
+
+    mean: float | np.ndarray
+    thermal: float | np.ndarray
+    source: float | np.ndarray
+    total: float | np.ndarray
+    one_percent: float | np.ndarray
+    spread: float | np.ndarray = np.nan
+    stderr: Mapping[str, float | np.ndarray] = dataclasses.field(
+        default_factory=lambda: {**dict.fromkeys(PARTS, 0.0), "spread": np.nan}
+    )
+
+    @classmethod
+    def unknown(cls, *times: int) -> FiniteWidth:
+        """The coefficients of a point that has no answer, of a flow at T ``times``."""
+        nothing = dict.fromkeys((*PARTS, "spread"), np.full(times, np.nan)[()])
+        return cls(**nothing, stderr=nothing)
+
+    @classmethod
+    def stack(cls, expansions: Sequence[FiniteWidth]) -> FiniteWidth:
+        """The coefficients of several couplings in one, (n, …) each."""
+        names = (*PARTS, "spread")
+        parts = {name: np.array([getattr(one, name) for one in expansions]) for name in names}
+        return cls(**parts, stderr={name: np.array([one.stderr[name] for one in expansions]) for name in names})
+
+
+Expansion = Callable[..., FiniteWidth] | None
+"""Finds the coefficient of the test loss, or with ``on_training=True`` of the loss on the target's training points."""
+
+
 @dataclass(frozen=True)
 class FactoredKernel:
     """Φ = F M Fᵀ of a linear network, not multiplied out.
@@ -51,6 +96,8 @@ class Solution:
         stderr: observable → standard error, of the observable's shape; 0 where nothing is sampled.
         extras: further numbers of a certificate, by name.
         elastic_coupling: δ, as it was asked for.
+        expand: finds ``finite_width`` and ``train_finite_width`` when first asked for, where they are known; a tuple
+            for a sequence of couplings.
     """
 
     prediction: np.ndarray
@@ -63,6 +110,7 @@ class Solution:
     stderr: Mapping[str, float | np.ndarray]
     extras: Mapping[str, float | np.ndarray] = dataclasses.field(default_factory=dict)
     elastic_coupling: float | np.ndarray = np.nan
+    expand: Expansion | tuple[Expansion, ...] = dataclasses.field(default=None, repr=False, compare=False)
 
     # Observables that have a standard error, what a converged point has to be finite in, what all couplings share.
     OBSERVABLES: ClassVar[tuple[str, ...]] = ("prediction", "train_loss", "test_loss", "kernel")
@@ -73,6 +121,26 @@ class Solution:
     def kernel(self) -> np.ndarray:
         """Φ = E φφᵀ on the target training points, (P2, P2), made when first asked for."""
         return self.kernel_form.dense() if isinstance(self.kernel_form, FactoredKernel) else self.kernel_form
+
+    @cached_property
+    def finite_width(self) -> FiniteWidth:
+        """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), found when first asked for.
+
+        Known of posteriors, and of linear networks under gradient flow; else NaN.
+        """
+        return self._expansion(on_training=False)
+
+    @cached_property
+    def train_finite_width(self) -> FiniteWidth:
+        """The same of the loss on the target's training points, of a posterior's mean predictor or along a flow."""
+        return self._expansion(on_training=True)
+
+    def _expansion(self, *, on_training: bool) -> FiniteWidth:
+        shape = np.shape(self.test_loss)
+        if isinstance(self.status, Status):
+            return _expanded(self.expand, shape, on_training=on_training)
+        several = [None] * len(self.status) if self.expand is None else self.expand
+        return FiniteWidth.stack([_expanded(expand, shape[1:], on_training=on_training) for expand in several])
 
     @property
     def diagnosis(self) -> tuple[str, ...]:
@@ -104,6 +172,15 @@ class Solution:
         numbers.append(self.kernel_form.moment if isinstance(self.kernel_form, FactoredKernel) else self.kernel_form)
         sound = self.status is not Status.CONVERGED or all(np.isfinite(number).all() for number in numbers)
         return self if sound else dataclasses.replace(self, status=Status.DIVERGED)
+
+
+def _expanded(expand: Expansion, shape: tuple[int, ...], *, on_training: bool) -> FiniteWidth:
+    """What an expansion finds; nothing where a point has none or numbers leave their range."""
+    try:
+        with np.errstate(all="ignore"):
+            return FiniteWidth.unknown(*shape) if expand is None else expand(on_training=on_training)
+    except NUMERICAL:
+        return FiniteWidth.unknown(*shape)
 
 
 @dataclass(frozen=True, kw_only=True)

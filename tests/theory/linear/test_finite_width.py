@@ -13,8 +13,8 @@ from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.exact_width import norm_law
 from infwidth.theory.linear.finite_width import SaddlePoint, SourceScatter, bend, expand_posteriors
 from infwidth.theory.linear.posterior import solve_posterior
-from infwidth.theory.posterior.solution import PARTS
 from infwidth.theory.problem import BayesProblem, Designs
+from infwidth.theory.solution import PARTS
 
 BETA, STRENGTHS = 20.0, (1.0, 0.5)
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status, tied, worst
 from infwidth.theory.frozen import faded, frozen_course
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.fixed_points import FixedPoint, anchored_fixed_point, free_fixed_point
 from infwidth.theory.linear.moments import Moments, integrate_moments
-from infwidth.theory.problem import Designs, FlowProblem
-from infwidth.theory.solution import FactoredKernel, FlowSolution, attempt
+from infwidth.theory.problem import FlowProblem
 
-# The residual compares with a run at this many times the tolerance ...
-LOOSER = 100.0
-# ... and may exceed that run's tolerance, which is per step, by this factor.
-ACCUMULATION = 100.0
 # Times of the slowest decay after which a course may have ended at its fixed point, so that later times are alike ...
 LATE = 1e3
 # ... if a run at this tolerance, or a given one that is looser, forgets its errors on the way there ...
@@ -145,7 +138,7 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
     variance_outside = math.exp(-2 * training.hidden_decay * end)
     r = training.design.matrix.shape[1]
     start, limits = Moments.fresh_readout(np.eye(r)), {"rtol": rtol, "max_evaluations": max_evaluations}
-    late, gap, spent = _late(training), 0.0, 0
+    late, gap, spent = late_time(training), 0.0, 0
     if late < end:
         rates = {"strength": training.strength, "readout_decay": training.readout_decay}
         last = free_fixed_point(training.design, training.labels, stiffness=training.hidden_decay, **rates)
@@ -165,7 +158,7 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
     return SourceEnd(*found, variance_outside, dimension, 0.0, spent, status)
 
 
-def _late(training: Training) -> float:
+def late_time(training: Training) -> float:
     """Time after which a course may be at its fixed point; inf where nothing decays."""
     slowest = min(training.readout_decay, training.hidden_decay)
     return LATE / slowest if slowest else math.inf
@@ -232,7 +225,7 @@ def target_course(
         return Course(left + dual @ features, anchor_moment, 0.0, 0, Status.CONVERGED)
     limits = {"rtol": rtol, "max_evaluations": max_evaluations}
     rates = {"elastic_coupling": elastic_coupling, **training.rates}
-    late, last, evaluations = _late(training), None, 0
+    late, last, evaluations = late_time(training), None, 0
     followed = times[np.isfinite(times)]
     if late < times[-1]:
         last = anchored_fixed_point(design, labels, anchor_moment, **rates)
@@ -260,80 +253,3 @@ def target_course(
             weights[len(followed) :], hidden_moment, residual = last.weights, last.hidden_moment, last.residual
             status = worst((status, last.status))
     return Course(weights, hidden_moment, residual, evaluations, status)
-
-
-def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
-    """Train the source once, and the target at every coupling; both once more at a looser tolerance.
-
-    Args:
-        problem: the checked problem, of the linear activation.
-
-    Returns:
-        One point a coupling.
-    """
-    task, designs = problem.task, Designs.of(problem.task)
-    source_decay, decay = problem.decays
-    source = Training.of(designs.source, task.y_source, problem.strengths[0], source_decay, source_decay)
-    target = Training.of(designs.target, task.y_target, problem.strengths[1], decay, decay)
-    rank = designs.target.shape[1]
-    nothing = {"weights": np.full((len(problem.times), rank), np.nan), "hidden_moment": np.full((rank, rank), np.nan)}
-
-    @functools.cache
-    def trained(rtol: float) -> SourceEnd:
-        limits = {"rtol": rtol, "max_evaluations": problem.max_evaluations}
-        return source_moment(source, problem.source_time, designs.dimension, **limits)
-
-    @functools.cache
-    def course(elastic_coupling: float, rtol: float) -> Course:
-        limits = {"rtol": rtol, "max_evaluations": problem.max_evaluations}
-        if problem.origin == "scratch":
-            fresh = Moments.fresh_readout(np.eye(rank))
-            return target_course(target, fresh, elastic_coupling, problem.times, **limits)
-        end = trained(rtol)
-        if not np.isfinite(end.hidden_moment).all():
-            return Course(**nothing, residual=end.residual, evaluations=end.evaluations, status=end.status)
-        return target_course(target, end.start(problem), elastic_coupling, problem.times, **limits).after(end)
-
-    def point(elastic_coupling: float) -> list[FlowSolution]:
-        # From scratch there is no anchor: every δ is the same.
-        elastic_coupling = 0.0 if problem.origin == "scratch" else elastic_coupling
-        found = course(elastic_coupling, problem.rtol)
-        check = course(elastic_coupling, problem.rtol * LOOSER) if found.status is Status.CONVERGED else None
-        return [_observe(problem, designs, found, check)]
-
-    def missing(status: Status) -> FlowSolution:
-        features = FactoredKernel(designs.target, nothing["hidden_moment"])
-        fields = {
-            "weights": designs.expand(nothing["weights"]),
-            "stderr": FlowSolution.exact(),
-            "kernel_form": features,
-        }
-        return FlowSolution.missing(task, status, problem.times, **fields)
-
-    return [attempt(functools.partial(point, elastic_coupling), missing)[0] for elastic_coupling in problem.couplings]
-
-
-def _observe(problem: FlowProblem, designs: Designs, course: Course, check: Course | None) -> FlowSolution:
-    """What one coupling's course implies; ``check`` is the same one at a looser tolerance, if it converged."""
-    task = problem.task
-    fit = course.weights @ designs.target.T
-    prediction = course.weights @ designs.test.T
-    status, residual = course.status, np.nan
-    if check is not None:
-        drift = np.sqrt(mean_squared_error(fit, check.weights @ designs.target.T))
-        scale = np.sqrt(np.mean(task.y_target**2)) or 1.0
-        residual = float(np.fmax.reduce([course.residual, *drift / scale]))
-        if not residual <= ACCUMULATION * LOOSER * problem.rtol:
-            status = Status.STALLED
-    return FlowSolution(
-        times=problem.times,
-        prediction=prediction,
-        train_loss=mean_squared_error(fit, task.y_target),
-        test_loss=mean_squared_error(prediction, task.y_test),
-        kernel_form=FactoredKernel(designs.target, course.hidden_moment),
-        weights=designs.expand(course.weights),
-        status=status,
-        residual=residual,
-        iterations=course.evaluations,
-        stderr=FlowSolution.exact(),
-    )

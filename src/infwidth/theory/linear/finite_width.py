@@ -8,8 +8,8 @@ import numpy as np
 
 from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.posterior import LinearPosterior
-from infwidth.theory.posterior.solution import FiniteWidth
 from infwidth.theory.problem import BayesProblem, Designs
+from infwidth.theory.solution import FiniteWidth
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from infwidth.numerics.seeds import derive_seed
 from infwidth.theory import elastic
 from infwidth.theory.posterior.anchor import SourceChain
 from infwidth.theory.posterior.particles import Layer, Population
-from infwidth.theory.posterior.solution import PARTS, FiniteWidth
 from infwidth.theory.posterior.windows import BLOCKS
+from infwidth.theory.solution import PARTS, FiniteWidth
 
 SIBLINGS = 8
 """Target neurons of one source neuron: cumulants of third order are taken among them."""
@@ -218,7 +218,7 @@ def measure(stream: NeuronStream, trial_points: TrialPoints, *, rounds: int = 2,
 
     root = math.sqrt(BLOCKS)
     error = numbers(parts.std(1) / root, total.std() / root)
-    return FiniteWidth(**numbers(parts.mean(1), total.mean()), stderr=error)
+    return FiniteWidth(**numbers(parts.mean(1), total.mean()), stderr=error | {"spread": math.nan})
 
 
 @dataclass(frozen=True)

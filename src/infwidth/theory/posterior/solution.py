@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,54 +11,7 @@ from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.posterior.folds import FoldsLeftOut
 from infwidth.theory.posterior.neurons import Neurons
-from infwidth.theory.solution import NUMERICAL, Solution
-
-PARTS = ("mean", "thermal", "source", "total", "one_percent")
-
-
-@dataclass(frozen=True)
-class FiniteWidth:
-    """The coefficient c of E_N = E_∞ + c/N + O(1/N²), E_N the expected loss of one network from the posterior.
-
-    Attributes:
-        mean: from the shift of the posterior's mean predictor.
-        thermal: from the scatter of networks of one posterior.
-        source: from the scatter of the source network that the posterior is tied to; 0 at δ = 0.
-        total: c, the sum of the three.
-        one_percent: N_1% = 100|c|/E_∞, width at which the loss is 1 % off the limit's.
-        stderr: name → standard error; 0 for linear networks, where nothing is sampled.
-    """
-
-    mean: float | np.ndarray
-    thermal: float | np.ndarray
-    source: float | np.ndarray
-    total: float | np.ndarray
-    one_percent: float | np.ndarray
-    stderr: Mapping[str, float | np.ndarray] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
-
-
-def _unknown() -> FiniteWidth:
-    """The coefficients of a point that has no answer."""
-    return FiniteWidth(**dict.fromkeys(PARTS, np.nan), stderr=dict.fromkeys(PARTS, np.nan))
-
-
-def _stack(widths: Sequence[FiniteWidth]) -> FiniteWidth:
-    """The coefficients of several couplings in one, (n,) each."""
-    parts = {name: np.array([getattr(one, name) for one in widths]) for name in PARTS}
-    return FiniteWidth(**parts, stderr={name: np.array([one.stderr[name] for one in widths]) for name in PARTS})
-
-
-Expansion = Callable[..., FiniteWidth] | None
-"""Finds the coefficient of the test loss, or with ``on_training=True`` of the loss on the target's training points."""
-
-
-def _expanded(expand: Expansion, *, on_training: bool) -> FiniteWidth:
-    """What an expansion finds; nothing where a point has none or numbers leave their range."""
-    try:
-        with np.errstate(all="ignore"):
-            return _unknown() if expand is None else expand(on_training=on_training)
-    except NUMERICAL:
-        return _unknown()
+from infwidth.theory.solution import Solution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +47,6 @@ class BayesSolution(Solution):
             particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
         extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
             the status is decided by.
-        expand: finds ``finite_width`` and ``train_finite_width`` when first asked for; a tuple for a sequence of
-            couplings.
     """
 
     test_error: float | np.ndarray
@@ -107,27 +56,11 @@ class BayesSolution(Solution):
     domain_margin: float | np.ndarray
     leave_one_out: float | np.ndarray
     left_out_residual: np.ndarray
-    expand: Expansion | tuple[Expansion, ...] = field(default=None, repr=False, compare=False)
     folds_left_out: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
     neurons: Neurons | tuple[Neurons | None, ...] | None = None
 
     OBSERVABLES: ClassVar[tuple[str, ...]] = (*Solution.OBSERVABLES, "leave_one_out", "log_evidence_density")
     FINITE: ClassVar[tuple[str, ...]] = (*Solution.FINITE, "dual", "leave_one_out")
-
-    @cached_property
-    def finite_width(self) -> FiniteWidth:
-        """The coefficient c of E_N = E_∞ + c/N and its parts (docs/finite_width.md), measured when first asked for."""
-        return self._expansion(on_training=False)
-
-    @cached_property
-    def train_finite_width(self) -> FiniteWidth:
-        """The same of the loss on the target's training points, on which a network's mean predictor was trained."""
-        return self._expansion(on_training=True)
-
-    def _expansion(self, *, on_training: bool) -> FiniteWidth:
-        if isinstance(self.expand, tuple):
-            return _stack([_expanded(expand, on_training=on_training) for expand in self.expand])
-        return _expanded(self.expand, on_training=on_training)
 
     @classmethod
     def missing(cls, task: TransferTask, status: Status, **found: Any) -> Self:

@@ -27,10 +27,11 @@ from infwidth.theory.posterior.folds import FoldsLeftOut
 from infwidth.theory.posterior.neurons import Neurons
 from infwidth.theory.posterior.particles import Layer, Population
 from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
-from infwidth.theory.posterior.solution import BayesSolution, FiniteWidth
+from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
 from infwidth.theory.problem import BayesProblem
+from infwidth.theory.solution import FiniteWidth
 
 STIFF = 1.0
 """From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
