@@ -26,13 +26,16 @@ class Response(NamedTuple):
         readout_force: Σ_μ Δ_μ φ(h_μ), (K, N) or (K, C, N).
         slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N): times w it is the force on W. Of C outputs the force itself,
             Σ_μ (Σ_c w_c Δ_μc) φ'(h_μ) x_μ/√D.
-        steepest: the largest norm of these over a network's neurons, (K,).
     """
 
     output: Tensor
     readout_force: Tensor
     slopes: Tensor
-    steepest: Tensor
+
+    @property
+    def steepest(self) -> Tensor:
+        """The largest norm of the slopes over a network's neurons, (K,)."""
+        return self.slopes.square().sum(1).amax(1).sqrt()
 
 
 class Evaluator:
@@ -70,12 +73,12 @@ class Evaluator:
             error = labels - output
             readout_force = torch.bmm(error.mT, features)
             slopes = torch.bmm(inputs.mT, phi.gated(preactivation, torch.bmm(error, readout), out=work))
-            return Response(output, readout_force, slopes, slopes.square().sum(1).amax(1).sqrt())
+            return Response(output, readout_force, slopes)
         output = torch.bmm(readout[:, None], features.mT)[:, 0] / (strength[:, None] * width)
         error = labels - output
         readout_force = torch.bmm(error[:, None], features)[:, 0]
         slopes = torch.bmm(inputs.mT, phi.gated(preactivation, error[:, :, None], out=work))
-        return Response(output, readout_force, slopes, slopes.square().sum(1).amax(1).sqrt())
+        return Response(output, readout_force, slopes)
 
     def probe(self, vector: Tensor, shares: tuple[Tensor, Tensor], readout: Tensor, inputs: Tensor) -> Tensor:
         """Multiply a vector with the tangent kernel of the networks evaluated last.
@@ -122,14 +125,18 @@ def predict(
 ) -> Tensor:
     """Return f (Pt,) of one network: readout (N,), hidden (r, N), inputs x/√D (Pt, r); (Pt, C) of readouts (C, N).
 
-    ``offset`` (Pt, N) is added to h. Test sets are large, so points go in blocks that fit in the cache.
+    ``offset`` (Pt, N) is added to h. Test sets are large, so points go in blocks that fit in the cache; of linear
+    networks the neurons are summed first, which takes the points' number off the cost of each.
     """
-    width = readout.shape[-1]
+    width, columns = readout.shape[-1], readout if readout.ndim == 1 else readout.T
+    if activation.name == "linear":
+        found = inputs @ (hidden @ columns)
+        return (found if offset is None else found + offset @ columns) / (strength * width)
     block = max(1, working_set(hidden) // width)
     pieces = []
     for start in range(0, len(inputs), block):
         preactivation = inputs[start : start + block] @ hidden
         if offset is not None:
             preactivation += offset[start : start + block]
-        pieces.append(activation.value(preactivation) @ (readout if readout.ndim == 1 else readout.T))
+        pieces.append(activation.value(preactivation) @ columns)
     return torch.cat(pieces) / (strength * width)
