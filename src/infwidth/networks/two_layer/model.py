@@ -24,8 +24,8 @@ class Response(NamedTuple):
     Attributes:
         output: f on the training inputs, (K, P), or (K, P, C) of C outputs.
         readout_force: Σ_μ Δ_μ φ(h_μ), (K, N) or (K, C, N).
-        slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N): times w it is the force on W. Of C outputs the force itself,
-            Σ_μ (Σ_c w_c Δ_μc) φ'(h_μ) x_μ/√D.
+        slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N), or (K, r, 1) where it is the same for all neurons: times w it is
+            the force on W. Of C outputs the force itself, Σ_μ (Σ_c w_c Δ_μc) φ'(h_μ) x_μ/√D, (K, r, N).
     """
 
     output: Tensor
@@ -39,11 +39,15 @@ class Response(NamedTuple):
 
 
 class Evaluator:
-    """Evaluates networks on their training sets, in room that every evaluation uses again."""
+    """Evaluates networks on their training sets, in room that every evaluation uses again.
+
+    Of linear networks the neurons are summed before they meet samples, and no array has an entry for each of both.
+    """
 
     def __init__(self, activation: Activation):
-        self.activation = activation
+        self.activation, self.linear = activation, activation.name == "linear"
         self.room: Tensor | None = None
+        self.hidden: Tensor | None = None
 
     def _room(self, networks: int, samples: int, width: int, like: Tensor) -> Tensor:
         """Two arrays (networks, samples, width)."""
@@ -65,6 +69,9 @@ class Evaluator:
             The outputs and forces; Δ = y − f.
         """
         phi, width = self.activation, readout.shape[-1]
+        if self.linear:
+            self.hidden = hidden
+            return _linear_response(readout, hidden, inputs, labels, strength)
         preactivation, work = self._room(*labels.shape[:2], width, hidden)
         torch.bmm(inputs, hidden, out=preactivation)
         features = phi.value(preactivation, out=work)
@@ -93,6 +100,8 @@ class Evaluator:
             [aΦ + b E[w²φ'φ'ᵀ]∘C] v, of v's shape; of C outputs E[w_c w_c'φ'φ'ᵀ] mixes them.
         """
         phi, width = self.activation, readout.shape[-1]
+        if self.linear:
+            return _linear_product(vector, shares, readout, self.hidden, inputs)
         preactivation, work = self._room(*vector.shape[:2], width, readout)
         features = phi.value(preactivation, out=work)
         if readout.ndim == 3:
@@ -107,6 +116,31 @@ class Evaluator:
         pulled *= (readout.square() * shares[1][:, None])[:, None]
         back = torch.bmm(inputs, pulled)
         return (product + phi.gated(preactivation, back, out=work).sum(2)) / width
+
+
+def _linear_response(readout: Tensor, hidden: Tensor, inputs: Tensor, labels: Tensor, strength: Tensor) -> Response:
+    """:meth:`Evaluator.respond` for φ(h) = h: f is linear in Σ_i w_i W_i, and forces in Σ_μ Δ_μ x_μ/√D."""
+    scale = (strength * readout.shape[-1]).view(-1, *[1] * (labels.ndim - 1))
+    if readout.ndim == 3:
+        output = torch.bmm(inputs, torch.bmm(hidden, readout.mT)) / scale
+        pulled = torch.bmm(inputs.mT, labels - output)
+        return Response(output, torch.bmm(pulled.mT, hidden), torch.bmm(pulled, readout))
+    output = torch.bmm(inputs, torch.bmm(hidden, readout[:, :, None]))[:, :, 0] / scale
+    pulled = torch.bmm(inputs.mT, (labels - output)[:, :, None])
+    return Response(output, torch.bmm(pulled.mT, hidden)[:, 0], pulled)
+
+
+def _linear_product(
+    vector: Tensor, shares: tuple[Tensor, Tensor], readout: Tensor, hidden: Tensor, inputs: Tensor
+) -> Tensor:
+    """:meth:`Evaluator.probe` for φ(h) = h: X[aWWᵀ + b|w|²]Xᵀv/N, of C outputs with their w wᵀ, (C, C), for |w|²."""
+    single = readout.ndim == 2
+    vectors, rows = (vector[:, :, None], readout[:, None]) if single else (vector, readout)
+    pulled = torch.bmm(inputs.mT, vectors)
+    kept = torch.bmm(hidden, torch.bmm(hidden.mT, pulled)) * shares[0][:, None, None]
+    kept += torch.bmm(pulled, torch.bmm(rows, rows.mT)) * shares[1][:, None, None]
+    product = torch.bmm(inputs, kept) / readout.shape[-1]
+    return product[:, :, 0] if single else product
 
 
 def feature_kernel(hidden: Tensor, inputs: Tensor, activation: Activation) -> Tensor:
