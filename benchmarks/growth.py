@@ -24,6 +24,7 @@ CASES = {
     "linear posterior, P = P2, D = 100": ("n", [250, 1000, 4000]),
     "linear posterior, δ, P = 120": ("couplings", [1, 10, 100]),
     "NNGP and NTK, ReLU, D = 100": ("n", [500, 1000, 2000, 4000]),
+    "moment equations of the linear flow, D = P": ("dimension", [100, 200, 400]),
     "particle flow, ReLU, S, P = 60, D = 20": ("particles", [256, 512, 1024, 2048]),
     "particle flow, ReLU, P, D = 20, S = 256": ("n", [30, 60, 120]),
     "particle flow, ReLU, D, P = 60, S = 256": ("dimension", [20, 80, 320]),
@@ -53,11 +54,17 @@ def work(part: str, size: int) -> Callable[[], object]:
         task = linear(dimension=dimension, overlap=0.8, n_source=n, n_target=n, n_test=100, seed=0)
         shared = {"source_strength": 0.5, "target_strength": 0.5, "inverse_temperature": 10.0}
         return lambda: bayes.solve(task, activation="linear", elastic_coupling=couplings, **shared)
+    if part.startswith("moment"):
+        settings["n"] = size
     task = linear(
         dimension=settings["dimension"], overlap=0.8, n_source=settings["n"], n_target=settings["n"], n_test=100, seed=0
     )
     shared = {"source_strength": 0.5, "target_strength": 0.5, "weight_decay": 0.01, "source_time": 10.0}
     shared |= {"target_times": [0.0, 10.0], "elastic_coupling": couplings, "activation": "relu"}
+    if part.startswith("moment"):
+        from infwidth.theory import flow
+
+        return lambda: flow.solve(task, **shared | {"activation": "linear"})
     if part.startswith("particle"):
         from infwidth.theory import flow
 

@@ -1,10 +1,11 @@
 """Time the trainings of finite networks against those of an earlier revision, in one process.
 
-    OMP_NUM_THREADS=1 python benchmarks/networks.py [--against REVISION] [--repeats 9]
+    OMP_NUM_THREADS=1 python benchmarks/networks.py [--against REVISION] [--repeats 9] [--part PART] [--activation NAME]
 
 Writes benchmarks/results/networks.json. Each ratio is an earlier run's seconds over ours, the median over pairs timed
 in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow
-of source and target networks, per width N. ``hmc``: posterior sampling. ``language``: training of a transformer.
+of source and target networks, per width N. ``hmc``: posterior sampling of sources. ``posterior``: of targets of the
+default's linear experiments' size, with answers on 1,000 test points. ``language``: training of a transformer.
 ``matmul_ratio``: a step of the flow over its bare matrix products, without an earlier revision.
 """
 
@@ -13,18 +14,20 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import json
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-from report import write
+from report import RESULTS, write
 
 ROOT = Path(__file__).parents[1]
 MODULES = {
@@ -37,6 +40,7 @@ MODULES = {
     "text": "tasks.text",
 }
 SAMPLES, DIMENSION = 60, 20
+ACTIVATIONS = ("relu", "erf", "linear")
 
 
 def load(source: Path | None) -> SimpleNamespace:
@@ -87,6 +91,24 @@ def hmc_run(code: SimpleNamespace, width: int, activation: str, dtype: torch.dty
         return code.langevin.sample_source(
             x, y, activation=activation, source_strength=0.5, inverse_temperature=20.0, width=width,
             seeds=range(len(x)), burn_in_time=6.0, dtype=dtype,
+        )  # fmt: skip
+
+    return act
+
+
+def posterior_run(code: SimpleNamespace, width: int, activation: str, dtype: torch.dtype) -> Callable[[], object]:
+    rng = np.random.default_rng(0)
+    x, x_test = rng.standard_normal((20, 40)), rng.standard_normal((1000, 40))
+    networks = 4000 // width
+    hidden, readout = rng.standard_normal((networks, width, 40)), rng.standard_normal((networks, width))
+    weights = [torch.from_numpy(array).to(dtype) for array in (hidden, readout)]
+    points = [code.ensemble.TargetPoint(delta, 0.5) for delta in (0.0, 10.0)]
+
+    def act() -> object:
+        source = code.ensemble.SourceNetworks(*weights, ("converged",) * networks, np.zeros(networks, int))
+        return code.langevin.sample_target(
+            source, x, x[:, 0], x_test, points=points, activation=activation, inverse_temperature=20.0,
+            burn_in_time=4.0, sampling_time=16.0, seeds=range(networks), dtype=dtype,
         )  # fmt: skip
 
     return act
@@ -166,35 +188,48 @@ def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
     }
 
 
+ON_NETWORKS = {"flow": flow_run, "hmc": hmc_run, "posterior": posterior_run}
+PARTS = (*ON_NETWORKS, "language", "matmul_ratio")
+TRANSFORMERS = (("unfrozen_adam", 256), ("frozen_adam", 256), ("adam_star", 256), ("adam_star", 1024))
+
+
+def rows_of(part: str, activations: Sequence[str], theirs: SimpleNamespace, repeats: int) -> Iterator[dict]:
+    """What is compared in a part."""
+    ours, types = load(None), (torch.float32, torch.float64)
+    if part == "language":
+        for optimiser, width in TRANSFORMERS:
+            acts = (language_run(code, optimiser, width) for code in (theirs, ours))
+            yield {"optimiser": optimiser, "width": width} | compare(*acts, repeats)
+    elif part == "matmul_ratio":
+        for dtype in types:
+            yield {"width": 2000, "dtype": str(dtype).removeprefix("torch.")} | matmul_ratio(2000, dtype, repeats)
+    else:
+        for activation, width, dtype in product(activations, (500, 2000), types):
+            what = {"activation": activation, "width": width, "dtype": str(dtype).removeprefix("torch.")}
+            acts = (ON_NETWORKS[part](code, width, activation, dtype) for code in (theirs, ours))
+            yield what | compare(*acts, repeats)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", default="09d7e29", help="revision to compare with")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--part", choices=PARTS, help="run one part and keep the others of the file")
+    parser.add_argument("--activation", choices=ACTIVATIONS, help="of one activation, likewise")
     arguments = parser.parse_args()
-    repeats = arguments.repeats
     torch.set_num_threads(1)
-    ours = load(None)
-    report: dict = {"against": arguments.against, "flow": [], "hmc": [], "language": [], "matmul_ratio": []}
+    path, whole = RESULTS / "networks.json", not (arguments.part or arguments.activation)
+    report = {"against": arguments.against} if whole else json.loads(path.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         theirs = load_revision(arguments.against, folder)
-        for kind, run in (("flow", flow_run), ("hmc", hmc_run)):
-            for activation in ("relu", "erf", "linear"):
-                for width in (500, 2000):
-                    for dtype in (torch.float32, torch.float64):
-                        what = {"activation": activation, "width": width, "dtype": str(dtype).removeprefix("torch.")}
-                        acts = (run(code, width, activation, dtype) for code in (theirs, ours))
-                        report[kind].append(what | compare(*acts, repeats))
-                        print(kind, report[kind][-1], flush=True)
-        for optimiser, width in (("unfrozen_adam", 256), ("frozen_adam", 256), ("adam_star", 256), ("adam_star", 1024)):
-            acts = (language_run(code, optimiser, width) for code in (theirs, ours))
-            report["language"].append({"optimiser": optimiser, "width": width} | compare(*acts, repeats))
-            print("language", report["language"][-1], flush=True)
-    for dtype in (torch.float32, torch.float64):
-        what = {"width": 2000, "dtype": str(dtype).removeprefix("torch.")}
-        report["matmul_ratio"].append(what | matmul_ratio(2000, dtype, repeats))
-        print("matmul", report["matmul_ratio"][-1], flush=True)
-    report["samples"], report["dimension"] = SAMPLES, DIMENSION
-    write("networks", report)
+        for part in [arguments.part] if arguments.part else PARTS:
+            activations = [arguments.activation] if arguments.activation else ACTIVATIONS
+            rows = [row for row in report.get(part, []) if row.get("activation", activations[0]) not in activations]
+            for row in rows_of(part, activations, theirs, arguments.repeats):
+                print(part, row, flush=True)
+                rows.append(row)
+            report[part] = rows
+    write("networks", report | {"samples": SAMPLES, "dimension": DIMENSION})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from builders import changed, linear_teachers, several_teachers
 
 from infwidth.networks import gradient_flow, langevin
 from infwidth.networks.two_layer.model import Evaluator, predict
-from infwidth.numerics.activations import get_activation
+from infwidth.numerics.activations import Activation, get_activation
 from infwidth.numerics.checks import InputError
 
 RUN = {
@@ -100,3 +100,24 @@ def test_labels_that_may_be_of_networks_or_outputs_are_not_guessed():
             np.stack([x] * 2), np.stack([y] * 2), activation="relu", source_strength=0.5, weight_decay=0.0, time=1.0,
             width=8, seeds=(0, 1),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("outputs", [None, 3])
+def test_linear_networks_sum_over_neurons_first(outputs):
+    """What is faster of φ(h) = h is what any activation's evaluation gives."""
+    linear = get_activation("linear")
+    plain = Activation.of("identity", lambda h: h, torch.ones_like, homogeneity=1, growth=1)
+    readout, hidden, inputs, labels, strength = networks(outputs=outputs or 1)
+    readout, labels = (readout, labels) if outputs else (readout[:, 0], labels[:, :, 0])
+    shares = strength, strength.square()
+    fast, slow = Evaluator(linear), Evaluator(plain)
+    found, wanted = (each.respond(readout, hidden, inputs, labels, strength) for each in (fast, slow))
+    assert outputs or found.slopes.shape == (2, 5, 1)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.expand_as(other), other)
+    torch.testing.assert_close(found.steepest, wanted.steepest)
+    one, other = (each.probe(labels, shares, readout, inputs) for each in (fast, slow))
+    torch.testing.assert_close(one, other)
+    for offset in (None, torch.linspace(-1, 1, 4 * 8, dtype=torch.float64).view(4, 8)):
+        one, other = (predict(readout[0], hidden[0], inputs[0], 0.5, phi, offset) for phi in (linear, plain))
+        torch.testing.assert_close(one, other)

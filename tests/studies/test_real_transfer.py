@@ -22,8 +22,24 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def found():
-    return make_table({"experiment": "e", "seed": 0, **row} for row in run(seed=0, **SMALL))
+def trained():
+    """The inputs that source networks were trained on."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(trained):
+    import infwidth.studies.real_transfer as study
+
+    train = study._train_source
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "_train_source", lambda task, *rest: trained.append(task.x_source) or train(task, *rest))
+        return make_table({"experiment": "e", "seed": 0, **row} for row in run(seed=0, **SMALL))
+
+
+def test_a_source_is_trained_once_for_all_targets(found, trained):
+    assert len(trained) == 3
+    assert found.loc[found["metric"] == "test_loss", "dataset"].nunique() == 6
 
 
 def test_every_pair_is_chosen_for_in_every_way(found):

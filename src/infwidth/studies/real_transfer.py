@@ -136,11 +136,12 @@ def run(
     counter = Counter(progress, len(pairs) * (len(pairs) - 1))
     sizes = {"n_source": source_samples, "n_target": target_samples, "seed": derive_seed(seed, "samples")}
     rows: list[dict[str, Any]] = []
+    sources: dict[bytes, SourceNetworks] = {}  # one of a pair serves all targets
     for target in pairs:
         found = []
         for source in pairs:
             if source != target:
-                trial = _Trial.of(draw_task(pool, source, target, **sizes), setting)
+                trial = _Trial.of(draw_task(pool, source, target, **sizes), setting, sources)
                 found.append(trial)
                 rows += [_columns(pool, source, target, trial) | row for row in trial.rows()]
                 counter.advance()
@@ -188,14 +189,12 @@ class _Trial:
     scores: dict[str, float]
 
     @classmethod
-    def of(cls, task: TransferTask, setting: _Setting) -> _Trial:
-        """Choose in every way, then look at the test samples."""
-        strength = default_strength(task.dimension)
-        source = train_source(
-            task.x_source, task.y_source, source_strength=strength, time=setting.training_time, width=setting.width,
-            seeds=[setting.seed], dtype=torch.float32, **setting.flow,
-        )  # fmt: skip
-        require_converged(source.status, ["source network"])
+    def of(cls, task: TransferTask, setting: _Setting, sources: dict[bytes, SourceNetworks]) -> _Trial:
+        """Choose in every way, then look at the test samples; ``sources`` keeps what was trained, by its inputs."""
+        key = task.x_source.tobytes()
+        if key not in sources:
+            sources[key] = _train_source(task, setting)
+        source = sources[key]
         couplings = list(setting.couplings)
         chosen = {"scratch": 0, "frozen": len(couplings) - 1, "fixed": couplings.index(setting.fixed)}
         seconds, scores = dict.fromkeys(chosen, 0.0), {}
@@ -236,6 +235,16 @@ def _which_source(trials: Sequence[_Trial]) -> Iterator[dict[str, Any]]:
         first = truth[scores == scores.max()].mean()
         yield {"condition": name, "metric": "kendall_tau", "value": 0.0 if math.isnan(tau) else float(tau)}
         yield {"condition": name, "metric": "source_regret", "value": float(first / truth.min() - 1)}
+
+
+def _train_source(task: TransferTask, setting: _Setting) -> SourceNetworks:
+    """The source network."""
+    source = train_source(
+        task.x_source, task.y_source, source_strength=default_strength(task.dimension), time=setting.training_time,
+        width=setting.width, seeds=[setting.seed], dtype=torch.float32, **setting.flow,
+    )  # fmt: skip
+    require_converged(source.status, ["source network"])
+    return source
 
 
 def _advised(task: TransferTask, setting: _Setting, source: SourceNetworks) -> np.ndarray:

@@ -2,4 +2,6 @@
 
 from infwidth.numerics.lazy import lazy_names
 
-__getattr__, __all__ = lazy_names(__name__, {name: name for name in ("averaged", "bayes", "flow", "kernels", "worth")})
+__getattr__, __all__ = lazy_names(
+    __name__, {name: name for name in ("averaged", "bayes", "flow", "kernels", "lazy_limits", "worth")}
+)

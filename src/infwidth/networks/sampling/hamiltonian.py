@@ -61,7 +61,7 @@ class _Trajectories:
             self.h[row] = length / count
         for kept, now in zip(self.origin, self._place(), strict=True):
             kept[rows] = now[rows]
-        self.energy[rows] = state.exact_energy()[rows]
+        self.energy[rows] = state.exact_energy(rows)
 
     def leap(self) -> None:
         """Move all chains by a step."""
@@ -74,7 +74,7 @@ class _Trajectories:
 
     def decide(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Accept or take back the trajectories of those rows; return acceptance probabilities and what was accepted."""
-        loss = self.state.exact_energy()[rows] - self.energy[rows]
+        loss = self.state.exact_energy(rows) - self.energy[rows]
         chance = (-loss).exp().clamp(max=1).nan_to_num(0.0)
         taken = torch.tensor([_uniform(self.noise[row]) for row in rows.tolist()]).to(chance) < chance
         back = rows[~taken]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from infwidth.networks.sampling.run import ChainOutcome
@@ -77,9 +78,10 @@ class MomentCollector:
     def add(self, chain: int, number: int, readout: Tensor, hidden: Tensor, output: Tensor) -> None:
         """Take one sample of a chain."""
         row, sums = self.first_row + chain, self.sums
-        beyond = self.outside[chain].sample()
-        beyond = None if beyond is None else beyond.mT
-        f = predict(readout, hidden, self.tests[chain], self.strengths[chain], self.activation, beyond).cpu().numpy()
+        outside, tests, weights = self.outside[chain], self.tests[chain], hidden
+        if outside.inputs is not None:
+            tests, weights = torch.cat([tests, outside.inputs], 1), torch.cat([hidden, outside.sample()])
+        f = predict(readout, weights, tests, self.strengths[chain], self.activation).cpu().numpy()
         sums.count[row] += 1
         sums.test[row] += f
         sums.square[row] += f**2

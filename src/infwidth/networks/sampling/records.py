@@ -70,9 +70,10 @@ class Schedule:
         spacing = self.sampling_time / self.samples
         due = ready & (elapsed - self.burn_in_time >= (collected + 1) * spacing - ROUNDING)
         if self.collector is not None and due.any():
-            w, weights = state.posterior.weights(state.v, state.z)
-            for k in due.nonzero()[:, 0].tolist():
-                self.collector.add(int(state.chains[k]), int(collected[k]), w[k], weights[k], state.forces.output[k])
+            rows = due.nonzero()[:, 0]
+            w, weights = state.posterior.select(rows).weights(state.v[rows], state.z[rows])
+            for k, *found in zip(rows.tolist(), w, weights, state.forces.output[rows], strict=True):
+                self.collector.add(int(state.chains[k]), int(collected[k]), *found)
         return due
 
     def report(self, elapsed: Tensor, n_chains: int) -> None:

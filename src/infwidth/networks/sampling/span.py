@@ -21,7 +21,8 @@ def coordinates(spans: Sequence[TrainingSpan], vectors: Tensor) -> Tensor:
 
 
 class OutsideSpan:
-    """What weights outside the span of the training inputs add to test preactivations, anew for each sample.
+    """Weights outside the span of the training inputs, drawn anew for each sample, in as few coordinates as test inputs
+    need there.
 
     Args:
         span: of the training inputs.
@@ -29,22 +30,23 @@ class OutsideSpan:
         tests: test inputs x/√D, (Pt, D).
         stiffness: L, of the prior; inf for weights held at m.
         seed: what the draws derive from; chains of one seed share them.
+
+    Attributes:
+        inputs: the test inputs' coordinates there, (Pt, k); None where the training inputs span everything.
     """
 
     def __init__(self, span: TrainingSpan, prior_mean: Tensor, tests: Tensor, stiffness: float, seed: int):
-        self.width = len(prior_mean)
-        self.prior_mean = span.passive_products(prior_mean, tests)  # None where the inputs span everything
-        self.root = None
-        if self.prior_mean is not None:
+        self.inputs: Tensor | None = None
+        if span.basis is not None:
             outside = tests - span.coordinates(tests) @ span.basis.T
-            # its Gram matrix is that of the test inputs, in as few coordinates as there are of these
-            self.root = torch.linalg.qr(outside.T, mode="r").R / stiffness**0.5
+            basis, coordinates = torch.linalg.qr(outside.T)
+            self.inputs, self.mean, self.spread = coordinates.T, prior_mean @ basis, stiffness**-0.5
         self.generator = torch.Generator(prior_mean.device).manual_seed(derive_seed(seed, "outside the training span"))
 
     def sample(self) -> Tensor | None:
-        """Return one draw, (N, Pt); None where the training inputs span everything."""
-        if self.prior_mean is None or self.root is None:
+        """Return one draw, (k, N); None where the training inputs span everything."""
+        if self.inputs is None:
             return None
-        shape = (self.width, len(self.root))
-        noise = torch.randn(shape, generator=self.generator, device=self.prior_mean.device, dtype=self.prior_mean.dtype)
-        return torch.addmm(self.prior_mean, noise, self.root)
+        like = self.mean
+        noise = torch.randn(like.shape, generator=self.generator, device=like.device, dtype=like.dtype)
+        return torch.add(like, noise, alpha=self.spread).mT

@@ -151,12 +151,13 @@ class Chains:
         rest = sum(part.square().flatten(1).sum(1) for part in (self.v, self.z, self.pv, self.pz))
         return (fit + rest) / self.freedoms
 
-    def exact_energy(self) -> Tensor:
-        """Return the Hamiltonian, summed in double precision, (K,)."""
+    def exact_energy(self, chosen: Tensor) -> Tensor:
+        """Return the Hamiltonian of the rows of those indices, summed in double precision, (n,)."""
         posterior, width = self.posterior, self.z.shape[2]
-        fit = (self.forces.output.double() - posterior.labels).square().flatten(1).sum(1)
-        fit = fit * posterior.inverse_temperature * posterior.strength**2 * width
-        rest = sum(part.square().flatten(1).sum(1, dtype=torch.float64) for part in (self.v, self.z, self.pv, self.pz))
+        fit = (self.forces.output[chosen].double() - posterior.labels[chosen]).square().flatten(1).sum(1)
+        fit = fit * posterior.inverse_temperature[chosen] * posterior.strength[chosen] ** 2 * width
+        parts = (part[chosen] for part in (self.v, self.z, self.pv, self.pz))
+        rest = sum(part.square_().flatten(1).sum(1, dtype=torch.float64) for part in parts)
         return 0.5 * (fit + rest)
 
     def monitors(self) -> Tensor:

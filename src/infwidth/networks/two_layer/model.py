@@ -24,23 +24,30 @@ class Response(NamedTuple):
     Attributes:
         output: f on the training inputs, (K, P), or (K, P, C) of C outputs.
         readout_force: Σ_μ Δ_μ φ(h_μ), (K, N) or (K, C, N).
-        slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N): times w it is the force on W. Of C outputs the force itself,
-            Σ_μ (Σ_c w_c Δ_μc) φ'(h_μ) x_μ/√D.
-        steepest: the largest norm of these over a network's neurons, (K,).
+        slopes: Σ_μ Δ_μ φ'(h_μ) x_μ/√D, (K, r, N), or (K, r, 1) where it is the same for all neurons: times w it is
+            the force on W. Of C outputs the force itself, Σ_μ (Σ_c w_c Δ_μc) φ'(h_μ) x_μ/√D, (K, r, N).
     """
 
     output: Tensor
     readout_force: Tensor
     slopes: Tensor
-    steepest: Tensor
+
+    @property
+    def steepest(self) -> Tensor:
+        """The largest norm of the slopes over a network's neurons, (K,)."""
+        return self.slopes.square().sum(1).amax(1).sqrt()
 
 
 class Evaluator:
-    """Evaluates networks on their training sets, in room that every evaluation uses again."""
+    """Evaluates networks on their training sets, in room that every evaluation uses again.
+
+    Of linear networks the neurons are summed before they meet samples, and no array has an entry for each of both.
+    """
 
     def __init__(self, activation: Activation):
-        self.activation = activation
+        self.activation, self.linear = activation, activation.name == "linear"
         self.room: Tensor | None = None
+        self.hidden: Tensor | None = None
 
     def _room(self, networks: int, samples: int, width: int, like: Tensor) -> Tensor:
         """Two arrays (networks, samples, width)."""
@@ -62,6 +69,9 @@ class Evaluator:
             The outputs and forces; Δ = y − f.
         """
         phi, width = self.activation, readout.shape[-1]
+        if self.linear:
+            self.hidden = hidden
+            return _linear_response(readout, hidden, inputs, labels, strength)
         preactivation, work = self._room(*labels.shape[:2], width, hidden)
         torch.bmm(inputs, hidden, out=preactivation)
         features = phi.value(preactivation, out=work)
@@ -70,12 +80,12 @@ class Evaluator:
             error = labels - output
             readout_force = torch.bmm(error.mT, features)
             slopes = torch.bmm(inputs.mT, phi.gated(preactivation, torch.bmm(error, readout), out=work))
-            return Response(output, readout_force, slopes, slopes.square().sum(1).amax(1).sqrt())
+            return Response(output, readout_force, slopes)
         output = torch.bmm(readout[:, None], features.mT)[:, 0] / (strength[:, None] * width)
         error = labels - output
         readout_force = torch.bmm(error[:, None], features)[:, 0]
         slopes = torch.bmm(inputs.mT, phi.gated(preactivation, error[:, :, None], out=work))
-        return Response(output, readout_force, slopes, slopes.square().sum(1).amax(1).sqrt())
+        return Response(output, readout_force, slopes)
 
     def probe(self, vector: Tensor, shares: tuple[Tensor, Tensor], readout: Tensor, inputs: Tensor) -> Tensor:
         """Multiply a vector with the tangent kernel of the networks evaluated last.
@@ -90,6 +100,8 @@ class Evaluator:
             [aΦ + b E[w²φ'φ'ᵀ]∘C] v, of v's shape; of C outputs E[w_c w_c'φ'φ'ᵀ] mixes them.
         """
         phi, width = self.activation, readout.shape[-1]
+        if self.linear:
+            return _linear_product(vector, shares, readout, self.hidden, inputs)
         preactivation, work = self._room(*vector.shape[:2], width, readout)
         features = phi.value(preactivation, out=work)
         if readout.ndim == 3:
@@ -104,6 +116,31 @@ class Evaluator:
         pulled *= (readout.square() * shares[1][:, None])[:, None]
         back = torch.bmm(inputs, pulled)
         return (product + phi.gated(preactivation, back, out=work).sum(2)) / width
+
+
+def _linear_response(readout: Tensor, hidden: Tensor, inputs: Tensor, labels: Tensor, strength: Tensor) -> Response:
+    """:meth:`Evaluator.respond` for φ(h) = h: f is linear in Σ_i w_i W_i, and forces in Σ_μ Δ_μ x_μ/√D."""
+    scale = (strength * readout.shape[-1]).view(-1, *[1] * (labels.ndim - 1))
+    if readout.ndim == 3:
+        output = torch.bmm(inputs, torch.bmm(hidden, readout.mT)) / scale
+        pulled = torch.bmm(inputs.mT, labels - output)
+        return Response(output, torch.bmm(pulled.mT, hidden), torch.bmm(pulled, readout))
+    output = torch.bmm(inputs, torch.bmm(hidden, readout[:, :, None]))[:, :, 0] / scale
+    pulled = torch.bmm(inputs.mT, (labels - output)[:, :, None])
+    return Response(output, torch.bmm(pulled.mT, hidden)[:, 0], pulled)
+
+
+def _linear_product(
+    vector: Tensor, shares: tuple[Tensor, Tensor], readout: Tensor, hidden: Tensor, inputs: Tensor
+) -> Tensor:
+    """:meth:`Evaluator.probe` for φ(h) = h: X[aWWᵀ + b|w|²]Xᵀv/N, of C outputs with their w wᵀ, (C, C), for |w|²."""
+    single = readout.ndim == 2
+    vectors, rows = (vector[:, :, None], readout[:, None]) if single else (vector, readout)
+    pulled = torch.bmm(inputs.mT, vectors)
+    kept = torch.bmm(hidden, torch.bmm(hidden.mT, pulled)) * shares[0][:, None, None]
+    kept += torch.bmm(pulled, torch.bmm(rows, rows.mT)) * shares[1][:, None, None]
+    product = torch.bmm(inputs, kept) / readout.shape[-1]
+    return product[:, :, 0] if single else product
 
 
 def feature_kernel(hidden: Tensor, inputs: Tensor, activation: Activation) -> Tensor:
@@ -122,14 +159,18 @@ def predict(
 ) -> Tensor:
     """Return f (Pt,) of one network: readout (N,), hidden (r, N), inputs x/√D (Pt, r); (Pt, C) of readouts (C, N).
 
-    ``offset`` (Pt, N) is added to h. Test sets are large, so points go in blocks that fit in the cache.
+    ``offset`` (Pt, N) is added to h. Test sets are large, so points go in blocks that fit in the cache; of linear
+    networks the neurons are summed first, which takes the points' number off the cost of each.
     """
-    width = readout.shape[-1]
+    width, columns = readout.shape[-1], readout if readout.ndim == 1 else readout.T
+    if activation.name == "linear":
+        found = inputs @ (hidden @ columns)
+        return (found if offset is None else found + offset @ columns) / (strength * width)
     block = max(1, working_set(hidden) // width)
     pieces = []
     for start in range(0, len(inputs), block):
         preactivation = inputs[start : start + block] @ hidden
         if offset is not None:
             preactivation += offset[start : start + block]
-        pieces.append(activation.value(preactivation) @ (readout if readout.ndim == 1 else readout.T))
+        pieces.append(activation.value(preactivation) @ columns)
     return torch.cat(pieces) / (strength * width)
