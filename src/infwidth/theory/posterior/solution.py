@@ -98,6 +98,8 @@ class BayesSolution(Solution):
             the status is decided by.
         expand: finds ``finite_width`` and ``train_finite_width`` when first asked for; a tuple for a sequence of
             couplings.
+        respond: of a linear network, finds the response of the test loss, or with ``on_training=True`` of the training
+            loss, to the draw of the source network (docs/finite_width.md, (F6)); likewise.
     """
 
     test_error: float | np.ndarray
@@ -108,6 +110,7 @@ class BayesSolution(Solution):
     leave_one_out: float | np.ndarray
     left_out_residual: np.ndarray
     expand: Expansion | tuple[Expansion, ...] = field(default=None, repr=False, compare=False)
+    respond: Callable[..., Any] | tuple[Callable[..., Any], ...] | None = field(default=None, repr=False, compare=False)
     folds_left_out: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
     neurons: Neurons | tuple[Neurons | None, ...] | None = None
 
