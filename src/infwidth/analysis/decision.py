@@ -11,8 +11,10 @@ from infwidth.analysis.estimates import LEVEL, Estimate, Foresight, margin
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 INCONCLUSIVE, NOT_TESTED = "inconclusive", "not tested"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED)
 DEFINITE = (REPRODUCED, NOT_REPRODUCED)
+THEORY_SAYS = {REPRODUCED: "theory says yes", NOT_REPRODUCED: "theory says no"}
+"""What the theory's finding makes of a claim whose networks can't tell, without a licence that would let it decide."""
+VERDICTS = (*DEFINITE, *THEORY_SAYS.values(), INCONCLUSIVE, NOT_TESTED)
 MOST_DATA_SETS = 1000
 """Where more would be needed, the value lies on the bound for all that can be told."""
 MOST_NETWORKS = 16
