@@ -209,6 +209,7 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None, l
         lower = upper = stderr = None
     else:
         stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, level) if upper > lower else 0.0
+        stderr = getattr(found, "stderr", stderr)
     if verdict == INCONCLUSIVE:
         if is_hidden_by_width(claim, found, level):
             notes.append("what is found may be the finite width's: three widths, or a predicted deviation, would tell")

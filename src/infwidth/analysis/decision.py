@@ -21,6 +21,7 @@ MOST_NETWORKS = 16
 """Networks a data set, as many times as there are, beyond which data sets are the better buy in any case."""
 SMALLEST_P = 1e-12
 SOURCES = {"network": "networks a data set", "theory": "particles", "extrapolation": "extrapolation"}
+SOURCES |= {"choice": "choice of learning rates"}
 
 
 def level_of(look: int) -> float:
