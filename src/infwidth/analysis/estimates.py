@@ -160,8 +160,9 @@ class Smooth:
 class Largest:
     """The largest of several numbers.
 
-    The maximum of noisy numbers is too large, so its interval is made of theirs: below, where one of them surely lies
-    (each at α over their number); above, where none lies higher: the true largest's own end alone could miss it.
+    The maximum of noisy numbers is too large, so its interval is made of theirs: below, where one of them surely lies;
+    above, where none lies higher: the true largest's own end alone could miss it. Of several that may be the largest
+    all would have to end too low at once, which leaves nearly all of the error to the lower end.
     """
 
     parts: Sequence[Smooth]
@@ -188,8 +189,12 @@ class Largest:
 
     def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
-        strict = 1 - (1 - level) / len(self.parts)
-        lower = max(part.interval(strict, foreseen)[0] for part in self.parts)
+        clear = [part.interval(1 - (1 - level) / len(self.parts), foreseen) for part in self.parts]
+        least = max(lower for lower, _ in clear)
+        running = [part for part, (_, upper) in zip(self.parts, clear, strict=True) if upper >= least]
+        # one-sided: half of the error where one is the largest for sure, else its share of the whole
+        strict = 1 - 2 * (1 - level) / max(len(running), 2)
+        lower = max(part.interval(strict, foreseen)[0] for part in running)
         return lower, max(part.interval(level, foreseen)[1] for part in self.parts)
 
     def sampling_shares(self) -> dict[str, float]:
