@@ -61,7 +61,6 @@ def respond(
         on_training: whether the loss is taken on the training points.
     """
     task = problem.task
-    task.refuse_several_outputs("source_response")
     if source is None or elastic_coupling == 0:
         return SourceResponse.none(task.dimension)
     reached = target_saddle(problem, designs, source.hidden_moment, target, elastic_coupling)

@@ -78,7 +78,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             return [point]
         place = (problem, designs, tied, found, elastic_coupling)
         expand, answer = functools.partial(expand_posteriors, *place), functools.partial(respond, *place)
-        return [dataclasses.replace(point, expand=expand, respond=answer)]
+        return [dataclasses.replace(point, expand=expand, respond=answer if task.y_target.ndim == 1 else None)]
 
     def missing(status: Status) -> BayesSolution:
         nothing = np.full((designs.target.shape[1],) * 2, np.nan)

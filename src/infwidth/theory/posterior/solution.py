@@ -98,8 +98,8 @@ class BayesSolution(Solution):
             the status is decided by.
         expand: finds ``finite_width`` and ``train_finite_width`` when first asked for; a tuple for a sequence of
             couplings.
-        respond: of a linear network, finds the response of the test loss, or with ``on_training=True`` of the training
-            loss, to the draw of the source network (docs/finite_width.md, (F6)); likewise.
+        respond: of a linear network of one output, finds the response of the test loss, or with ``on_training=True``
+            of the training loss, to the draw of the source network (docs/finite_width.md, (F6)); likewise.
     """
 
     test_error: float | np.ndarray
