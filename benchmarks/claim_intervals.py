@@ -74,10 +74,11 @@ FIRST, LOOKS = 4, 5
 def side(found, root: float, level: float) -> int:
     """−1 where an interval lies below a value, 1 above, else 0; of an agreement by the test that it inverts."""
     if isinstance(found, RootMeanSquare):
-        law, error = found.law(Foresight(found.seeds)), (1 - level) / 2
-        if law.below(root, folded=True) < error:
+        law, error = found.law(Foresight(found.seeds)), 1 - level
+        spent = law.spent_below(root, error)
+        if root > 0 and law.below(root, folded=True) < spent:
             return -1
-        return int(law.below(root, folded=False) > 1 - error)
+        return int(law.below(root, folded=False) > 1 - error + spent)
     lower, upper = found.interval(level)
     return int(lower > root) - int(upper < root)
 
@@ -134,7 +135,7 @@ def main() -> None:
                 print(rows[-1], flush=True)
     looks = []
     for name, draw, together in CASES:
-        looks.append({"statistic": name, "together": together, "wrong": looked_at(name, draw, together, draws // 4)})
+        looks.append({"statistic": name, "together": together, "wrong": looked_at(name, draw, together, draws)})
         print(looks[-1], flush=True)
     answer = {"draws": draws, "looks": looks, "seconds": round(time.perf_counter() - started), "cases": rows}
     write("claim_intervals", answer)

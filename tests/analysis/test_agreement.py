@@ -45,7 +45,7 @@ def test_noise_is_no_disagreement():
     found = disagreement(rows(noise=0.1, times=400, seeds=6), "test_loss", {})
     assert abs(found.square) < 0.02**2
     lower, upper = disagreement(rows(noise=0.1, times=40), "test_loss", {}).interval()
-    assert lower < 0.01 < upper < 0.05
+    assert lower < 0.01 < upper < 0.06
 
 
 def test_scatter_between_data_sets_that_both_sides_share_drops_out():

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from claim_builders import claim, table
 
-from infwidth.analysis.claims import judge, judge_all
+from infwidth.analysis.claim_table import as_text
+from infwidth.analysis.claims import judge, judge_all, together
 
 
 def phenomenon(network, theory, *, noise=0.01, seeds=6, off=0.0):
@@ -60,9 +61,12 @@ def test_no_licence_without_agreement_on_all_that_is_claimed(agreeing):
     )
     where = FALLS | {"where": {"condition": "transfer", "overlap": 0.5}}
     falls = judge_all([*licences, claim(arguments=where)], rows)[-1]
-    assert falls.verdict == "inconclusive"
-    assert falls.licence == ""
+    assert falls.verdict == "theory says yes"
+    assert (falls.licence, falls.decided_by, falls.p) == ("", "", None)
+    assert falls.value == falls.theory["value"] != falls.networks["value"]
+    assert falls.note.startswith("networks can't tell: variance")
     assert "theory: reproduced, without a licence" in falls.note
+    assert together([falls])[0].stands is None
 
 
 def test_disagreeing_networks_give_no_licence():
@@ -70,3 +74,16 @@ def test_disagreeing_networks_give_no_licence():
     first, falls = judge_all([agreement(), claim(arguments=FALLS)], rows)
     assert first.verdict == "not reproduced"
     assert falls.verdict == "inconclusive"
+    assert "theory: reproduced, as T1 is not reproduced" in falls.note
+
+
+def test_what_the_theory_says_by_itself_is_told_as_that():
+    """Networks that can't tell or were not run; a theory that can't tell says nothing."""
+    rises = phenomenon([1, 0.99, 0.98], [1, 1.01, 1.02], noise=0.03)
+    assert judge(claim(arguments=FALLS), rises).verdict == "theory says no"
+    alone = rises[rises["kind"] == "theory"]
+    assert judge(claim(arguments=FALLS), alone).verdict == "theory says no"
+    unsure = phenomenon([1, 0.99, 0.98], [1, 1.0, 1.0], noise=0.03)
+    assert judge(claim(arguments=FALLS), unsure).verdict == "inconclusive"
+    text = as_text([judge(claim(arguments=FALLS), rises)])
+    assert "1 theory says no, 0 inconclusive" in text

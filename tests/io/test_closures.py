@@ -18,7 +18,10 @@ TABLE = "io.tables"
 DRAWN = "tasks.transfer_task numerics.arrays numerics.seeds"
 IMAGES = "io.archives tasks.image_sources tasks.labels tasks.pictures"
 ARRAYS = "io.archives tasks.copies tasks.labels tasks.own_data tasks.own_weights"
-LINES = "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
+LINES = (
+    "analysis.source_response "
+    "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
+)
 TWO_LAYER = (
     "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
     "numerics.observed numerics.activations numerics.progress stages.parts.batch stages.parts.device"
@@ -30,7 +33,7 @@ READOUTS = (
 TABLES = "io.arrays io.rows"
 CLAIMS = (
     "analysis.agreement analysis.decision analysis.estimates analysis.mean_square "
-    "analysis.sweeps "
+    "analysis.sweeps analysis.source_response "
     "analysis.claims analysis.claim_statistics analysis.claim_arguments analysis.claim_file analysis.coupling_choice "
     "analysis.extrapolation analysis.seeds io.rows io.yaml"
 )
@@ -110,7 +113,7 @@ def jobs():
         yield f"target/{name}", ["stages.target", engine.networks], f"{networks} {TABLE} {LINES}"
         theory = f"{DRAWN} {TABLE} {LINES} {own['theory']} {THEORY}"
         yield f"theory/{name}", ["stages.theory", engine.theory], theory
-    yield "collect", ["stages.collect"], f"{TABLE} {TABLES}"
+    yield "collect", ["stages.collect"], f"{TABLE} {TABLES} analysis.source_response"
     yield "judge", ["stages.judge"], f"{TABLE} {CLAIMS}"
     yield "claims", ["stages.claims"], f"{TABLE} {CLAIMS} analysis.claim_table"
     yield "verdicts", ["stages.verdicts"], f"{TABLE} {CLAIMS} analysis.claim_table figures.verdicts figures.parts.style"

@@ -18,6 +18,7 @@ from infwidth.analysis.agreement import AGREEMENT, disagreement
 from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, Pair, Rows
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.estimates import Estimate, Largest, Proportion, Smooth
+from infwidth.analysis.sweeps import choice_error
 from infwidth.io.rows import at_last_time, widest
 from infwidth.io.tables import select
 from infwidth.numerics.checks import InputError
@@ -127,7 +128,7 @@ def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriter
         raise InputError("no task with an answer at every δ: expected some; give the theory more particles")
     excess = found.groupby(["criterion", "seed"])["excess"].mean().unstack("criterion")
     levels = [
-        pd.DataFrame({"value": excess[name], "error": 0.0, "kind": "theory", "exact": False})
+        pd.DataFrame({"value": excess[name], "error": 0.0, "kind": "theory", "exact": False, "choice": 0.0})
         for name in (criterion, versus)
         if name
     ]
@@ -147,7 +148,7 @@ def difference(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> E
 def spread(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
     """Standard deviation of the metric over all rows, which are one deviation each in units of what was expected."""
     rows = at_last_time(_rows(table, metric, where))
-    levels = [_by_seed(part) for part in (rows, rows.assign(value=rows["value"] ** 2, stderr=0.0))]
+    levels = [_by_seed(part, table) for part in (rows, rows.assign(value=rows["value"] ** 2, stderr=0.0))]
     return _smooth(levels, lambda means: math.sqrt(max(means[1] - means[0] ** 2, 0.0)))
 
 
@@ -188,16 +189,17 @@ def _smooth(levels: list[pd.DataFrame], function: Callable[[np.ndarray], float])
         name: pd.concat([level[name] for level in levels], axis=1, keys=range(len(levels)))
         for name in ("value", "error")
     }
-    kinds = [level["kind"].iloc[0] for level in levels]
-    return Smooth(parts["value"], function, parts["error"], kinds, all(level["exact"].all() for level in levels))
+    kinds, choices = ([level[name].iloc[0] for level in levels] for name in ("kind", "choice"))
+    exact = all(level["exact"].all() for level in levels)
+    return Smooth(parts["value"], function, parts["error"], kinds, exact, choices if any(choices) else ())
 
 
 def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.DataFrame:
     """One number a data set, the mean of its chosen rows: ``value``, ``error``, ``kind``, indexed by seed."""
-    return _by_seed(at_last_time(_rows(table, metric, where)))
+    return _by_seed(at_last_time(_rows(table, metric, where)), table)
 
 
-def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+def _by_seed(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the rows of each seed; NaN where a solver failed or rows are missing that other data sets have."""
     import pandas as pd
 
@@ -211,7 +213,8 @@ def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     kinds = "theory" if (rows["kind"] == "theory").all() else "network"
     error = np.sqrt(found["squares"]) / found["rows"]
     exact = (rows["dimension"] == np.inf).all()  # where data sets are averaged over
-    return pd.DataFrame({"value": found["value"].where(whole), "error": error, "kind": kinds, "exact": exact})
+    told = {"kind": kinds, "exact": exact, "choice": choice_error(table, rows)}
+    return pd.DataFrame({"value": found["value"].where(whole), "error": error, **told})
 
 
 def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> dict[float, pd.DataFrame]:
@@ -220,7 +223,7 @@ def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any
     rows = select(table, **where) if along == "width" else _rows(table, metric, where)
     if rows.empty:
         raise InputError(f"no rows for {_spelt(where)}; run the experiment at these settings")
-    return {place: _by_seed(some) for place, some in at_last_time(rows).groupby(along)}
+    return {place: _by_seed(some, table) for place, some in at_last_time(rows).groupby(along)}
 
 
 def _pairs(

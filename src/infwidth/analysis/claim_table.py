@@ -13,8 +13,8 @@ EXPLAINED = """\
 `theory` and `networks` are what each side says by itself, on its own data sets: the statistic ± its standard error
 over them (how many). A side is reproduced when the 95 % interval lies inside what is expected, not reproduced when
 outside, else inconclusive. Networks decide where they can; where they can't the theory does, if a claim of agreement
-(T1, T10) on the same experiment is reproduced. A † marks a verdict that does not stand when all claims of its paper are
-judged at once. docs/claims.md says more."""
+(T1, T10) on the same experiment is reproduced; else it is told what the theory says. A † marks a verdict that does not
+stand when all claims of its paper are judged at once. docs/claims.md says more."""
 
 
 def as_markdown(verdicts: Sequence[Verdict]) -> str:

@@ -15,8 +15,10 @@ from infwidth.analysis.claim_statistics import COMPARISONS, STATISTICS
 from infwidth.analysis.decision import (
     DEFINITE,
     INCONCLUSIVE,
+    NOT_REPRODUCED,
     NOT_TESTED,
     REPRODUCED,
+    THEORY_SAYS,
     decide,
     is_hidden_by_width,
     level_of,
@@ -110,13 +112,15 @@ def judge(
     licence: str = "",
     seconds: Mapping[str, float] | None = None,
     looks: Mapping[str, int] | None = None,
+    refuted: str = "",
 ) -> Verdict:
     """Evaluate one claim on its experiment's table.
 
     The 95 % interval of the statistic over data sets decides: wholly inside the expected range the claim is reproduced,
     wholly outside it is not, else it is inconclusive; a table without the rows the claim needs leaves it not tested.
     A claim that names no ``kind`` is asked of theory and networks, each on its data sets. Networks decide where they
-    can; where they can't the theory does, if ``licence`` holds. A data set counts wherever its own solvers converged.
+    can; where they can't the theory does, if ``licence`` holds; without it the theory's finding is told as no more than
+    that, and as nothing where theory and networks disagree. A data set counts wherever its own solvers converged.
 
     Args:
         claim: the claim.
@@ -125,6 +129,7 @@ def judge(
         seconds: what one more data set costs, of ``theory`` and of ``networks``, as far as that is known.
         looks: the how manieth look at the data of ``theory`` and of ``networks`` this is, where the error is spent over
             several; see :func:`infwidth.analysis.decision.level_of`.
+        refuted: id of a claim that theory and networks agree here which is not reproduced.
     """
     sides = {
         name: judge_side(claim, rows, (seconds or {}).get(name), (looks or {}).get(name, 0))
@@ -133,24 +138,29 @@ def judge(
     theory, networks = sides.get("theory"), sides.get("networks")
     name = _decider(theory, networks, licence)
     found = sides[name]
-    note = found.note
+    word, note = found.verdict, found.note
     if theory and networks:
         other = theory if name == "networks" else networks
         if name == "theory" and found.verdict in DEFINITE:
             note = "; ".join(filter(None, [f"decided by the theory, as {licence} is reproduced", note]))
         elif theory.verdict in DEFINITE and found.verdict not in DEFINITE:
-            note = "; ".join(filter(None, [note, f"theory: {theory.verdict}, without a licence"]))
+            why = f"as {refuted} is not reproduced" if refuted else "without a licence"
+            note = "; ".join(filter(None, [f"networks can't tell: {note}", f"theory: {theory.verdict}, {why}"]))
+            if not refuted:
+                found, word = theory, THEORY_SAYS[theory.verdict]
         elif {found.verdict, other.verdict} == set(DEFINITE):
             note = "; ".join(filter(None, [note, f"{'theory' if name == 'networks' else 'networks'}: {other.verdict}"]))
     told = {key: getattr(claim, key) for key in ("id", "paper", "statement", "figure", "experiment")}
     return Verdict(
         **told,
         expected=" and ".join(f"{side} {bound:g}" for side, bound in claim.expect.items()),
+        verdict=word,
         note=note,
-        **{key: getattr(found, key) for key in ("verdict", "value", "stderr", "seeds", "lower", "upper", "p")},
+        **{key: getattr(found, key) for key in ("value", "stderr", "seeds", "lower", "upper")},
+        p=found.p if word in DEFINITE else None,
         theory=asdict(theory) if theory else None,
         networks=asdict(networks) if networks else None,
-        decided_by=name if found.verdict in DEFINITE else "",
+        decided_by=name if word in DEFINITE else "",
         licence=licence if theory and networks else "",
         look=found.look,
     )
@@ -164,11 +174,12 @@ def judge_all(
 ) -> list[Verdict]:
     """Evaluate the claims about one experiment, those of agreement first, which license the theory to decide others."""
     verdicts = {claim.id: judge(claim, table, "", seconds, looks) for claim in claims if claim.statistic in COMPARISONS}
-    licences = [claim for claim in claims if claim.id in verdicts and verdicts[claim.id].verdict == REPRODUCED]
+    agreements = [claim for claim in claims if claim.id in verdicts]
     for claim in claims:
         if claim.id not in verdicts:
-            licence = next((one.id for one in licences if _covers(one, claim)), "")
-            verdicts[claim.id] = judge(claim, table, licence, seconds, looks)
+            covering = {verdicts[one.id].verdict: one.id for one in reversed(agreements) if _covers(one, claim)}
+            licence, refuted = covering.get(REPRODUCED, ""), covering.get(NOT_REPRODUCED, "")
+            verdicts[claim.id] = judge(claim, table, licence, seconds, looks, refuted)
     return [verdicts[claim.id] for claim in claims]
 
 
@@ -198,6 +209,7 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None, l
         lower = upper = stderr = None
     else:
         stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, level) if upper > lower else 0.0
+        stderr = getattr(found, "stderr", stderr)
     if verdict == INCONCLUSIVE:
         if is_hidden_by_width(claim, found, level):
             notes.append("what is found may be the finite width's: three widths, or a predicted deviation, would tell")

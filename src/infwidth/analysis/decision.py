@@ -11,14 +11,17 @@ from infwidth.analysis.estimates import LEVEL, Estimate, Foresight, margin
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 INCONCLUSIVE, NOT_TESTED = "inconclusive", "not tested"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED)
 DEFINITE = (REPRODUCED, NOT_REPRODUCED)
+THEORY_SAYS = {REPRODUCED: "theory says yes", NOT_REPRODUCED: "theory says no"}
+"""What the theory's finding makes of a claim whose networks can't tell, without a licence that would let it decide."""
+VERDICTS = (*DEFINITE, *THEORY_SAYS.values(), INCONCLUSIVE, NOT_TESTED)
 MOST_DATA_SETS = 1000
 """Where more would be needed, the value lies on the bound for all that can be told."""
 MOST_NETWORKS = 16
 """Networks a data set, as many times as there are, beyond which data sets are the better buy in any case."""
 SMALLEST_P = 1e-12
 SOURCES = {"network": "networks a data set", "theory": "particles", "extrapolation": "extrapolation"}
+SOURCES |= {"choice": "choice of learning rates"}
 
 
 def level_of(look: int) -> float:

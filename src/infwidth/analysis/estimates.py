@@ -33,9 +33,9 @@ class Foresight:
     variance: float = 1.0
     margin: float = 0.0
 
-    def widths(self, level: float) -> float:
-        """Half the interval in standard errors."""
-        return student_quantile(self.seeds - 1, level) + self.margin
+    def widths(self, level: float, freedom: float | None = None) -> float:
+        """Half the interval in standard errors, of so many degrees of freedom, or of the data sets'."""
+        return student_quantile(self.seeds - 1 if freedom is None else freedom, level) + self.margin
 
     def level(self, level: float) -> float:
         """The level of an interval that is so wide by itself."""
@@ -71,7 +71,7 @@ class Estimate(Protocol):
         ...
 
     def sampling_shares(self) -> dict[str, float]:
-        """Part of the variance, 0 … 1, that is sampling within a data set: kind (theory, network) → part."""
+        """Part of the variance, 0 … 1, that is sampling within a data set, by kind (theory, network), or ``choice``."""
         ...
 
 
@@ -85,6 +85,7 @@ class Smooth:
         errors: Monte-Carlo standard errors of the entries; 0 where nothing is sampled.
         kinds: of each point, ``theory`` or ``network``.
         exact: whether points are averages over data sets already, of which nothing is left to scatter.
+        choices: standard error of each point that all data sets share: of the choice of a learning rate; () for none.
     """
 
     points: pd.DataFrame
@@ -92,8 +93,10 @@ class Smooth:
     errors: pd.DataFrame
     kinds: Sequence[str]
     exact: bool = False
+    choices: Sequence[float] = ()
     value: float = field(init=False)
     stderr: float = field(init=False)
+    shared: float = field(init=False)
     seeds: int = field(init=False)
     left_out: tuple[int, ...] = field(init=False)
 
@@ -109,8 +112,11 @@ class Smooth:
             found = np.array([self.function(means) for means in left_out])
             stderr = float(np.sqrt((count - 1) / count * np.sum((found - found.mean()) ** 2)))
         put = object.__setattr__
+        shared = np.asarray(self.choices or np.zeros(values.shape[1]))
+        shared = float(np.linalg.norm(self._slopes(values.mean(0), shared) * shared))
         put(self, "value", float(self.function(values.mean(0))))
-        put(self, "stderr", stderr)
+        put(self, "shared", shared)
+        put(self, "stderr", float(np.hypot(stderr, shared)))
         put(self, "seeds", count)
         put(self, "left_out", tuple(sorted(set(self.points.index) - set(kept.index))))
 
@@ -121,7 +127,11 @@ class Smooth:
             return self.value, self.value
         if at.seeds < 2 or not np.isfinite(self.stderr):
             return -np.inf, np.inf
-        half = at.widths(level) * self.stderr * np.sqrt(at.variance * self.seeds / at.seeds)
+        scatter = (self.stderr**2 - self.shared**2) * at.variance * self.seeds / at.seeds
+        whole = scatter + self.shared**2
+        # Welch and Satterthwaite's, where a part is known without them
+        freedom = (at.seeds - 1) * min((whole / scatter) ** 2, 1e6) if self.shared and scatter > 0 else None
+        half = at.widths(level, freedom) * np.sqrt(whole)
         return self.value - half, self.value + half
 
     def sampling_shares(self) -> dict[str, float]:
@@ -130,21 +140,31 @@ class Smooth:
         means = kept.to_numpy(dtype=float).mean(0)
         noise = np.nan_to_num(self.errors.reindex(kept.index).to_numpy(dtype=float))
         variances = (noise**2).sum(0) / len(kept) ** 2
+        parts = self._slopes(means, variances) ** 2 * variances
+        found = {kind: parts[np.array(self.kinds) == kind].sum() for kind in set(self.kinds)}
+        if not self.shared:
+            return shares_of(found, self.stderr**2)
+        choice = (self.shared / self.stderr) ** 2
+        rest = shares_of(found, self.stderr**2 - self.shared**2)
+        return {"choice": choice} | {kind: (1 - choice) * part for kind, part in rest.items()}
+
+    def _slopes(self, means: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Slopes of the function at the means, where ``wanted`` is not 0."""
         slopes = np.zeros(len(means))
-        for i in np.flatnonzero(variances):
+        for i in np.flatnonzero(wanted):
             step = np.zeros(len(means))
             step[i] = 1e-4 * abs(means[i]) or 1e-9
             slopes[i] = (self.function(means + step) - self.function(means - step)) / (2 * step[i])
-        parts = slopes**2 * variances
-        return shares_of({kind: parts[np.array(self.kinds) == kind].sum() for kind in set(self.kinds)}, self.stderr**2)
+        return slopes
 
 
 @dataclass(frozen=True)
 class Largest:
     """The largest of several numbers.
 
-    The maximum of noisy numbers is too large, so its interval is made of theirs: below, where one of them surely lies
-    (each at α over their number); above, where none lies higher: the true largest's own end alone could miss it.
+    The maximum of noisy numbers is too large, so its interval is made of theirs: below, where one of them surely lies;
+    above, where none lies higher: the true largest's own end alone could miss it. Of several that may be the largest
+    all would have to end too low at once, which leaves nearly all of the error to the lower end.
     """
 
     parts: Sequence[Smooth]
@@ -171,8 +191,12 @@ class Largest:
 
     def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
-        strict = 1 - (1 - level) / len(self.parts)
-        lower = max(part.interval(strict, foreseen)[0] for part in self.parts)
+        clear = [part.interval(1 - (1 - level) / len(self.parts), foreseen) for part in self.parts]
+        least = max(lower for lower, _ in clear)
+        running = [part for part, (_, upper) in zip(self.parts, clear, strict=True) if upper >= least]
+        # one-sided: half of the error where one is the largest for sure, else its share of the whole
+        strict = 1 - 2 * (1 - level) / max(len(running), 2)
+        lower = max(part.interval(strict, foreseen)[0] for part in running)
         return lower, max(part.interval(level, foreseen)[1] for part in self.parts)
 
     def sampling_shares(self) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -13,6 +15,9 @@ from infwidth.analysis.estimates import LEVEL, Foresight, shares_of
 if TYPE_CHECKING:
     import pandas as pd
 
+SEEN, MOST_TAKEN_OFF = 0.05, 3.0
+"""The least part of d̄ that is taken to be no noise, and by what the variance along d̄ may at most be divided for it."""
+
 
 @dataclass(frozen=True)
 class RootMeanSquare:
@@ -20,9 +25,11 @@ class RootMeanSquare:
 
     The square is ⟨d̄² − s²/n⟩ over points. Its interval inverts a test of each root mean square r: under it ⟨d̄²⟩ is
     (r + a t)² + b F, the error along the mean difference being Student's t of n − 1 degrees of freedom, and that across
-    it F of ν and ν(n−1), ν the number of directions it has. Where noise hides the direction of the mean difference,
-    the error along it is taken to be as large as along the direction of the largest scatter. The upper end takes
-    r + a t < 0, a difference whose sign noise turned, for 0. benchmarks/claim_intervals.py measures what it holds.
+    it F of ν and ν(n−1), ν the number of directions it has. What is found along d̄ is along the true direction and along
+    noise; the latter is taken off, and where noise hides the direction the error along it is taken to be as large as
+    along the direction of the largest scatter. The upper end takes r + a t < 0, a difference whose sign noise turned,
+    for 0. Since no r lies below 0, the error is spent above alone at r = 0, and on both sides alike well beyond noise.
+    benchmarks/claim_intervals.py measures what it holds.
 
     Attributes:
         differences: data sets × points, relative to what the caller divides by; NaN where a data set lacks the point,
@@ -74,8 +81,8 @@ class RootMeanSquare:
         law = self.law(at, itself=foreseen is None)
         if law is None:
             return self.value, self.value
-        error = (1 - at.level(level)) / 2
-        return law.root(1 - error, folded=False), law.root(error, folded=True)
+        error = 1 - at.level(level)
+        return law.lower(error), law.upper(error)
 
     def law(self, at: Foresight, *, itself: bool = True) -> Law | None:
         """The law of what is observed, or is foreseen to be; None where nothing scatters."""
@@ -123,8 +130,9 @@ class _Scatter:
 
     @property
     def largest(self) -> float:
-        """The variance along the direction of the largest, over P, where it stands out of an even scatter."""
-        return float(np.sqrt(max(self.square - self.whole**2 / self.points, 0.0)))
+        """The variance along the direction of the largest, over P: one direction that stands out of an even scatter."""
+        even = self.whole / self.points
+        return float(np.sqrt(max(self.square - self.whole * even, 0.0))) + even
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,11 @@ class Law:
         scale, others = at.variance / at.seeds, max(scatter.points - 1, 1)
         hidden = float(np.clip(scale * scatter.whole / observed, 0.0, 1.0)) if observed > 0 else 1.0
         largest = min(max(scatter.largest, scatter.along), scatter.whole)
-        along = scatter.along + hidden * (largest - scatter.along)
+        # of d̄ a part ``hidden`` is noise, along which the variance is tr Σ²/tr Σ
+        noise = scatter.square / scatter.whole if scatter.whole else 0.0
+        along = (scatter.along - hidden * noise) / max(1 - hidden, SEEN)
+        along = float(np.clip(along, scatter.along / MOST_TAKEN_OFF, largest))
+        along += hidden**2 * (largest - along)
         rest = max(scatter.whole - along, 0.0)
         squares = max(scatter.square - along**2, rest**2 / others, np.finfo(float).tiny)
         freedom = float(np.clip(rest**2 / squares, 1.0, others))
@@ -168,12 +180,22 @@ class Law:
         shares = fdtr(self.freedom, self.freedom * (self.seeds - 1), np.maximum(left, 0.0))
         return float(weights @ shares)
 
-    def root(self, probability: float, *, folded: bool) -> float:
-        """The root mean square at which the observed one lies at this quantile; 0 where it lies below it at any."""
-        from scipy.optimize import brentq
+    def lower(self, error: float) -> float:
+        """The root mean square that what is observed lies above too rarely: the interval's lower end."""
+        return self._root(lambda root: self.below(root, folded=False) - 1 + error - self.spent_below(root, error))
 
-        def gap(root: float) -> float:
-            return self.below(root, folded=folded) - probability
+    def upper(self, error: float) -> float:
+        """That which it lies below too rarely: the upper end."""
+        return self._root(lambda root: self.below(root, folded=True) - self.spent_below(root, error))
+
+    def spent_below(self, root: float, error: float) -> float:
+        """What of the error is spent on observations that are too small: none at r = 0, half well beyond the noise."""
+        noise = math.sqrt(2) * (self.along**2 + self.across / math.sqrt(self.freedom))
+        return error / 2 * (-math.expm1(-(root**2) / noise) if noise else 1.0)
+
+    def _root(self, gap: Callable[[float], float]) -> float:
+        """Where a falling function of r ≥ 0 crosses 0; 0 where it is below it at any."""
+        from scipy.optimize import brentq
 
         if gap(0.0) <= 0:
             return 0.0

@@ -63,6 +63,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
             "thermal_deviation",
             "test_loss_spread",
         ),
+        *("test_loss_source_response", "train_loss_source_response", "sampled_test_loss_source_response"),
         *("source_deviation", "averaged_test_loss", "scatter", "best_test_loss", "critical_overlap"),
         *("sample_savings", "best_source_richness", "source_alignment"),
         *("domain_margin", "diagnosed"),

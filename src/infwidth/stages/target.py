@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from infwidth.analysis.source_response import LARGEST, moment_arrays
 from infwidth.io.atomic import read_arrays
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
 from infwidth.numerics.lazy import registered
@@ -64,6 +65,9 @@ def main(job: Job) -> None:
             )  # fmt: skip
         if recorder:
             assembly.add_source(index, seed, worst(source.status[_networks(p, index)]), (index, None))
+    if not flow and p["activation"] == "linear" and x.shape[-1] <= LARGEST:
+        moments = np.array([_second_moment(source, _networks(p, index)) for index in range(len(data["seeds"]))])
+        assembly.arrays = moment_arrays(data["seeds"], moments)
     table = assembly.write(job)
     job.facts |= {
         "device": options["device"],
@@ -76,6 +80,12 @@ def main(job: Job) -> None:
 def _networks(p: Mapping[str, Any], index: int) -> slice:
     """Those of one data set among all networks."""
     return slice(index * replicas(p), (index + 1) * replicas(p))
+
+
+def _second_moment(source: SourceNetworks, networks: slice) -> np.ndarray:
+    """Mean of W̄ᵀW̄/N over some source networks, (D, D)."""
+    hidden = source.hidden[networks].double()
+    return (hidden.mT @ hidden).mean(0).numpy() / hidden.shape[1]
 
 
 def _record_sources(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from infwidth.analysis.source_response import response_arrays
 from infwidth.io.atomic import read_arrays
 from infwidth.numerics.lazy import registered
 from infwidth.numerics.losses import classification_error
@@ -17,6 +18,9 @@ from infwidth.numerics.status import Status, best, worst
 from infwidth.stages.parts.job import Job, stage
 from infwidth.stages.parts.lines import Assembly, Line, lines_of
 from infwidth.tasks.transfer_task import TransferTask
+
+RESPONDING = {"test_loss": False, "sampled_test_loss": False, "train_loss": True}
+"""Metrics whose response to the source's draw is written, and whether it is that of the loss on training points."""
 
 
 @stage
@@ -27,7 +31,7 @@ def main(job: Job) -> None:
     source, target = read_arrays(job.inputs["source"]), read_arrays(job.inputs["target"])
     arrays = ("x_target", "y_target", "x_test", "y_test")
     assembly = Assembly(p, "theory", str(target["label"]), _recorder(p))
-    residuals, show = [], job.progress()
+    residuals, responses, show = [], [], job.progress()
     for index, seed in enumerate(target["seeds"]):
         task = TransferTask(
             source["x_source"][index], source["y_source"][index], *(target[name][index] for name in arrays)
@@ -36,10 +40,13 @@ def main(job: Job) -> None:
         for number, line in enumerate(lines_of(p)):
             solution = _solve(engine, assembly, task, line, (index, number), seed, sources)
             residuals += _add_line(engine, assembly, solution, task, line, (index, number), seed)
+            responses += _responses(assembly, solution, line, seed)
             if assembly.recorder and number == 0:  # every line of transfer starts from the same source
                 status = _source_status(solution, line, sources)
                 assembly.add_source(index, seed, status, (index, number, None))
             show((index + 1) / len(target["seeds"]))
+    if responses:
+        assembly.arrays = response_arrays(responses)
     table = assembly.write(job)
     job.facts |= {
         "dtype": "float64",
@@ -127,6 +134,17 @@ def _deviations(engine, solution) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "test_loss_deviation": (found.mean + found.source, exact),
         "train_loss_deviation": (trained.mean + trained.source, exact),
     }
+
+
+def _responses(assembly: Assembly, solution, line: Line, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
+    """How a linear posterior's losses respond to the draw of a source network, of each δ that has an answer."""
+    answers = getattr(solution, "respond", None) or ()
+    for coupling, status, respond in zip(line.elastic_couplings, solution.status, answers, strict=bool(answers)):
+        if respond is None or status is not Status.CONVERGED:
+            continue
+        columns = assembly.columns(seed, status) | line.columns(coupling)
+        for metric, on_training in RESPONDING.items():
+            yield columns | {"metric": metric}, respond(on_training=on_training)
 
 
 def _source_status(solution, line: Line, sources: Mapping) -> Status:

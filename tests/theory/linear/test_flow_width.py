@@ -1,4 +1,4 @@
-"""Finite width of linear flows, (F6) and (F7): members' equations, drawn Wishart moments, what is known where."""
+"""Finite width of linear flows, (F7) and (F8): members' equations, drawn Wishart moments, what is known where."""
 
 import dataclasses
 import math

@@ -90,6 +90,7 @@ class Assembly:
         dataset: the data sets' label.
         recorder: what saw representations, or None.
         rows: of the table, so far.
+        arrays: beside it, but for the recorder's.
     """
 
     params: Mapping[str, Any]
@@ -97,6 +98,7 @@ class Assembly:
     dataset: str
     recorder: Recorder | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def add(
         self,
@@ -124,22 +126,23 @@ class Assembly:
             stderrs: metric → (T,).
             key: what the recorder calls this target.
         """
-        columns = self._columns(seed, status) | line.columns(coupling)
+        columns = self.columns(seed, status) | line.columns(coupling)
         self.rows += rows_over_time(columns, times, values, stderrs)
         self._add_recorded(index, columns, key)
 
     def add_source(self, index: int, seed: int, status: Status, key: Hashable) -> None:
         """Add what the recorder saw of a source that ended so."""
-        self._add_recorded(index, self._columns(seed, status) | SOURCE_COLUMNS, key)
+        self._add_recorded(index, self.columns(seed, status) | SOURCE_COLUMNS, key)
 
     def write(self, job: Job) -> pd.DataFrame:
         """Write the table and the arrays of the job and return the table."""
         table = make_table(self.rows)
         write_table(job.outputs["table"], table)
-        write_arrays(job.outputs["arrays"], self.recorder.arrays() if self.recorder else {})
+        write_arrays(job.outputs["arrays"], (self.recorder.arrays() if self.recorder else {}) | self.arrays)
         return table
 
-    def _columns(self, seed: int, status: Status) -> dict[str, Any]:
+    def columns(self, seed: int, status: Status) -> dict[str, Any]:
+        """The table's columns of a data set, whose solver ended so."""
         theory = {"width": math.inf} if self.kind == "theory" else {}
         named = {"experiment": self.params["experiment"], "kind": self.kind, "dataset": self.dataset}
         return {**named, **self.params["axes"], **theory, "seed": seed, "status": status.value}

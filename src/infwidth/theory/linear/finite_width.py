@@ -213,18 +213,45 @@ def expand_posteriors(
         on_training: whether the loss is taken on the training points.
     """
     problem.task.refuse_several_outputs("finite_width")
-    task, precision = problem.task, problem.prior_precision
-    (source_beta, beta), (source_strength, strength) = problem.inverse_temperatures, problem.strengths
-    nothing = np.zeros_like(target.hidden_moment)
-    scatter = None
+    nothing, scatter = np.zeros_like(target.hidden_moment), None
     if source is not None and elastic_coupling > 0:
-        fresh = Potential.elastic(nothing, 0.0, precision, precision, scatters=True)
-        reached = SaddlePoint.of(fresh, source.saddle.drive, designs.source, source_beta, source_strength)
-        scatter = SourceScatter.of(reached)
+        scatter = SourceScatter.of(source_saddle(problem, designs, source))
     anchor_moment = nothing if scatter is None else source.hidden_moment
-    tied = Potential.elastic(anchor_moment, elastic_coupling, precision, precision, scatters=True)
-    reached = SaddlePoint.of(tied, target.saddle.drive, designs.target, beta, strength)
-    points = (task.x_target, task.y_target, designs.target) if on_training else (task.x_test, task.y_test, designs.test)
-    inputs, labels, design = points
+    reached = target_saddle(problem, designs, anchor_moment, target, elastic_coupling)
+    inputs, labels, design = points_of(problem, designs, on_training=on_training)
     errors = design @ target.saddle.weights - labels
     return expand(reached, scatter, Trial.of(design, np.mean(np.square(inputs), -1), errors))
+
+
+def source_saddle(problem: BayesProblem, designs: Designs, source: LinearPosterior) -> SaddlePoint:
+    """The source's saddle point, as an expansion needs it."""
+    nothing, precision = np.zeros_like(source.hidden_moment), problem.prior_precision
+    fresh = Potential.elastic(nothing, 0.0, precision, precision, scatters=True)
+    return SaddlePoint.of(
+        fresh, source.saddle.drive, designs.source, problem.inverse_temperatures[0], problem.strengths[0]
+    )
+
+
+def target_saddle(
+    problem: BayesProblem,
+    designs: Designs,
+    anchor_moment: np.ndarray,
+    target: LinearPosterior,
+    elastic_coupling: float,
+) -> SaddlePoint:
+    """The target's, tied to an anchor of the moment A1 (r, r)."""
+    precision = problem.prior_precision
+    tied = Potential.elastic(anchor_moment, elastic_coupling, precision, precision, scatters=True)
+    return SaddlePoint.of(
+        tied, target.saddle.drive, designs.target, problem.inverse_temperatures[1], problem.strengths[1]
+    )
+
+
+def points_of(
+    problem: BayesProblem, designs: Designs, *, on_training: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs, labels and inputs over √D in the basis of the points on which a loss is taken."""
+    task = problem.task
+    if on_training:
+        return task.x_target, task.y_target, designs.target
+    return task.x_test, task.y_test, designs.test

@@ -1,5 +1,5 @@
 """What a linear flow's loss gains at finite width, to order 1/N: the scatter of initial moments, followed through both
-trainings (docs/finite_width.md, eqs. (F6) and (F7)).
+trainings (docs/finite_width.md, eqs. (F7) and (F8)).
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def _weights(training: Training, cloud: Cloud, elastic_coupling: float, times: n
 def _collect(
     scatter: Scatter, course: np.ndarray, slope: np.ndarray, metric: np.ndarray, losses: np.ndarray
 ) -> FiniteWidth:
-    """The coefficients from all members' v, (T, m, d); eqs. (F6) and (F7)."""
+    """The coefficients from all members' v, (T, m, d); eqs. (F7) and (F8)."""
     n = len(scatter.forward)
     limit, forward, backward = course[:, :1], course[:, 1 : n + 1], course[:, n + 1 :]
     first, second = (forward - backward) / (2 * STEP), (forward + backward - 2 * limit) / STEP**2

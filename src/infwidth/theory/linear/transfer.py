@@ -14,6 +14,7 @@ from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.linear.posterior import LinearPosterior, solve_posterior
 from infwidth.theory.linear.several_outputs import left_out
+from infwidth.theory.linear.source_response import respond
 from infwidth.theory.posterior.folds import FoldsLeftOut, pairs_from_fold, pairs_from_whole
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.problem import BayesProblem, Designs
@@ -73,10 +74,11 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             )
             point = dataclasses.replace(point, folds_left_out=left_out)
         given = anchor_moment is not None and tied is None  # whose own fluctuations are not known
-        expand = (
-            None if given else functools.partial(expand_posteriors, problem, designs, tied, found, elastic_coupling)
-        )
-        return [dataclasses.replace(point, expand=expand)]
+        if given:
+            return [point]
+        place = (problem, designs, tied, found, elastic_coupling)
+        expand, answer = functools.partial(expand_posteriors, *place), functools.partial(respond, *place)
+        return [dataclasses.replace(point, expand=expand, respond=answer if task.y_target.ndim == 1 else None)]
 
     def missing(status: Status) -> BayesSolution:
         nothing = np.full((designs.target.shape[1],) * 2, np.nan)

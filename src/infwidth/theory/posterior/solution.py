@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -47,6 +48,8 @@ class BayesSolution(Solution):
             particles, which share the source's dual vector; 0 for the linear network, where nothing is sampled.
         extras: particles: ``gap`` and ``gap_noise``, free energies a neuron, and the predictors' ``disagreement``: what
             the status is decided by.
+        respond: of a linear network of one output, finds the response of the test loss, or with ``on_training=True``
+            of the training loss, to the draw of the source network (docs/finite_width.md, (F6)); likewise.
     """
 
     test_error: float | np.ndarray
@@ -56,6 +59,7 @@ class BayesSolution(Solution):
     domain_margin: float | np.ndarray
     leave_one_out: float | np.ndarray
     left_out_residual: np.ndarray
+    respond: Callable[..., Any] | tuple[Callable[..., Any], ...] | None = field(default=None, repr=False, compare=False)
     folds_left_out: FoldsLeftOut | tuple[FoldsLeftOut | None, ...] | None = None
     neurons: Neurons | tuple[Neurons | None, ...] | None = None
 
