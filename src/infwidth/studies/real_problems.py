@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,12 +126,11 @@ def draw_task(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target
     Raises:
         InputError: a class has too few samples.
     """
+    check_samples(pool, source, target, n_source=n_source, n_target=n_target)
     taken = {label: n_target // 2 for label in target}
     x_source, y_source = _draw(pool, source, n_source, seed, taken)
-    x_target, y_target = _draw(pool, target, n_target, seed)
+    x_target, y_target = _draw(pool, target, n_target, seed, {})
     chosen = np.isin(pool.test_classes, target)
-    if not np.isin(target, pool.test_classes).all():
-        raise InputError(f"{pool.name}: no test samples of a class of {pool.problems[target]}; ask for fewer problems")
     x_test, y_test = pool.test[chosen], np.where(pool.test_classes[chosen] == target[1], 1.0, -1.0)
     centre = x_source.mean(0)
     scale = np.sqrt(np.square(x_source - centre).mean())
@@ -140,17 +139,27 @@ def draw_task(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target
     return TransferTask(x_source, y_source, x_target, y_target, x_test, y_test, label=label)
 
 
-def _draw(
-    pool: Pool, pair: Sequence[int], count: int, seed: int, taken: Mapping[int, int] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def check_samples(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target: int) -> None:
+    """Raise InputError where :func:`draw_task` would have too few samples; the arguments are those there."""
+    for pair, count in ((target, n_target), (source, n_source)):
+        for label in pair:
+            shared = n_target // 2 if pair is source and label in target else 0
+            there, needed = int((pool.classes == label).sum()), max(count // 2, 1) + shared
+            if there < needed:
+                raise InputError(
+                    f"{pool.name}: class {label} has {there} training samples; expected {needed} of it for {count} of "
+                    f"{pool.problems[pair]}; ask for fewer samples, or fewer problems"
+                )
+            if label not in pool.test_classes:
+                raise InputError(
+                    f"{pool.name}: class {label} has no test samples; expected some; ask for fewer problems"
+                )
+
+
+def _draw(pool: Pool, pair: Pair, count: int, seed: int, taken: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """``count`` samples of two classes, half of each, behind those ``taken`` of a class, and their labels."""
     half, chosen = count // 2, []
     for label in pair:
-        there, first = np.flatnonzero(pool.classes == label), (taken or {}).get(label, 0)
-        if half < 1 or len(there) < first + half:
-            raise InputError(
-                f"{pool.name}: class {label} has {len(there)} training samples; expected {first + half} of it for "
-                f"{count} of {pool.problems[tuple(pair)]}; ask for fewer samples, or fewer problems"
-            )
+        there, first = np.flatnonzero(pool.classes == label), taken.get(label, 0)
         chosen.append(generator(seed, "class", int(label)).permutation(there)[first : first + half])
     return pool.train[np.concatenate(chosen)], np.repeat([-1.0, 1.0], half)

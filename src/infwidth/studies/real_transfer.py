@@ -32,7 +32,7 @@ from infwidth.studies.real_choices import (
     network_answers,
     theory_losses,
 )
-from infwidth.studies.real_problems import Pool, draw_task, read_pools
+from infwidth.studies.real_problems import Pool, check_samples, draw_task, read_pools
 from infwidth.tasks.transfer_task import TransferTask
 
 OF_THEORY = ("advise", "advise_definite")
@@ -114,14 +114,17 @@ def run(
         )
     check_count("network_repeats", network_repeats, minimum=1)
     most = max(source_samples, target_samples)
-    source = (text, text_bytes)
-    pools = read_pools(dataset, dataset_path, extractor=extractor, text=source, problems=problems, most=most)
+    written = (text, text_bytes)
+    pools = read_pools(dataset, dataset_path, extractor=extractor, text=written, problems=problems, most=most)
     setting = Setting(
         activation=activation, couplings=couplings, fixed=float(fixed_coupling), folds=network_folds,
         repeats=network_repeats, laplace_torch=laplace_torch, width=width, particles=particles,
         inverse_temperature=inverse_temperature, weight_decay=weight_decay, training_time=training_time, seed=seed,
     )  # fmt: skip
     sizes = {"n_source": source_samples, "n_target": target_samples, "seed": derive_seed(seed, "samples")}
+    for pool in pools:  # before any training
+        for target, source in itertools.permutations(pool.problems, 2):
+            check_samples(pool, source, target, n_source=source_samples, n_target=target_samples)
     counter = Counter(progress, sum(len(pool.problems) * (len(pool.problems) - 1) for pool in pools))
     return [row for pool in pools for row in _of_pool(pool, setting, sizes, counter)]
 
