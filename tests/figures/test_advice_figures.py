@@ -44,16 +44,35 @@ def test_experiments_have_rows_of_their_own():
     assert set(shown["experiment"]) == {"one", "two"}
 
 
-@pytest.mark.parametrize("ways", [["advise", "fixed"], list(real_transfer.NAMES)])
-def test_ways_to_choose_stand_in_one_order_with_their_errors(ways):
+@pytest.mark.parametrize("ways", [["advise", "fixed"], [name for name in real_transfer.NAMES if name != "theory"]])
+def test_ways_to_choose_stand_in_one_order_with_their_intervals(ways):
     rows = [
-        {"experiment": "real", "kind": "network", "dataset": f"digits: {pair}", "condition": way, "metric": metric,
-         "seed": seed, "value": RANDOM.uniform(), "stderr": 0.0, "status": "converged"}
-        for pair in "ab" for seed in range(3) for way in ways for metric, *_ in real_transfer.LOOKS
+        {"experiment": name, "kind": "network", "dataset": f"digits: {pair}", "condition": way, "metric": metric,
+         "width": 8.0, "seed": seed, "value": RANDOM.uniform(), "stderr": 0.0, "status": "converged"}
+        for name in ("real", "wide") for pair in "ab" for seed in range(3) for way in ways
+        for metric, *_ in real_transfer.LOOKS
     ]  # fmt: skip
     figure, shown = real_transfer.draw(make_table(rows))
     assert [axes.get_xlabel() for axes in figure.axes] == [label for _, label, _ in real_transfer.LOOKS]
-    for _, part in shown.groupby("metric"):
+    for _, part in shown.groupby(["metric", "experiment"]):
         assert list(part["condition"]) == [name for name in real_transfer.NAMES if name in ways]
         assert (part["count"] == 6).all()
-    assert (shown["stderr"] > 0).all()
+    np.testing.assert_allclose(shown["half"] / shown["stderr"], 2.5706, rtol=1e-4)  # Student's, of 5 degrees
+
+
+def test_sources_of_a_target_count_as_one_and_the_theory_s_verdict_stands_apart():
+    common = {"experiment": "real", "metric": "regret", "condition": "advise", "stderr": 0.0, "status": "converged"}
+    rows = [
+        common | {"kind": kind, "dataset": f"wine: {source} → {target}", "seed": seed, "width": 8.0, "value": value}
+        for kind, value in (("network", 1.0), ("theory", 0.25))
+        for source, target in ("ab", "cb", "ba", "ca")
+        for seed in range(2)
+    ]
+    others = [
+        {**row, "metric": metric, "kind": "network"} for metric, *_ in real_transfer.LOOKS[1:] for row in rows[:8]
+    ]
+    _, shown = real_transfer.draw(make_table(rows + others))
+    regret = shown[shown["metric"] == "regret"].set_index("condition")
+    assert list(regret.index) == ["advise", "theory"]
+    assert list(regret["mean"]) == [1.0, 0.25]
+    assert list(regret["count"]) == [4, 4]

@@ -80,7 +80,8 @@ STUDY = {
     "advice_calibration": f"{ADVICE} tasks.gaussian_teachers tasks.spectra tasks.linear_tasks tasks.hermite_tasks "
     "numerics.progress",
     "real_transfer": f"{ADVICE} networks.two_layer networks.solution networks.transfer networks.gradient_flow "
-    f"applied.transferability {IMAGES} tasks.pretrained studies.real_problems "
+    f"applied.transferability {IMAGES} tasks.pretrained tasks.packaged_tables tasks.text_sources tasks.words "
+    "studies.real_problems studies.real_choices "
     "numerics.progress",
 }
 PROSE = (

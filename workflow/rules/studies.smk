@@ -55,7 +55,7 @@ rule language:
 rule study:
     input:
         code=lambda w: code("stages.study", study_module(w.experiment)),
-        images=lambda w: study_images(w.experiment),
+        files=lambda w: study_files(w.experiment),
     output:
         table=f"{RESULTS}/study/{{experiment}}/{{cell}}.csv",
         manifest=f"{RESULTS}/study/{{experiment}}/{{cell}}.manifest.json",

@@ -180,6 +180,7 @@ FIGURES = {
         "gain of transfer, over δ",
         one=True,
         studies=("distribution_shift",),
+        heading="Spectra, noise and turned targets",
     ),
     "failure_signatures": Figure(
         "the ways in which transfer fails, made on purpose, beside controls",

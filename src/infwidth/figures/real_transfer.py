@@ -6,14 +6,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.special import stdtrit
 
-from infwidth.figures.parts.style import new_figure
+from infwidth.figures.parts.style import MARKERS, SERIES, new_figure
 from infwidth.io.tables import select
 
+OF_THEORY = "theory"
+"""Advice as the infinitely wide networks it is about judge it."""
 NAMES = {
     "advise": "advise",
+    OF_THEORY: "advise, judged by the theory",
+    "advise_definite": "advise, else from scratch",
     "cross_validation": "cross-validated networks",
     "evidence": "Laplace evidence",
+    "laplace_torch": "the same, laplace-torch",
     "scratch": "from scratch, δ = 0",
     "fixed": "one fixed δ",
     "frozen": "frozen features, δ = ∞",
@@ -28,44 +34,59 @@ LOOKS = (
     ("source_regret", "excess loss, source chosen, %", 100),
 )
 """Metric, what its axis says, and the unit."""
+LEVEL = 0.95
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows.
 
-    Two rows an experiment: what the δ that each way chooses costs beside the best one, the seconds that it takes to
-    choose, how well it ranks sources, and what the source it puts first costs; means and standard errors over pairs or
-    targets and data sets.
+    What the δ that each way chooses costs beside the best one, the seconds that it takes to choose, how well it ranks
+    sources, and what the source it puts first costs: means and 95 % intervals (Student's) over targets and data sets,
+    an experiment a series.
 
     Args:
         table: the experiments' tables, one below the other.
     """
     experiments = list(table["experiment"].unique())
-    figure, grid = new_figure(2 * len(experiments), 2)
+    figure, grid = new_figure(2, 2)
     shown = []
-    for experiment, panels in zip(experiments, grid.reshape(-1, len(LOOKS)), strict=True):
-        rows = select(table, experiment=experiment)
-        for axes, (metric, label, unit) in zip(panels, LOOKS, strict=True):
-            found = _means(select(rows, metric=metric))
-            _draw(axes, found, unit)
-            axes.set(xlabel=label)
-            shown.append(found.assign(experiment=experiment, metric=metric))
-        panels[0].set_title(rows["dataset"].iloc[0].split(":")[0])
+    for axes, (metric, label, unit) in zip(grid.ravel(), LOOKS, strict=True):
+        parts = [_means(select(table, experiment=name, metric=metric)).assign(experiment=name) for name in experiments]
+        found = pd.concat(parts).assign(metric=metric)
+        ways = [name for name in NAMES if name in set(found["condition"])]
+        for number, name in enumerate(experiments):
+            rows = select(found, experiment=name)
+            _draw(axes, rows, ways, unit, number, len(experiments), _spelt(table, name))
+        axes.set_yticks(-np.arange(len(ways)), [NAMES[name] for name in ways])
+        axes.axvline(0, color="0.8", linewidth=1, zorder=0)
+        axes.set(xlabel=label)
+        shown.append(found)
+    grid[0, 0].legend()
     return figure, pd.concat(shown, ignore_index=True)
 
 
+def _spelt(table: pd.DataFrame, experiment: str) -> str:
+    """What an experiment is made of, and the width of its networks."""
+    rows = select(table, experiment=experiment, kind="network")
+    pools = list(dict.fromkeys(rows["dataset"].str.split(":").str[0]))
+    name = pools[0] if len(pools) == 1 else f"{len(pools)} tables"
+    return f"{name}, N = {rows['width'].iloc[0]:g}"
+
+
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard error of each way to choose, the best known ways first."""
-    grouped = rows.groupby("condition")["value"]
-    found = pd.DataFrame({"mean": grouped.mean(), "stderr": grouped.sem(), "count": grouped.size()})
+    """Mean of each way to choose and its interval's half; sources of one target of one data set count as one."""
+    judged = rows["condition"].where(rows["kind"] != "theory", OF_THEORY)
+    rows = rows[(rows["kind"] != "theory") | (rows["condition"] == "advise")].assign(condition=judged)
+    target = rows["dataset"].str.replace(r"[^:]* → ", " ", regex=True)
+    each = rows.groupby(["condition", "seed", target])["value"].mean().groupby("condition")
+    found = pd.DataFrame({"mean": each.mean(), "stderr": each.sem(), "count": each.size()})
+    student = stdtrit(np.maximum(found["count"] - 1, 1), (1 + LEVEL) / 2)
+    found["half"] = student * found["stderr"]
     return found.reindex([name for name in NAMES if name in found.index]).rename_axis("condition").reset_index()
 
 
-def _draw(axes: Axes, found: pd.DataFrame, unit: float) -> None:
-    places = -np.arange(len(found))
-    colours = ["tab:red" if name == "advise" else "0.45" for name in found["condition"]]
-    for place, colour, row in zip(places, colours, found.itertuples(), strict=True):
-        error = unit * row.stderr if np.isfinite(row.stderr) else 0.0
-        axes.errorbar(unit * row.mean, place, xerr=error, marker="o", color=colour, capsize=3)
-    axes.set_yticks(places, [NAMES[name] for name in found["condition"]])
-    axes.axvline(0, color="0.8", linewidth=1, zorder=0)
+def _draw(axes: Axes, found: pd.DataFrame, ways: list[str], unit: float, number: int, count: int, label: str) -> None:
+    places = np.array([-ways.index(name) for name in found["condition"]]) - 0.6 * (number + 0.5 - count / 2) / count
+    look = {"marker": MARKERS[number % len(MARKERS)], "color": SERIES[number % len(SERIES)]}
+    halves = unit * found["half"].where(np.isfinite(found["half"]), 0.0)
+    axes.errorbar(unit * found["mean"], places, xerr=halves, linestyle="none", capsize=2, label=label, **look)

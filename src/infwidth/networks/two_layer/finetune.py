@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from infwidth.networks.gradient_flow import train_source
 from infwidth.networks.solution import require_converged
-from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, target_data
+from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, origin_weights, target_data
 from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, decay_factor, integrate
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
@@ -95,19 +97,59 @@ def tied_weights(
     Raises:
         UnconvergedError: the network diverged.
     """
-    point = TargetPoint(elastic_coupling, strength)
-    anchors, inputs, labels, _ = target_data(source, x, y, x[:1], [point], (seed,), torch.float64, "cpu")
-    starts = Starts(anchors, inputs, inputs[:, :1], (seed,))
-    batch = target_batch(starts, [(0, 0)], [point], labels, weight_decay)
-    left = float(decay_factor(batch.stiffness[0], labels.new_tensor(time)))
-    passive = left + (1 - left) * float(batch.pull[0])
-    kept = []
+    points = [TargetPoint(elastic_coupling, strength)]
+    common = {"activation": activation, "weight_decay": weight_decay, "time": time}
+    hidden, readout = target_weights(source, x, y, points=points, seeds=(seed,), **common)
+    return hidden[0, 0], readout[0, 0]
 
-    def keep(_, __, readout, coordinates, ___):
-        kept[:] = starts.spans[0].replace(anchors.hidden[0].repeat(2, 1), coordinates.mT, passive), readout
+
+def target_weights(
+    source: SourceNetworks,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    points: Sequence[TargetPoint],
+    activation: str,
+    weight_decay: float,
+    time: float,
+    seeds: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """Train targets of B source networks at G points, all at once, for their weights.
+
+    Args:
+        source: B networks of N neurons.
+        x: target inputs, (P2, D).
+        y: target labels, (P2,).
+        points: couplings in units of the flow, strengths and starts.
+        activation: φ.
+        weight_decay: λ ≥ 0 of both layers.
+        time: of training.
+        seeds: of the initial weights, one a source network.
+
+    Returns:
+        W (B, G, 2N, D), the source's neurons twice (fresh ones from scratch), and w (B, G, 2N).
+
+    Raises:
+        UnconvergedError: a network diverged.
+    """
+    anchors, inputs, labels, _ = target_data(source, x, y, x[:1], points, seeds, torch.float64, "cpu")
+    starts = Starts(anchors, inputs, inputs[:, :1], seeds)
+    pairs = [(body, point) for body in range(len(seeds)) for point in range(len(points))]
+    batch = target_batch(starts, pairs, points, labels, weight_decay)
+    neurons = 2 * anchors.hidden.shape[1]
+    hidden = labels.new_empty(len(seeds), len(points), neurons, inputs.shape[-1])
+    readout = labels.new_empty(len(seeds), len(points), neurons)
+
+    def keep(k, _, outer, coordinates, __):
+        body, point = pairs[k]
+        left = float(decay_factor(batch.stiffness[k], labels.new_tensor(time)))
+        passive = left + (1 - left) * float(batch.pull[k])
+        first = origin_weights(anchors, body, seeds[body], points[point].origin).repeat(2, 1)
+        hidden[body, point] = starts.spans[body].replace(first, coordinates.mT, passive)
+        readout[body, point] = outer
 
     outcome = integrate(
         batch, torch.tensor([float(time)]), keep, activation=get_activation(activation), safety=DEFAULT_SAFETY
     )
-    require_converged(outcome.status, ["target network"])
-    return kept[0].clone(), kept[1].clone()
+    require_converged(outcome.status, ["target network"] * len(pairs))
+    return hidden, readout
