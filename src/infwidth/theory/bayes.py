@@ -103,7 +103,6 @@ def solve(
     if max_iterations is None:
         max_iterations = 100 if activation == "linear" else 300
     if folds is not None:
-        check_task(task).refuse_several_outputs("cross-validation by folds")
         folds, folds_solved = check_folds(folds, folds_solved, len(check_task(task).y_target))
     problem = BayesProblem(
         task=check_task(task),

@@ -202,7 +202,8 @@ class Target:
         if self.folds is None:
             return None
         where = self.population, self.layer, self.saddle.dual, averages, self.data.labels
-        return leave_folds_out(*where, self.folds, self.folds_solved, generator, frozen=self.frozen, **self.scales)
+        kind = {"frozen": self.frozen, "basis": self.data.basis}
+        return leave_folds_out(*where, self.folds, self.folds_solved, generator, **kind, **self.scales)
 
     def _keep(self, generator: torch.Generator) -> Neurons:
         """Neurons from ``KEPT`` moments, with readouts by ridge regression on their features."""
