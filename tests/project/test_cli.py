@@ -242,7 +242,7 @@ def test_a_set_against_itself_is_no_transfer(two_sets):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--classes"], "b.npz, y: 25 classes; expected two"),
+        (["--classes"], "b.npz, y: 25 classes; expected at most 20"),
         (["--output", "taken"], "--output = taken: taken/advice.csv is a folder"),
     ],
 )

@@ -7,14 +7,16 @@ some folds only, first order in the removal stands for the others, and the folds
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.theory.bayes import BayesSolution
-from infwidth.theory.posterior.folds import FoldsLeftOut
+from infwidth.theory.posterior.folds import FoldsLeftOut, diagonal
 
 FOLDS = 10
 ALONE = 20
@@ -29,7 +31,7 @@ exaggerates the effect of a sample that features have adapted to."""
 
 @dataclass(frozen=True)
 class Prediction:
-    """Losses of every coupling, and what each sample does to them.
+    """Losses of every coupling, or shares of wrong classes, and what each sample does to them.
 
     A predicted loss is off for two reasons, independent of one another: it is a mean over the samples judged, and those
     learnt from are one draw, whose true loss differs from that of other draws, which is all that can be predicted.
@@ -80,51 +82,74 @@ def choose_folds(size: int, seed: int) -> tuple[np.ndarray, int]:
     return folds, min(count, max(FEWEST_RESOLVED, round(count * RESOLVED_UP_TO / size)))
 
 
-def predict(found: BayesSolution, folds: np.ndarray, judged: np.ndarray) -> Prediction:
+def predict(
+    found: BayesSolution, folds: np.ndarray, judged: np.ndarray, *, classes: np.ndarray | None = None
+) -> Prediction:
     """Put the folds' residuals together.
 
     Args:
         found: a solution of several couplings with folds.
         folds: the fold of each sample, (P2,).
         judged: which samples' residuals count, (P2,).
+        classes: labels y, (P2,) or (P2, C), for the share of wrong classes in place of the loss.
     """
     # all judged samples, and without each of them
     counts = (judged - np.eye(len(folds)) * judged)[judged]
     counts = np.concatenate([judged[None].astype(float), counts])
     nothing = np.full(len(counts), np.nan), np.full(len(folds), np.nan), math.nan, math.nan
+    cost = _squares if classes is None else partial(_mistakes, classes)
     columns = []
     for i, left in enumerate(found.folds_left_out or [None] * len(found.status)):
         if left is None or found.status[i] is not Status.CONVERGED:
             columns.append(nothing)
             continue
-        common = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
-        cheap = np.square(np.diagonal(left.first_order))
-        solved = np.isfinite(left.residuals) & judged
-        again = np.where(solved, _alone(left, folds), 0.0)
-        errors = (2 * left.residuals * left.stderr)[solved]
-        scatter = float(np.sqrt(np.square(errors).sum())) / max(len(errors), 1)
+        cheap = cost(diagonal(left.first_order), 1)
+        solved = np.isfinite(left.residuals.reshape(len(folds), -1)).all(1) & judged
+        bias, numeric = 0.0, 0.0  # of particles; a class hardly depends on them
+        if classes is None:
+            bias = _squares(left.stderr, 1)
+            errors = _squares(2 * left.residuals * left.stderr, 1)[solved] / left.residuals[0].size
+            common = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
+            numeric = math.hypot(math.sqrt(errors.sum()) / max(len(errors), 1), common)
+        again = np.where(solved, _alone(cost(left.alone, 1) - bias, cost(left.residuals, 1) - bias, folds), 0.0)
         losses = _combine(again, cheap, solved, judged, counts)
-        columns.append((losses, _learnt(left, solved, judged), cheap[judged].mean(), math.hypot(scatter, common)))
+        columns.append((losses, _learnt(left, cost, solved, judged), cheap[judged].mean(), numeric))
     losses, learnt, plain, numeric = (np.stack(part, -1) for part in zip(*columns, strict=True))
     return Prediction(losses[0], plain, losses[1:], learnt, numeric)
 
 
-def _alone(left: FoldsLeftOut, folds: np.ndarray) -> np.ndarray:
-    """Squared residuals of samples that nothing but themselves is kept from, (P,).
+Cost = Callable[[np.ndarray, int], np.ndarray]
+"""What residuals cost, given how many of their first axes are samples."""
+
+
+def _squares(residuals: np.ndarray, axes: int) -> np.ndarray:
+    """Mean square over outputs."""
+    return np.square(residuals).reshape(*residuals.shape[:axes], -1).mean(-1)
+
+
+def _mistakes(labels: np.ndarray, residuals: np.ndarray, axes: int) -> np.ndarray:
+    """1 where the class of f = y − r is not the label's, else 0; ½ where one output has none."""
+    labels = labels if axes == 1 else labels[:, None]
+    outputs = labels - residuals
+    if outputs.ndim == axes:
+        return (1 - np.sign(outputs) * np.sign(labels)) / 2
+    return (outputs.argmax(-1) != labels.argmax(-1)).astype(float)
+
+
+def _alone(one: np.ndarray, fold: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Costs of samples that nothing but themselves is kept from, (P,), from those without it and without its fold.
 
     From the fold's to the sample's alone the loss falls by what the fold's others teach; the sample itself teaches as
     much as one of them.
     """
     others = np.bincount(folds)[folds] - 1
-    one = np.square(np.diagonal(left.pairs)) - np.square(left.stderr)
-    fold = np.square(left.residuals) - np.square(left.stderr)
     return one + (one - fold) / np.where(others, others, np.inf)
 
 
-def _learnt(left: FoldsLeftOut, solved: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """Mean over others' squared residuals of the change when each sample is not learnt from, (P,)."""
+def _learnt(left: FoldsLeftOut, cost: Cost, solved: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Mean over others' costs of the change when each sample is not learnt from, (P,)."""
     rows, pairs = (solved, left.pairs) if solved.any() else (judged, left.first_order)
-    change = np.square(pairs) - np.square(np.diagonal(pairs))[:, None]
+    change = cost(pairs, 2) - cost(diagonal(pairs), 1)[:, None]
     return change[rows].sum(0) / np.maximum(rows.sum() - rows, 1)
 
 
