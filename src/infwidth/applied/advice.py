@@ -139,15 +139,15 @@ def advise(
     # The target's own samples stand in for a test set: cross-validation needs none.
     task = _task(data, np.arange(size), np.arange(1))
     share = len(couplings) / steps
-    folds, solved = choose_folds(size, seed)
+    left_out = choose_folds(size, seed)
+    folds = left_out["folds"]
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
         return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, sets.notes)
     found = solve(
         task,
         elastic_coupling=couplings,
         **common,
-        folds=folds,
-        folds_solved=solved,
+        **left_out,
         progress=lambda part: show(share * part),
     )
     table = _compare(couplings, found, predict(found, folds, sets.judged))

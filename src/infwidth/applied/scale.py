@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import math
+from typing import Self
 
 import numpy as np
 
 
 class Scale:
-    """Centre and one scale of inputs, and of labels."""
+    """Centre and one scale of inputs, or of each column."""
 
-    def __init__(self, values: np.ndarray, *, centred: bool = True):
+    def __init__(self, values: np.ndarray, *, centred: bool = True, axis: int | None = None):
+        """Take values (n, …), and the axis that the scale is over: None for one of all."""
         self.centre = values.mean(0) * centred
-        size = float(np.abs(values - self.centre).max()) or 1.0  # so that no square over- or underflows
-        self.size = size * math.sqrt(np.square((values - self.centre) / size).mean()) or 1.0
+        size = np.abs(values - self.centre).max(axis)
+        size = np.where(size > 0, size, 1.0)  # so that no square over- or underflows
+        size = size * np.sqrt(np.square((values - self.centre) / size).mean(axis))
+        self.size = np.where(size > 0, size, 1.0)[()]
+
+    @classmethod
+    def of_labels(cls, values: np.ndarray, *, centred: bool = True) -> Self:
+        """The units of labels (n,), or (n, C), each output's its own."""
+        return cls(values.astype(np.float64), centred=centred, axis=0)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Values in these units."""

@@ -151,8 +151,9 @@ def _leave_folds_out(
         half = half.reshape(labels.size, len(drive), count)
         return np.einsum("ajc,mj->amc", half, design, optimize=True).reshape(labels.size, labels.size)
 
-    for fold in range(problem.folds_solved):
-        out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+    def without(out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals of samples left out, and their rows of pairs."""
+        kept = np.setdiff1d(np.arange(len(labels)), out)
         found = solve_posterior(
             design[kept],
             labels[kept],
@@ -162,10 +163,15 @@ def _leave_folds_out(
             anchor_moment=anchor_moment,
             **problem.shared,
         ).saddle
-        residuals[out] = labels[out] - design[out] @ found.weights
-        dual = np.zeros(labels.shape)
+        left, dual = labels[out] - design[out] @ found.weights, np.zeros(labels.shape)
         dual[kept] = found.dual
-        pairs[out] = pairs_from_fold(residuals[out], dual, hessian(found.drive), beta, out)
+        return left, pairs_from_fold(left, dual, hessian(found.drive), beta, out)
+
+    for fold in range(problem.folds_solved):
+        out = np.flatnonzero(folds == fold)
+        residuals[out], pairs[out] = without(out)
+        for each in out[:, None] if problem.leave_each and len(out) > 1 else ():
+            pairs[each] = without(each)[1]
     error = np.where(np.isfinite(residuals), 0.0, np.nan)
     linearised = pairs_from_whole(target.saddle.dual, hessian(target.saddle.drive), beta)
     return FoldsLeftOut(*(outputs.expand(values) for values in (residuals, error, pairs, linearised)))

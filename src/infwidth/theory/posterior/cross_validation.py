@@ -50,6 +50,7 @@ def leave_folds_out(
     readout_precision: float,
     frozen: bool = False,
     basis: Tensor | None = None,
+    leave_each: bool = False,
 ) -> FoldsLeftOut:
     """Leave each fold out, the first ``folds_solved`` of them by solving again.
 
@@ -70,6 +71,7 @@ def leave_folds_out(
         readout_precision: λ_w.
         frozen: whether the hidden weights do not respond to g (δ = ∞), so that first order is exact.
         basis: the directions of output space, (C, r); None of one output without an axis of its own.
+        leave_each: whether to solve again without each sample of those folds alone, too.
     """
     hessian, shape = averages.hessians.mean(0), tuple(labels.shape)
     ridge = torch.eye(labels.numel()).to(hessian) / inverse_temperature
@@ -95,7 +97,9 @@ def leave_folds_out(
         linearised = expand(linearised)
         return FoldsLeftOut(expand(residuals), np.zeros(stderr.shape), linearised, linearised)
     shift = diagonal(linearised - uncorrected)
-    for out in outs[:folds_solved]:
+
+    def without(out: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Residuals of samples left out, in blocks, and their rows of pairs."""
         found = _solve_without(
             population,
             layer,
@@ -108,11 +112,21 @@ def leave_folds_out(
             inverse_temperature=inverse_temperature,
             readout_precision=readout_precision,
         )
-        if found is not None:
-            blocks, *rest = (array.cpu().numpy() for array in found)
-            residuals[out] = blocks.mean(0) + shift[out]
-            stderr[out] = expand(blocks).std(0) / math.sqrt(BLOCKS)
-            pairs[out] = pairs_from_fold(residuals[out], *rest, inverse_temperature, out)
+        if found is None:
+            return None
+        blocks, *rest = (array.cpu().numpy() for array in found)
+        blocks = blocks + shift[out]
+        return blocks, pairs_from_fold(blocks.mean(0), *rest, inverse_temperature, out)
+
+    for out in outs[:folds_solved]:
+        singles = out[:, None] if leave_each and len(out) > 1 else ()
+        found, *each = (without(samples) for samples in (out, *singles))
+        if found is None or None in each:
+            continue
+        residuals[out], pairs[out] = found[0].mean(0), found[1]
+        stderr[out] = expand(found[0]).std(0) / math.sqrt(BLOCKS)
+        for sample, (_, row) in zip(singles, each, strict=True):
+            pairs[sample] = row
     return FoldsLeftOut(expand(residuals), stderr, expand(pairs), expand(linearised))
 
 

@@ -19,7 +19,8 @@ class FoldsLeftOut:
         residuals: without the sample's fold, by solving again, (P,); NaN where that was not asked for or has no answer.
         stderr: of ``residuals``, from particles, (P,); 0 where nothing is sampled.
         pairs: of sample μ without μ and ν, on the diagonal without μ alone, (P, P): to first order from the solution
-            without μ's fold, so exact where folds are single samples; rows are NaN where ``residuals`` is.
+            without μ's fold, so exact where folds are single samples, or from that without μ alone where each was asked
+            for; rows are NaN where ``residuals`` is.
         first_order: the same to first order from the whole set's solution, (P, P).
     """
 
