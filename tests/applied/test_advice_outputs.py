@@ -62,7 +62,9 @@ def test_a_regression_of_several_numbers_and_a_source_of_any_other(outputs):
 
 
 def test_rich_networks_of_several_classes():
-    found = advise(data_of(classes(3, size=24)), **SETTINGS | {"activation": "erf", "couplings": [5.0], "particles": 512})
+    found = advise(
+        data_of(classes(3, size=24)), **SETTINGS | {"activation": "erf", "couplings": [5.0], "particles": 512}
+    )
     assert np.isfinite(found.table[["loss", "error"]].to_numpy()).all()
     assert (found.table["error"] < 0.6).all()
 
@@ -87,7 +89,9 @@ def test_a_class_of_one_sample_is_refused_by_its_name():
     index[index == 2] = 1
     index[7] = 2
     data = dataclasses.replace(data, y_target=one_hot(index, 4), classes=("ant", "bee", "cat", "dog"))
-    with pytest.raises(InputError, match="target: class cat has 1 different sample; expected at least 2 .*; add some") as e:
+    with pytest.raises(
+        InputError, match="target: class cat has 1 different sample; expected at least 2 .*; add some"
+    ) as e:
         advise(data, **SETTINGS)
     assert len(str(e.value).splitlines()) == 1
 
@@ -145,7 +149,9 @@ def test_labels_of_several_outputs_that_are_refused(tmp_path, y, labels, words):
 
 def test_too_many_labels_are_found_before_the_work(tmp_path):
     y = np.array([f"class {i % 11}" for i in range(300)])
-    with pytest.raises(InputError, match="300 samples with labels of 10 independent numbers each; expected at most 200"):
+    with pytest.raises(
+        InputError, match="300 samples with labels of 10 independent numbers each; expected at most 200"
+    ):
         own_data(write(tmp_path / "a.npz", np.arange(60) % 2), write(tmp_path / "b.npz", y, 300))
 
 
@@ -160,7 +166,7 @@ def test_the_prediction_is_of_all_samples_not_of_all_but_one(size):
         found = advise(data_of(task), activation="linear", couplings=[math.inf]).table
         settings = {"activation": "linear", "source_strength": 1.0, "target_strength": 1.0, "inverse_temperature": 10.0}
         there = bayes.solve(task, elastic_coupling=0.0, folds=np.arange(size - 1), **settings)
-        predicted.append(found["loss"][0])
+        predicted.append(found["loss"].iloc[0])
         alone.append(np.square(there.folds_left_out.residuals).mean())
         true.append(there.test_loss)
     assert np.mean(predicted) > np.mean(alone)

@@ -369,7 +369,10 @@ def test_advise_balances_a_network_by_its_readout(two_sets):
     for arguments, words in (
         (["advise", "a.npz", "b.npz", "--readout", "last"], "--readout = last: expected with --weights"),
         ([*call, "--weights", "one.npz:first", "--activation", "erf"], "'erf' isn't 1-homogeneous"),
-        ([*call, "--weights", "one.npz:first", "--readout", "first"], "first: has shape (200, 30); expected (outputs, 200)"),
+        (
+            [*call, "--weights", "one.npz:first", "--readout", "first"],
+            "first: has shape (200, 30); expected (outputs, 200)",
+        ),
     ):
         done = invoke(*arguments)
         assert done.exit_code == 1

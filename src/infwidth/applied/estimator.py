@@ -23,12 +23,11 @@ from infwidth.applied.advice import COUPLINGS, default_strength
 from infwidth.applied.distinct import distinct
 from infwidth.applied.given_network import GivenNetwork
 from infwidth.applied.prediction import choose_folds, predict
-from infwidth.applied.scale import Scale
+from infwidth.applied.scale import Scale, coded_classes
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.labels import flat_labels
 from infwidth.tasks.own_data import OwnData
-from infwidth.tasks.own_labels import MOST_CLASSES, LabelUnits
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.bayes import solve
 
@@ -85,7 +84,7 @@ class _InfiniteWidth(BaseEstimator):
             or coded.startswith("one-hot")
             or (isinstance(self, ClassifierMixin) and type_of_target(y) == "multiclass")
         )
-        self.source_, self.given_ = (X, _coded("y", np.unique(y), y) if classes else Scale.of_labels(y)(y)), None
+        self.source_, self.given_ = (X, coded_classes("y", np.unique(y), y) if classes else Scale.of_labels(y)(y)), None
         return self
 
     def give_source(self, weights: Any, readout: Any = None) -> Self:
@@ -129,11 +128,9 @@ class _InfiniteWidth(BaseEstimator):
         # a given network has seen the inputs where they are
         self.centre_ = X.mean(0) if given is None else np.zeros(X.shape[1])
         self.source_scale_ = Scale(X if source is None else source[0], centred=given is None)
-        default = default_strength(X.shape[1])
+        strength = default_strength(X.shape[1]) if self.source_strength is None else self.source_strength
         self.source_weights_ = given and given.anchor(
-            self.source_scale_.size,
-            activation=self.activation,
-            strength=default if self.source_strength is None else self.source_strength,
+            self.source_scale_.size, activation=self.activation, strength=strength
         )
         x = self._inputs(X)
         self.training_ = x, labels
@@ -340,7 +337,7 @@ class InfiniteWidthTransferClassifier(ClassifierMixin, _InfiniteWidth):
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_ = unique_labels(y)
-        self._fit(X, _coded("y", self.classes_, y))
+        self._fit(X, coded_classes("y", self.classes_, y))
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -351,14 +348,3 @@ class InfiniteWidthTransferClassifier(ClassifierMixin, _InfiniteWidth):
         """Classes (n,) at inputs X (n, D)."""
         found = self._outputs(X)
         return self.classes_[(found > 0).astype(int) if found.ndim == 1 else found.argmax(1)]
-
-
-def _coded(name: str, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Classes as outputs: −1 and +1 of two, else (n, C)."""
-    if len(classes) < 2:
-        raise InputError(f"{name}: 1 class ({classes[0]}); expected at least two; add samples of another class")
-    if len(classes) > MOST_CLASSES:
-        raise InputError(
-            f"{name}: {len(classes)} classes; expected at most {MOST_CLASSES}; keep fewer, or fit numbers by the regressor"
-        )
-    return LabelUnits("", classes=classes)(name, y)

@@ -118,7 +118,9 @@ def predict(
         one, fold = (cost(residuals, 1) - bias for residuals in (left.alone, left.residuals))
         losses = _combine(np.where(solved, one, 0.0), cheap, solved, judged, counts)
         losses *= _growth(one, fold, others, solved, counts)
-        columns.append((losses, _learnt(left, cost, solved, judged), cheap[judged].mean(), numeric))
+        # one sample turns whole classes of others, which the jackknife takes for more scatter than there is
+        learnt = _learnt(left, cost, solved, judged) if classes is None else np.zeros(len(folds))
+        columns.append((losses, learnt, cheap[judged].mean(), numeric))
     losses, learnt, plain, numeric = (np.stack(part, -1) for part in zip(*columns, strict=True))
     return Prediction(losses[0], plain, losses[1:], learnt, numeric)
 
@@ -141,7 +143,9 @@ def _mistakes(labels: np.ndarray, residuals: np.ndarray, axes: int) -> np.ndarra
     return (outputs.argmax(-1) != labels.argmax(-1)).astype(float)
 
 
-def _growth(one: np.ndarray, fold: np.ndarray, others: np.ndarray, solved: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _growth(
+    one: np.ndarray, fold: np.ndarray, others: np.ndarray, solved: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
     """The factor from the loss of all samples but one to that of all, under each row of counts (m, P).
 
     From the fold's to the sample's alone the loss changes by what the fold's others teach; the sample itself teaches as

@@ -6,6 +6,9 @@ from typing import Self
 
 import numpy as np
 
+from infwidth.numerics.checks import InputError
+from infwidth.tasks.own_labels import MOST_CLASSES, LabelUnits
+
 
 class Scale:
     """Centre and one scale of inputs, or of each column."""
@@ -30,3 +33,14 @@ class Scale:
     def back(self, values: np.ndarray) -> np.ndarray:
         """Values of these units as they were given."""
         return values * self.size + self.centre
+
+
+def coded_classes(name: str, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Labels y (n,) as outputs: −1 and +1 of two classes, else (n, C); raises InputError for one class, or too many."""
+    if len(classes) < 2:
+        raise InputError(f"{name}: 1 class ({classes[0]}); expected at least two; add samples of another class")
+    if len(classes) > MOST_CLASSES:
+        raise InputError(
+            f"{name}: {len(classes)} classes; expected at most {MOST_CLASSES}; keep fewer, or fit numbers by the regressor"
+        )
+    return LabelUnits("", classes=classes)(name, y)

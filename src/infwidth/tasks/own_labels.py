@@ -126,7 +126,9 @@ def _several_numbers(name: str, y: np.ndarray, labels: str) -> np.ndarray:
     if labels == "classes" or y.dtype.kind in "bSU":
         raise InputError(f"{name}: has shape {y.shape}; expected classes (n,) or one-hot (n, C); code them so")
     if y.shape[1] > MOST_CLASSES:
-        raise InputError(f"{name}: {y.shape[1]} numbers a sample; expected at most {MOST_CLASSES}; keep those that count")
+        raise InputError(
+            f"{name}: {y.shape[1]} numbers a sample; expected at most {MOST_CLASSES}; keep those that count"
+        )
     if (y == y[0]).all():
         raise InputError(f"{name}: all labels are equal; expected different numbers; add others")
     return y
