@@ -90,7 +90,7 @@ def test_a_class_of_one_sample_is_refused_by_its_name():
     index[7] = 2
     data = dataclasses.replace(data, y_target=one_hot(index, 4), classes=("ant", "bee", "cat", "dog"))
     with pytest.raises(
-        InputError, match="target: class cat has 1 different sample; expected at least 2 .*; add some"
+        InputError, match=r"target: class cat has 1 different sample; expected at least 2 .*; add some"
     ) as e:
         advise(data, **SETTINGS)
     assert len(str(e.value).splitlines()) == 1
@@ -157,7 +157,7 @@ def test_too_many_labels_are_found_before_the_work(tmp_path):
 
 @pytest.mark.parametrize("size", [10, 16, 19, 24])
 def test_the_prediction_is_of_all_samples_not_of_all_but_one(size):
-    """Where the loss rises with every sample, below as many as dimensions, leaving one out alone predicts too little."""
+    """Where the loss rises with every sample, below as many as dimensions, one left out alone predicts too little."""
     predicted, alone, true = [], [], []
     for seed in range(80):
         task = linear(

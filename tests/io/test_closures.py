@@ -17,7 +17,7 @@ JOB = "io.atomic io.failures io.manifest io.reading io.whole stages.parts.job nu
 TABLE = "io.tables"
 DRAWN = "tasks.transfer_task numerics.arrays numerics.seeds"
 IMAGES = "io.archives tasks.image_sources tasks.labels tasks.pictures"
-ARRAYS = "io.archives tasks.copies tasks.labels tasks.own_data tasks.own_weights"
+ARRAYS = "io.archives tasks.copies tasks.labels tasks.own_data tasks.own_labels tasks.own_weights"
 LINES = "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
 TWO_LAYER = (
     "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
@@ -50,8 +50,8 @@ AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.li
 BOTH = f"{THEORY} {TWO_LAYER} {' '.join(ENGINE['flow'].values())} {DRAWN} tasks.gaussian_teachers"
 BOTH = " ".join(one for one in BOTH.split() if not one.startswith(("stages.", "numerics.lazy")))
 ADVICE = (
-    "applied.advice applied.distinct applied.prediction applied.verdict "
-    "tasks.copies tasks.own_data tasks.own_weights tasks.labels io.archives "
+    "applied.advice applied.distinct applied.given_network applied.prediction applied.verdict "
+    "tasks.copies tasks.own_data tasks.own_labels tasks.own_weights tasks.labels io.archives "
     f"{DRAWN} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span theory.elastic "
     "numerics.activations numerics.batching numerics.losses numerics.observed"
 )

@@ -3,8 +3,8 @@
     InfiniteWidthTransfer(elastic_coupling="auto").fit_source(x_source, y_source).fit(x, y).predict(x_new)
 
 Source and target are centred with their own means, which gives the network an intercept, and scaled by the source's
-size to |x|² = D on average; labels of a regression are standardised, two classes are −1 and +1, and more are the outputs
-of one network (:func:`infwidth.tasks.one_hot`), as are several numbers a sample.
+size to |x|² = D on average; labels of a regression are standardised, two classes are −1 and +1, and more are the
+outputs of one network (:func:`infwidth.tasks.one_hot`), as are several numbers a sample.
 """
 
 from __future__ import annotations

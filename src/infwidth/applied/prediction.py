@@ -21,7 +21,7 @@ from infwidth.theory.posterior.folds import FoldsLeftOut, diagonal
 
 FOLDS = 10
 ALONE = 40
-"""Samples up to which each is left out alone, too, by solving again: where they are about as many as dimensions, the loss
+"""Samples up to which each is left out alone, too, by solving again: where they are about as many as dimensions, loss
 changes with every one, and first order in bringing back the others of a fold is 4 % off on average."""
 RESOLVED_UP_TO = 150
 """Samples up to which every fold is solved again; of more, as many folds as cost about the same."""

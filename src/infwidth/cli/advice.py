@@ -42,7 +42,7 @@ def advise(
     """Predict how strongly a target network should be tied to its source, from two labelled data sets.
 
     SOURCE and TARGET are .npz files with keys x (samples first) and y (classes, or numbers, one or several a sample).
-    With --weights there is a TARGET only, with inputs as that network takes them; FILE is an .npz or a torch state_dict.
+    With --weights there is a TARGET only, with inputs as that network takes them; FILE is an .npz or torch state_dict.
     """
     from contextlib import ExitStack
 

@@ -108,7 +108,9 @@ def label_units(
     if words and labels == "regression":
         raise InputError(f"{name}: has dtype {y.dtype}; expected a regression's numbers; convert the labels")
     if several and (labels == "classes" or words) and len(found) <= MOST_CLASSES:
-        note = f"{len(found)} classes, " + ", ".join(f"{a} ({count} samples)" for a, count in zip(found, counts))
+        note = f"{len(found)} classes, " + ", ".join(
+            f"{a} ({count} samples)" for a, count in zip(found, counts, strict=True)
+        )
         return LabelUnits(note, classes=found)
     if labels == "classes" or words or unclear:
         most = f"at most {MOST_CLASSES}" if several else "two"

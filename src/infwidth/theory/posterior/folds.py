@@ -121,10 +121,7 @@ def _pairs(kernel: np.ndarray, labels: np.ndarray, beta: float, out: np.ndarray)
     pairs = np.empty((len(out), *labels.shape))
     for row, sample in enumerate(out):
         across = blocks[sample]  # (P, C, C)
-        if count == 1:
-            shares = across / own
-        else:
-            shares = np.linalg.solve(own, across.mT).mT
+        shares = across / own if count == 1 else np.linalg.solve(own, across.mT).mT
         within = own[sample] - shares @ across.mT
         left = dual[sample] - (shares @ dual[..., None])[..., 0]
         within[sample], left[sample] = own[sample], dual[sample]
