@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from builders import several_teachers
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -16,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from infwidth.applied import InfiniteWidthTransfer, InfiniteWidthTransferClassifier
 from infwidth.numerics.checks import InputError
-from infwidth.tasks import linear
+from infwidth.tasks import TransferTask, linear
 from infwidth.theory import bayes, flow
 
 CLASSES = (InfiniteWidthTransfer, InfiniteWidthTransferClassifier)
@@ -71,7 +72,7 @@ def test_clones_searches_and_pipelines_keep_the_source():
 
 
 @pytest.mark.parametrize("classes", [["a", "b"], ["a", "b", "c"]])
-def test_several_classes(classes):
+def test_classes_are_told_apart(classes):
     rng = np.random.default_rng(0)
     y = np.arange(60) % len(classes)
     x = 2 * np.eye(6)[y] + 0.3 * rng.standard_normal((60, 6))
@@ -80,6 +81,44 @@ def test_several_classes(classes):
     assert model.decision_function(x).shape == ((60,) if len(classes) == 2 else (60, 3))
     network = model.finetune(width=200)
     assert network(torch.tensor(x)).shape == model.decision_function(x).shape
+
+
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+@pytest.mark.parametrize("coupling", [0.0, 5.0, math.inf])
+def test_several_outputs_are_one_network_of_the_theory(activation, coupling):
+    """Its outputs share neurons, and the source's count is no matter of the target's."""
+    task = several_teachers(source_outputs=2, n_target=20)
+    scales = {"source_strength": 0.6, "target_strength": 0.6, "particles": 512}
+    model = InfiniteWidthTransfer(activation=activation, elastic_coupling=coupling, **scales)
+    found = model.fit_source(task.x_source, task.y_source).fit(task.x_target, task.y_target).predict(task.x_test)
+    assert found.shape == task.y_test.shape
+    assert isinstance(model.elastic_coupling_, float)
+    x = [model.source_scale_(task.x_source), *map(model._inputs, (task.x_target, task.x_test))]
+    y = [model.label_scale_(labels) for labels in (task.y_target, task.y_test)]
+    np.testing.assert_allclose([y[0].mean(0), y[0].std(0)], [[0] * 3, [1] * 3], atol=1e-9)
+    known = bayes.solve(
+        TransferTask(x[0], model.source_[1], x[1], y[0], x[2], y[1]), activation=activation, elastic_coupling=coupling,
+        inverse_temperature=10.0, strict=False, **scales,
+    )  # fmt: skip
+    left = model.label_scale_(found) - known.prediction
+    error = np.sqrt(np.square(known.stderr["prediction"]).mean())
+    assert np.sqrt(np.square(left).mean()) < 4 * error + (1e-8 if activation == "linear" else 0.05)
+
+
+@pytest.mark.parametrize("count", [3, 7, 20])
+def test_classes_with_a_source_of_others_choose_a_coupling(count):
+    rng = np.random.default_rng(1)
+    centres = rng.standard_normal((count, 8))
+    y, other = np.arange(4 * count) % count, np.arange(60) % 5
+    x = 2 * centres[y] + rng.standard_normal((len(y), 8))
+    model = InfiniteWidthTransferClassifier(activation="linear")
+    model.fit_source(2 * centres[other % count] + rng.standard_normal((60, 8)), np.array(list("abcde"))[other])
+    names = np.array([f"class {i}" for i in range(count)])
+    fitted = model.fit(x, names[y])
+    assert np.isfinite(fitted.elastic_coupling_) or fitted.elastic_coupling_ == math.inf
+    fresh = 2 * centres[y] + rng.standard_normal((len(y), 8))
+    assert fitted.score(fresh, names[y]) > 3 / count
+    assert fitted.decision_function(fresh).shape == (len(y), count)
 
 
 @pytest.mark.parametrize("coupling", [0.0, 10.0, math.inf])
@@ -126,8 +165,14 @@ def test_bad_sources_and_widths_end_in_one_line():
     model = InfiniteWidthTransfer(activation="linear").fit_source(TASK.x_source[:, :5], TASK.y_source)
     with pytest.raises(InputError, match="X has 12 features, the source 5"):
         model.fit(*TARGET)
-    with pytest.raises(InputError, match="the source has 3 classes"):
-        model.fit_source(TASK.x_source[:6], list("abcabc"))
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match="y: 22 classes; expected at most 20; keep fewer"):
+        model.fit_source(rng.standard_normal((44, 12)), list("abcdefghijklmnopqrstuv") * 2)
+    with pytest.raises(InputError, match="y: 21 classes; expected at most 20"):
+        InfiniteWidthTransferClassifier().fit(rng.standard_normal((42, 12)), np.arange(42) % 21)
+    model.fit_source(TASK.x_source[:6], list("abcabc")).fit(*TARGET)
+    with pytest.raises(InputError, match="source: 3 outputs; expected one to train a source network on"):
+        model.set_params(elastic_coupling=1.0).fit(*TARGET).finetune()
     with pytest.raises(InputError, match="width = 30: expected a multiple of 4"):
         InfiniteWidthTransfer(activation="linear").fit(*TARGET).finetune(width=30)
 

@@ -17,7 +17,7 @@ JOB = "io.atomic io.failures io.manifest io.reading io.whole stages.parts.job nu
 TABLE = "io.tables"
 DRAWN = "tasks.transfer_task numerics.arrays numerics.seeds"
 IMAGES = "io.archives tasks.image_sources tasks.labels tasks.pictures"
-ARRAYS = "io.archives tasks.copies tasks.labels tasks.own_data tasks.own_weights"
+ARRAYS = "io.archives tasks.copies tasks.labels tasks.own_data tasks.own_labels tasks.own_weights"
 LINES = (
     "analysis.source_response "
     "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
@@ -56,8 +56,8 @@ SHIFTED = f"theory.problem theory.solution theory.span {DRAWN} {TWO_LAYER} studi
 SHIFTED = " ".join(one for one in SHIFTED.split() if not one.startswith("stages.")) + " tasks.gaussian_teachers"
 SHIFTED += " tasks.spectra"
 ADVICE = (
-    "applied.advice applied.distinct applied.prediction applied.verdict "
-    "tasks.copies tasks.own_data tasks.own_weights tasks.labels io.archives "
+    "applied.advice applied.distinct applied.given_network applied.prediction applied.verdict "
+    "tasks.copies tasks.own_data tasks.own_labels tasks.own_weights tasks.labels io.archives "
     f"{DRAWN} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span theory.elastic "
     "numerics.activations numerics.batching numerics.losses numerics.observed"
 )

@@ -270,7 +270,7 @@ def test_a_set_against_itself_is_no_transfer(two_sets):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--classes"], "b.npz, y: 25 classes; expected two"),
+        (["--classes"], "b.npz, y: 25 classes; expected at most 20"),
         (["--output", "taken"], "--output = taken: taken/advice.csv is a folder"),
     ],
 )
@@ -369,6 +369,43 @@ def test_any_locale_will_do(root, locale, arguments):
     assert b"Traceback" not in done.stderr
     assert done.returncode == (arguments[0] == "check")
     assert done.stdout or done.stderr.startswith(b"Error: ")
+
+
+def test_advise_on_several_classes_says_how_often_they_are_wrong(two_sets):
+    rng = np.random.default_rng(0)
+    for name, count in (("c", 3), ("d", 4)):
+        y = np.arange(60) % count
+        np.savez(f"{name}.npz", x=2 * np.eye(6)[y] + rng.standard_normal((60, 6)), y=np.array(list("efgh"))[y])
+    done = invoke("advise", "c.npz", "d.npz", "--activation", "linear", "--output", "made")
+    assert done.exit_code == 0, done.output
+    assert "d.npz, y: 4 classes, e (15 samples)" in done.output
+    assert (pd.read_csv("made/advice.csv")["error"] < 0.5).all()
+
+
+def test_advise_balances_a_network_by_its_readout(two_sets):
+    rng = np.random.default_rng(1)
+    weights = rng.standard_normal((200, 30))
+    for name, factor in (("one", 1.0), ("other", 10.0)):
+        np.savez(f"{name}.npz", first=factor * weights, last=np.ones(200) / 200 / factor)
+    call = ["advise", "b.npz", "--readout", "last", "--activation", "linear", "--couplings", "1", "--output", "made"]
+    tables = []
+    for name in ("one", "other"):
+        done = invoke(*call, "--weights", f"{name}.npz:first")
+        assert done.exit_code == 0, done.output
+        tables.append(pd.read_csv("made/advice.csv")["loss"])
+    np.testing.assert_allclose(*tables, rtol=1e-6)
+    for arguments, words in (
+        (["advise", "a.npz", "b.npz", "--readout", "last"], "--readout = last: expected with --weights"),
+        ([*call, "--weights", "one.npz:first", "--activation", "erf"], "'erf' isn't 1-homogeneous"),
+        (
+            [*call, "--weights", "one.npz:first", "--readout", "first"],
+            "first: has shape (200, 30); expected (outputs, 200)",
+        ),
+    ):
+        done = invoke(*arguments)
+        assert done.exit_code == 1
+        assert words in done.output
+        assert len(done.output.splitlines()) == 1
 
 
 def test_advise_takes_a_trained_network_for_the_source(two_sets):

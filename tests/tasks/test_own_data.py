@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from infwidth.numerics.checks import InputError
-from infwidth.tasks.own_data import own_data, read_labels
+from infwidth.tasks.own_data import own_data
+from infwidth.tasks.own_labels import read_labels
 
 NUMBERS = np.random.default_rng(0).standard_normal(30)
 

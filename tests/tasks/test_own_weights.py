@@ -9,6 +9,7 @@ from infwidth.tasks.own_data import data_for_weights
 from infwidth.tasks.own_weights import own_weights
 
 WEIGHTS = np.random.default_rng(0).standard_normal((32, 5)).astype(np.float32)
+READOUT = torch.linspace(-1, 1, 64).view(2, 32)
 
 
 @pytest.fixture
@@ -16,16 +17,44 @@ def network(tmp_path):
     model = torch.nn.Sequential(torch.nn.Linear(5, 32, bias=False), torch.nn.ReLU(), torch.nn.Linear(32, 1))
     model[0].weight.data = torch.from_numpy(WEIGHTS)
     torch.save(model.state_dict(), tmp_path / "net.pt")
-    torch.save({"first.weight": torch.ones(32, 5), "first.bias": torch.ones(32)}, tmp_path / "biased.pth")
+    biased = {"first.weight": torch.from_numpy(WEIGHTS), "first.bias": torch.arange(32.0), "last.weight": READOUT}
+    torch.save(biased | {"odd.weight": torch.ones(32, 5), "odd.bias": torch.ones(3)}, tmp_path / "biased.pth")
     torch.save(model, tmp_path / "whole.pt")
-    np.savez(tmp_path / "net.npz", w1=WEIGHTS, w2=WEIGHTS[:, :1], other=WEIGHTS[:20], few=WEIGHTS[:3])
+    np.savez(tmp_path / "net.npz", w1=WEIGHTS, w2=WEIGHTS[:, :1], other=WEIGHTS[:20], few=WEIGHTS[:3],
+             a=np.ones(32), gone=np.full(32, np.nan))  # fmt: skip
     (tmp_path / "text.pt").write_text("no weights")
     return tmp_path
 
 
 @pytest.mark.parametrize("place", ["net.pt", "net.pt:0", "net.pt:0.weight", "net.npz:w1"])
 def test_a_layer_is_found_by_name_or_shape(network, place):
-    assert np.array_equal(own_weights(f"{network}/{place}", 5), WEIGHTS)
+    found = own_weights(f"{network}/{place}", 5)
+    assert np.array_equal(found.weights, WEIGHTS)
+    assert found.bias is None
+    assert found.readout is None
+
+
+@pytest.mark.parametrize(
+    ("place", "readout", "shape"),
+    [("net.pt:0", "2", (1, 32)), ("net.npz:w1", "a", (1, 32)), ("biased.pth:first", "last.weight", (2, 32))],
+)
+def test_the_readout_lies_in_the_same_file(network, place, readout, shape):
+    assert own_weights(f"{network}/{place}", 5, readout).readout.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("place", "readout", "words"),
+    [
+        ("net.pt:0", "last", "no layer 'last'"),
+        ("net.npz:w1", "other", "other: has shape (20, 5); expected (outputs, 32)"),
+        ("net.npz:w1", "gone", "gone: holds NaN"),
+    ],
+)
+def test_what_is_no_readout_ends_in_one_line(network, place, readout, words):
+    with pytest.raises(InputError) as caught:
+        own_weights(f"{network}/{place}", 5, readout)
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -38,7 +67,7 @@ def test_a_layer_is_found_by_name_or_shape(network, place):
         ("none.npz:w1", "no such file"),
         ("none.pt", "no such file"),
         ("net.bin", "suffix '.bin'"),
-        ("biased.pth:first", "comes with a bias"),
+        ("biased.pth:odd", "odd.bias: has shape (3,); expected (32,), one a neuron"),
         ("whole.pt", "can't be read"),
         ("text.pt", "can't be read"),
     ],
@@ -57,3 +86,15 @@ def test_preactivations_stay_when_inputs_are_scaled(network):
     np.testing.assert_allclose(np.square(data.x_target).mean(), 1)
     np.testing.assert_allclose(data.x_target @ data.weights.T / np.sqrt(5), x @ WEIGHTS.T, rtol=1e-6)
     assert "32 neurons" in data.notes[0]
+
+
+def test_biases_are_weights_of_a_constant_input(network):
+    x = 7 * np.random.default_rng(1).standard_normal((20, 5)) + 3
+    np.savez(network / "target.npz", x=x, y=np.arange(20) % 2)
+    data = data_for_weights(network / "target.npz", f"{network}/biased.pth:first", readout="last")
+    assert data.x_target.shape == (20, 6)
+    np.testing.assert_allclose(
+        data.x_target @ data.weights.T / np.sqrt(6), x @ WEIGHTS.T + np.arange(32), rtol=1e-6, atol=1e-5
+    )
+    assert data.readout.shape == (2, 32)
+    assert "biases are weights of a constant input" in data.notes[0]

@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 
 from infwidth.applied.distinct import distinct
+from infwidth.applied.given_network import GivenNetwork
 from infwidth.applied.prediction import Prediction, choose_folds, predict
 from infwidth.applied.verdict import about_smaller, conclude
 from infwidth.numerics.arrays import LARGEST_ENTRY
 from infwidth.numerics.checks import InputError
+from infwidth.numerics.losses import are_classes
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.tasks.own_data import OwnData
@@ -50,7 +52,8 @@ class Advice:
     Attributes:
         table: a row a coupling: ``elastic_coupling``, ``loss`` (cross-validated), ``stderr`` (over samples and
             particles), ``gain`` (relative fall from δ = 0), ``gain_stderr``, ``first_order_loss`` (what the loss would
-            be if features stayed when samples leave), ``status``.
+            be if features stayed when samples leave), of classes ``error`` (predicted share of wrong ones) and
+            ``error_stderr``, ``status``.
         smaller: a row a smaller target set: ``n_target``, ``scratch_loss`` and ``loss`` (at the recommended δ) on the
             samples left out, ``gain``, ``gain_stderr``, ``status``. Empty without a recommendation.
         recommended: δ of the least predicted loss; None where there is no telling.
@@ -84,7 +87,7 @@ def advise(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Advice:
-    """Predict the target loss for every δ and recommend one.
+    """Predict the target loss for every δ, of classes their error rate too, and recommend one.
 
     Copies among a set's samples, also nearly exact ones, count as one sample with the mean of their labels. Target
     samples that the source has as well are learnt from but not judged by, as the source has seen their labels.
@@ -102,23 +105,26 @@ def advise(
         progress: called with the fraction done.
 
     Raises:
-        InputError: an argument out of range, labels whose squares overflow, or fewer than ``FEWEST`` samples once
-            copies count as one.
+        InputError: an argument out of range, labels whose squares overflow, fewer than ``FEWEST`` samples once
+            copies count as one, or a class with a single one.
     """
+    classes = are_classes(data.y_target)  # before labels of copies are averaged
     sets = distinct(data)
     data = sets.data
     dimension, size = data.x_source.shape[1], len(data.y_target)
-    _check_labels(data)
+    _check_labels(data, classes=classes)
     if particles is None:
         particles = max(LEAST_PARTICLES, PARTICLES_A_SAMPLE * max(size, len(data.y_source)))
     default = default_strength(dimension)
+    strength = default if source_strength is None else source_strength
+    given = GivenNetwork.of_data(data)
     common = {
         "activation": activation,
-        "source_strength": default if source_strength is None else source_strength,
+        "source_strength": strength,
         "target_strength": default if target_strength is None else target_strength,
         "inverse_temperature": inverse_temperature,
         "particles": particles,
-        "source_weights": data.weights,
+        "source_weights": given and given.anchor(1.0, activation=activation, strength=strength),
         "seed": seed,
         "evidence": False,
         "strict": False,
@@ -133,19 +139,23 @@ def advise(
     # The target's own samples stand in for a test set: cross-validation needs none.
     task = _task(data, np.arange(size), np.arange(1))
     share = len(couplings) / steps
-    folds, solved = choose_folds(size, seed)
+    left_out = choose_folds(size, seed)
+    folds = left_out["folds"]
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
         return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, sets.notes)
     found = solve(
         task,
         elastic_coupling=couplings,
         **common,
-        folds=folds,
-        folds_solved=solved,
+        **left_out,
         progress=lambda part: show(share * part),
     )
-    prediction = predict(found, folds, sets.judged)
-    table = _compare(couplings, found, prediction)
+    table = _compare(couplings, found, predict(found, folds, sets.judged))
+    if classes:
+        mistakes = predict(found, folds, sets.judged, classes=data.y_target)
+        errors = [mistakes.loss_stderr(i) for i in range(len(couplings))]
+        table.insert(len(table.columns) - 1, "error", mistakes.losses)
+        table.insert(len(table.columns) - 1, "error_stderr", errors)
     recommended, sentence = conclude(table, int(sets.judged.sum()))
     order = generator(seed, "advice", "subsets").permutation(size)
     rows = []
@@ -163,13 +173,22 @@ def advise(
     return Advice(table, smaller, recommended, sentence + about_smaller(smaller) + sets.warning(), size, sets.notes)
 
 
-def _check_labels(data: OwnData) -> None:
-    """Raise InputError for labels whose squares overflow, or too few of them."""
+def _check_labels(data: OwnData, *, classes: bool) -> None:
+    """Raise InputError for labels whose squares overflow, or too few of them, in all or of a target's class."""
     for part, y in (("source", data.y_source), ("target", data.y_target)):
         if not np.abs(y).max() < LARGEST_ENTRY:
             raise InputError(f"y_{part} holds {np.abs(y).max():.0e}; expected labels of order 1; standardise them")
         if len(y) < FEWEST:
             raise InputError(f"{part}: {len(y)} different samples; expected at least {FEWEST}; add some")
+    if classes and data.y_target.ndim > 1:
+        counts = np.bincount(data.y_target.argmax(1), minlength=data.y_target.shape[1])
+        rare = np.flatnonzero(counts == 1)
+        if len(rare):
+            name = data.classes[rare[0]] if data.classes else rare[0]
+            raise InputError(
+                f"target: class {name} has 1 different sample; expected at least 2 of each, as one is judged by what "
+                "the others teach; add some or drop the class"
+            )
 
 
 def _task(data: OwnData, train: np.ndarray, test: np.ndarray) -> TransferTask:
@@ -204,7 +223,8 @@ def _compare(couplings: Sequence[float], found: BayesSolution, prediction: Predi
 
 def _held_out(pair: BayesSolution, task: TransferTask) -> dict:
     """A smaller set's losses on the samples it leaves out."""
-    base, losses = np.square(pair.prediction - task.y_test)
+    errors = np.square(pair.prediction - task.y_test)
+    base, losses = errors.reshape(2, len(task.y_test), -1).mean(-1)
     gain, error = _gain(base, losses, float(np.linalg.norm(pair.stderr["test_loss"])))
     good = all(status is Status.CONVERGED for status in pair.status)
     ended = Status.CONVERGED if good else next(s for s in pair.status if s is not Status.CONVERGED)

@@ -8,7 +8,8 @@ import numpy as np
 
 from infwidth.numerics.checks import InputError
 from infwidth.tasks.copies import copy_groups, shared_samples
-from infwidth.tasks.own_data import LEAST_SPREAD, OwnData
+from infwidth.tasks.own_data import OwnData
+from infwidth.tasks.own_labels import LEAST_SPREAD
 
 NAMED = 3
 """Copies that a note names."""
@@ -87,10 +88,13 @@ def distinct(data: OwnData) -> Distinct:
 
 def _mean_labels(y: np.ndarray, groups: np.ndarray, part: str) -> np.ndarray:
     """Mean label of each group of copies; raises InputError where the means no longer differ."""
-    means = np.bincount(groups, weights=y) / np.bincount(groups)
-    if np.ptp(means) <= LEAST_SPREAD * np.abs(y).max():
+    means = np.zeros((groups.max() + 1, *y.shape[1:]))
+    np.add.at(means, groups, y)
+    means /= np.bincount(groups).reshape(-1, *[1] * (y.ndim - 1))
+    if np.ptp(means, axis=0).max() <= LEAST_SPREAD * np.abs(y).max():
+        named = ", ".join(f"{value:.3g}" for value in np.atleast_1d(means[0]))
         raise InputError(
-            f"{part}: every sample has copies, and the mean of their labels is {means[0]:.3g} for all of them; "
+            f"{part}: every sample has copies, and the mean of their labels is {named} for all of them; "
             "expected labels that differ; check how they were assigned"
         )
     return means

@@ -3,8 +3,8 @@
     InfiniteWidthTransfer(elastic_coupling="auto").fit_source(x_source, y_source).fit(x, y).predict(x_new)
 
 Source and target are centred with their own means, which gives the network an intercept, and scaled by the source's
-size to |x|² = D on average; labels of a regression are standardised, classes are −1 and +1, one against the rest where
-there are more than two.
+size to |x|² = D on average; labels of a regression are standardised, two classes are −1 and +1, and more are the
+outputs of one network (:func:`infwidth.tasks.one_hot`), as are several numbers a sample.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from infwidth.applied.advice import COUPLINGS, default_strength
 from infwidth.applied.distinct import distinct
 from infwidth.applied.given_network import GivenNetwork
 from infwidth.applied.prediction import choose_folds, predict
-from infwidth.applied.scale import Scale
+from infwidth.applied.scale import Scale, coded_classes
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.tasks.labels import flat_labels
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.bayes import solve
 
 if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
     from infwidth.applied.finetune import TransferNetwork
 
 PARTICLES = 1024
@@ -64,7 +67,8 @@ class _InfiniteWidth(BaseEstimator):
 
         Args:
             X: inputs, (P1, D), as the estimator's own will be: what stands before it in a pipeline has to be done.
-            y: labels, (P1,): numbers or, of whichever estimator, two classes.
+            y: labels, (P1,): numbers, words of up to 20 classes, or two classes of any kind; whole numbers are
+                classes of the classifier; (P1, C̄): one-hot, or C̄ numbers. They need not be the target's.
 
         Returns:
             The estimator.
@@ -72,15 +76,15 @@ class _InfiniteWidth(BaseEstimator):
         Raises:
             ValueError: no such arrays.
         """
-        X, y = check_X_y(X, y, dtype=np.float64, y_numeric=False)
-        values = np.unique(y)
-        if len(values) == 2:
-            y = np.where(y == values[1], 1.0, -1.0)
-        elif y.dtype.kind in "iuf":
-            y = Scale(y.astype(np.float64))(y.astype(np.float64))
-        else:
-            raise InputError(f"y: the source has {len(values)} classes; expected two, or numbers; keep two classes")
-        self.source_, self.given_ = (X, y), None
+        X, y = check_X_y(X, y, dtype=np.float64, y_numeric=False, multi_output=True)
+        y, coded = flat_labels(y)
+        classes = y.ndim == 1 and (
+            y.dtype.kind not in "iuf"
+            or len(np.unique(y)) == 2
+            or coded.startswith("one-hot")
+            or (isinstance(self, ClassifierMixin) and type_of_target(y) == "multiclass")
+        )
+        self.source_, self.given_ = (X, coded_classes("y", np.unique(y), y) if classes else Scale.of_labels(y)(y)), None
         return self
 
     def give_source(self, weights: Any, readout: Any = None) -> Self:
@@ -112,8 +116,8 @@ class _InfiniteWidth(BaseEstimator):
             copy.source_, copy.given_ = self.source_, self.given_
         return copy
 
-    def _fit(self, X: np.ndarray, outputs: np.ndarray) -> None:
-        """Fit each column of labels (P, C), of order 1."""
+    def _fit(self, X: np.ndarray, labels: np.ndarray) -> None:
+        """Fit labels (P,) or (P, C) of order 1."""
         source = getattr(self, "source_", None)
         given = getattr(self, "given_", None)
         for known in [source[0]] if source is not None else [given.weights] if given is not None else []:
@@ -124,42 +128,30 @@ class _InfiniteWidth(BaseEstimator):
         # a given network has seen the inputs where they are
         self.centre_ = X.mean(0) if given is None else np.zeros(X.shape[1])
         self.source_scale_ = Scale(X if source is None else source[0], centred=given is None)
-        default = default_strength(X.shape[1])
+        strength = default_strength(X.shape[1]) if self.source_strength is None else self.source_strength
         self.source_weights_ = given and given.anchor(
-            self.source_scale_.size,
-            activation=self.activation,
-            strength=default if self.source_strength is None else self.source_strength,
+            self.source_scale_.size, activation=self.activation, strength=strength
         )
         x = self._inputs(X)
-        self.training_ = x, outputs
-        self.predictors_, self.statuses_, couplings = [], [], []
-        for labels in outputs.T:
-            predictor, status, coupling = self._fit_one(x, labels, source)
-            self.predictors_.append(predictor)
-            self.statuses_.append(status)
-            couplings.append(coupling)
-        self.couplings_ = couplings
-        self.elastic_coupling_ = couplings[0] if len(couplings) == 1 else couplings
-
-    def _fit_one(self, x: np.ndarray, labels: np.ndarray, source: tuple[np.ndarray, np.ndarray] | None):
-        """One output's predictor (an object with ``predict``), its status and δ."""
+        self.training_ = x, labels
         # Without a source δ has no meaning: the target alone decides.
         own = (x, labels) if source is None else (self.source_scale_(source[0]), source[1])
-        task = TransferTask(*own, x, labels, own[0], own[1])
+        task = TransferTask(*own, x, labels, own[0], np.zeros((len(own[0]), *labels.shape[1:])))
         coupling = 0.0 if source is None and self.source_weights_ is None else self.elastic_coupling
         if coupling == "auto":
             coupling = self._choose(task)
         found = solve(task, elastic_coupling=coupling, keep_neurons=self.activation != "linear", **self._settings(task))
-        predictor = found.neurons if self.activation != "linear" else _Linear(found.weights)
-        if predictor is None or not np.isfinite(found.prediction).all():
+        self.predictor_ = found.neurons if self.activation != "linear" else _Linear(found.weights)
+        if self.predictor_ is None or not np.isfinite(found.prediction).all():
+            del self.predictor_
             raise UnconvergedError(f"the theory at elastic_coupling = {coupling:g}", found.status)
         if found.status is not Status.CONVERGED:
             warnings.warn(
                 f"the theory at elastic_coupling = {coupling:g}: {found.status.value}; {found.status.remedy}",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
-        return predictor, found.status, coupling
+        self.status_, self.elastic_coupling_ = found.status, coupling
 
     def _inputs(self, X: np.ndarray) -> np.ndarray:
         return (X - self.centre_) / self.source_scale_.size
@@ -187,19 +179,19 @@ class _InfiniteWidth(BaseEstimator):
         data, size = sets.data, len(sets.data.y_target)
         if size < 4 or sets.judged.sum() < 2:
             return 0.0
-        folds, solved = choose_folds(size, self.random_state)
+        left_out = choose_folds(size, self.random_state)
         x, y = data.x_target - moved, data.y_target
         task = TransferTask(data.x_source, data.y_source, x, y, x[:1], y[:1])
-        found = solve(task, elastic_coupling=COUPLINGS, folds=folds, folds_solved=solved, **self._settings(task))
-        losses = predict(found, folds, sets.judged).losses
+        found = solve(task, elastic_coupling=COUPLINGS, **left_out, **self._settings(task))
+        losses = predict(found, left_out["folds"], sets.judged).losses
         good = np.array([status is Status.CONVERGED for status in found.status]) & np.isfinite(losses)
         return COUPLINGS[int(np.argmin(np.where(good, losses, np.inf)))] if good.any() else 0.0
 
     def _outputs(self, X: Any) -> np.ndarray:
-        """Outputs at X, (n, C)."""
-        check_is_fitted(self, "predictors_")
+        """Outputs at X, (n,) or (n, C)."""
+        check_is_fitted(self, "predictor_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return np.stack([predictor.predict(self._inputs(X)) for predictor in self.predictors_], 1)
+        return self.predictor_.predict(self._inputs(X))
 
     def finetune(
         self, *, width: int | None = None, time: float | None = None, weight_decay: float | None = None
@@ -207,7 +199,8 @@ class _InfiniteWidth(BaseEstimator):
         """Train finite networks by gradient flow on what the estimator was fitted to, tied to a source with its δ.
 
         The flow of weight decay 1/β and coupling δ/β descends the posterior's energy (docs/theory.md §2). It ends at
-        the mode, where weights that the labels don't need have decayed; ``predict`` is the posterior's mean.
+        the mode, where weights that the labels don't need have decayed; ``predict`` is the posterior's mean. Of several
+        outputs each is a network of its own; a source of several outputs can't be trained and has to be given.
 
         Args:
             width: neurons of each output's network, a multiple of four; None takes 1000. A given source of N neurons
@@ -225,14 +218,21 @@ class _InfiniteWidth(BaseEstimator):
         from infwidth.applied.finetune import TransferNetwork  # torch takes a second to import
         from infwidth.networks.two_layer.finetune import trained_weights
 
-        check_is_fitted(self, "predictors_")
+        check_is_fitted(self, "predictor_")
         x, outputs = self.training_
+        outputs = outputs.reshape(len(outputs), -1)
         source, given = getattr(self, "source_", None), self.source_weights_
         tied = given if source is None else (self.source_scale_(source[0]), source[1])
         own = 1000 if given is None else 2 * len(given)
         width = own if width is None else check_count("width", width, minimum=4)
-        if given is not None and width != own and max(self.couplings_) > 0:
+        if given is not None and width != own and self.elastic_coupling_ > 0:
             raise InputError(f"width = {width}: expected {own}, twice the given neurons; leave it out")
+        coupling = self.elastic_coupling_
+        if source is not None and source[1].ndim > 1 and coupling > 0:
+            raise InputError(
+                f"source: {source[1].shape[1]} outputs; expected one to train a source network on; fit_source with two "
+                "classes or one number a sample, or give_source a trained network"
+            )
         if given is None and width % 4:
             raise InputError(f"width = {width}: expected a multiple of 4, as neurons come in pairs; round it")
         settings = self._settings(TransferTask(x, outputs[:, 0], x, outputs[:, 0], x, outputs[:, 0]))
@@ -252,7 +252,7 @@ class _InfiniteWidth(BaseEstimator):
                 width=width,
                 seed=self.random_state,
             )
-            for labels, coupling in zip(outputs.T, self.couplings_, strict=True)
+            for labels in outputs.T
         ]
         return TransferNetwork(
             weights,
@@ -262,7 +262,7 @@ class _InfiniteWidth(BaseEstimator):
             outputs=self._units(),
         )
 
-    def _units(self) -> tuple[float, float]:
+    def _units(self) -> tuple[float | np.ndarray, float | np.ndarray]:
         """Centre and scale of the outputs."""
         return 0.0, 1.0
 
@@ -296,34 +296,39 @@ class InfiniteWidthTransfer(RegressorMixin, _InfiniteWidth):
 
     Attributes:
         elastic_coupling_: δ of the fit.
-        statuses_: how the theory ended.
+        status_: how the theory ended.
         n_features_in_: D.
     """
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit to inputs X (P2, D) and numbers y (P2,); raises ValueError for others, UnconvergedError."""
+        """Fit to inputs X (P2, D) and numbers y, (P2,) or (P2, C); raises ValueError for others, UnconvergedError."""
         self._check_parameters()
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
-        y = y.astype(np.float64)
-        self.label_scale_ = Scale(y, centred=getattr(self, "given_", None) is None)
-        self._fit(X, self.label_scale_(y)[:, None])
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2)
+        self.label_scale_ = Scale.of_labels(y, centred=getattr(self, "given_", None) is None)
+        self._fit(X, self.label_scale_(y.astype(np.float64)))
         return self
 
-    def _units(self) -> tuple[float, float]:
-        return float(self.label_scale_.centre), self.label_scale_.size
+    def _units(self) -> tuple[float | np.ndarray, float | np.ndarray]:
+        return self.label_scale_.centre, self.label_scale_.size
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predictions (n,) at inputs X (n, D)."""
-        found = self._outputs(X)[:, 0]
+        """Predictions, (n,) or (n, C) as the labels, at inputs X (n, D)."""
+        found = self._outputs(X)
         return self.label_scale_.back(found)
 
 
 class InfiniteWidthTransferClassifier(ClassifierMixin, _InfiniteWidth):
-    """Classification by :class:`InfiniteWidthTransfer` of labels ±1, one class against the rest if there are several.
+    """Classification by :class:`InfiniteWidthTransfer` of labels ±1, or of C outputs where there are C > 2 classes.
 
     Attributes:
-        classes_: the class labels, (C,).
-        elastic_coupling_: δ of the fit; a list of one a class where there are more than two.
+        classes_: the class labels, (C,), at most 20.
+        elastic_coupling_: δ of the fit.
+        status_: how the theory ended.
     """
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -332,18 +337,14 @@ class InfiniteWidthTransferClassifier(ClassifierMixin, _InfiniteWidth):
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_ = unique_labels(y)
-        if len(self.classes_) < 2:
-            raise InputError(f"y: 1 class ({self.classes_[0]}); expected at least two; add samples of another class")
-        named = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
-        self._fit(X, np.where(y[:, None] == named, 1.0, -1.0))
+        self._fit(X, coded_classes("y", self.classes_, y))
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Outputs at inputs X (n, D): (n,) of two classes, positive for the second, else (n, C)."""
-        found = self._outputs(X)
-        return found[:, 0] if len(self.classes_) == 2 else found
+        return self._outputs(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Classes (n,) at inputs X (n, D)."""
         found = self._outputs(X)
-        return self.classes_[(found[:, 0] > 0).astype(int) if len(self.classes_) == 2 else found.argmax(1)]
+        return self.classes_[(found > 0).astype(int) if found.ndim == 1 else found.argmax(1)]

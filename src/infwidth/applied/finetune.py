@@ -27,7 +27,7 @@ class TransferNetwork(nn.Module):
         activation: str,
         strength: float,
         inputs: tuple[np.ndarray, float],
-        outputs: tuple[float, float],
+        outputs: tuple[float | np.ndarray, float | np.ndarray],
     ):
         """Take W and w of each output, φ, γ, and centre and scale of inputs and outputs."""
         super().__init__()
@@ -44,4 +44,4 @@ class TransferNetwork(nn.Module):
         x = (x.to(self.hidden.dtype) - self.input_centre) / self.input_scale
         features = get_activation(self.activation).value(x @ self.hidden.mT / math.sqrt(x.shape[1]))  # (C, n, N)
         found = (features @ self.readout[:, :, None])[..., 0] / (self.strength * self.readout.shape[1])
-        return (self.output_centre + self.output_scale * found).mT.squeeze(1)
+        return (self.output_centre + self.output_scale * found.mT).squeeze(1)

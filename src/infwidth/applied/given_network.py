@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.arrays import real_array
 from infwidth.numerics.checks import InputError, check_number
-from infwidth.tasks.own_weights import balance, check_neurons
+from infwidth.tasks.own_data import OwnData
+from infwidth.tasks.own_weights import balance, check_neurons, check_readout
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +30,14 @@ class GivenNetwork:
     def of(cls, weights: Any, readout: Any = None) -> GivenNetwork:
         """Check weights (N, D) and a readout (N,) or (C, N); raises InputError."""
         hidden = check_neurons("weights", weights)
-        if readout is None:
-            return cls(hidden, None)
-        found = np.atleast_2d(real_array("readout", readout, "(neurons,) or (outputs, neurons)"))
-        if found.ndim != 2 or found.shape[1] != len(hidden):
-            raise InputError(
-                f"readout: has shape {np.shape(readout)}; expected (outputs, {len(hidden)}), one weight a neuron; pass "
-                "the last layer's weight"
-            )
-        if not np.isfinite(found).all():
-            raise InputError("readout: holds NaN or infinite weights; expected finite ones; check the training")
-        return cls(hidden, found)
+        return cls(hidden, None if readout is None else check_readout("readout", readout, len(hidden)))
+
+    @classmethod
+    def of_data(cls, data: OwnData) -> GivenNetwork | None:
+        """The network that takes the source's place in a user's data, for inputs of size 1; None where none does."""
+        if data.weights is None:
+            return None
+        return cls(data.weights / math.sqrt(data.weights.shape[1]), data.readout)
 
     def anchor(self, size: float, *, activation: str, strength: float) -> np.ndarray:
         """W̄ (N, D) with h = W̄·x/√D for inputs x scaled by their size; balanced where there is a readout.

@@ -7,18 +7,22 @@ some folds only, first order in the removal stands for the others, and the folds
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.theory.bayes import BayesSolution
-from infwidth.theory.posterior.folds import FoldsLeftOut
+from infwidth.theory.posterior.folds import FoldsLeftOut, diagonal
 
 FOLDS = 10
-ALONE = 20
-"""Samples up to which each is a fold: where they are about as many as dimensions, the loss changes with every one."""
+ALONE = 40
+"""Samples up to which each is left out alone, too, by solving again: where they are about as many as dimensions, loss
+changes with every one, and first order in bringing back the others of a fold is 4 % off on average."""
 RESOLVED_UP_TO = 150
 """Samples up to which every fold is solved again; of more, as many folds as cost about the same."""
 FEWEST_RESOLVED = 2
@@ -29,7 +33,7 @@ exaggerates the effect of a sample that features have adapted to."""
 
 @dataclass(frozen=True)
 class Prediction:
-    """Losses of every coupling, and what each sample does to them.
+    """Losses of every coupling, or shares of wrong classes, and what each sample does to them.
 
     A predicted loss is off for two reasons, independent of one another: it is a mean over the samples judged, and those
     learnt from are one draw, whose true loss differs from that of other draws, which is all that can be predicted.
@@ -73,58 +77,99 @@ def _scatter(judged: np.ndarray, learnt: np.ndarray) -> float:
     return math.hypot(*(math.sqrt(len(effects) - 1) * float(effects.std()) for effects in (judged, learnt)))
 
 
-def choose_folds(size: int, seed: int) -> tuple[np.ndarray, int]:
-    """Return the fold of each of ``size`` samples, at random, and how many folds to solve again."""
-    count = size if size <= ALONE else FOLDS
+def choose_folds(size: int, seed: int) -> dict[str, Any]:
+    """Return what ``bayes.solve`` has to leave out of ``size`` samples: folds at random, how many, and whether each."""
+    count = max(2, min(FOLDS, size // 2))
     folds = generator(seed, "advice", "folds").permutation(size) % count
-    return folds, min(count, max(FEWEST_RESOLVED, round(count * RESOLVED_UP_TO / size)))
+    solved = min(count, max(FEWEST_RESOLVED, round(count * RESOLVED_UP_TO / size)))
+    return {"folds": folds, "folds_solved": solved, "leave_each": size <= ALONE}
 
 
-def predict(found: BayesSolution, folds: np.ndarray, judged: np.ndarray) -> Prediction:
+def predict(
+    found: BayesSolution, folds: np.ndarray, judged: np.ndarray, *, classes: np.ndarray | None = None
+) -> Prediction:
     """Put the folds' residuals together.
 
     Args:
         found: a solution of several couplings with folds.
         folds: the fold of each sample, (P2,).
         judged: which samples' residuals count, (P2,).
+        classes: labels y, (P2,) or (P2, C), for the share of wrong classes in place of the loss.
     """
     # all judged samples, and without each of them
     counts = (judged - np.eye(len(folds)) * judged)[judged]
     counts = np.concatenate([judged[None].astype(float), counts])
     nothing = np.full(len(counts), np.nan), np.full(len(folds), np.nan), math.nan, math.nan
+    cost = _squares if classes is None else partial(_mistakes, classes)
+    others = np.bincount(folds)[folds] - 1
     columns = []
     for i, left in enumerate(found.folds_left_out or [None] * len(found.status)):
         if left is None or found.status[i] is not Status.CONVERGED:
             columns.append(nothing)
             continue
-        common = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
-        cheap = np.square(np.diagonal(left.first_order))
-        solved = np.isfinite(left.residuals) & judged
-        again = np.where(solved, _alone(left, folds), 0.0)
-        errors = (2 * left.residuals * left.stderr)[solved]
-        scatter = float(np.sqrt(np.square(errors).sum())) / max(len(errors), 1)
-        losses = _combine(again, cheap, solved, judged, counts)
-        columns.append((losses, _learnt(left, solved, judged), cheap[judged].mean(), math.hypot(scatter, common)))
+        cheap = cost(diagonal(left.first_order), 1)
+        solved = np.isfinite(left.residuals.reshape(len(folds), -1)).all(1) & judged
+        bias, numeric = 0.0, 0.0  # of particles; a class hardly depends on them
+        if classes is None:
+            bias = _squares(left.stderr, 1)
+            errors = _squares(2 * left.residuals * left.stderr, 1)[solved] / left.residuals[0].size
+            common = np.broadcast_to(found.stderr["leave_one_out"], len(found.status))[i]
+            numeric = math.hypot(math.sqrt(errors.sum()) / max(len(errors), 1), common)
+        one, fold = (cost(residuals, 1) - bias for residuals in (left.alone, left.residuals))
+        losses = _combine(np.where(solved, one, 0.0), cheap, solved, judged, counts)
+        losses *= _growth(one, fold, others, solved, counts)
+        # one sample turns whole classes of others, which the jackknife takes for more scatter than there is
+        learnt = _learnt(left, cost, solved, judged) if classes is None else np.zeros(len(folds))
+        columns.append((losses, learnt, cheap[judged].mean(), numeric))
     losses, learnt, plain, numeric = (np.stack(part, -1) for part in zip(*columns, strict=True))
     return Prediction(losses[0], plain, losses[1:], learnt, numeric)
 
 
-def _alone(left: FoldsLeftOut, folds: np.ndarray) -> np.ndarray:
-    """Squared residuals of samples that nothing but themselves is kept from, (P,).
+Cost = Callable[[np.ndarray, int], np.ndarray]
+"""What residuals cost, given how many of their first axes are samples."""
 
-    From the fold's to the sample's alone the loss falls by what the fold's others teach; the sample itself teaches as
-    much as one of them.
+
+def _squares(residuals: np.ndarray, axes: int) -> np.ndarray:
+    """Mean square over outputs."""
+    return np.square(residuals).reshape(*residuals.shape[:axes], -1).mean(-1)
+
+
+def _mistakes(labels: np.ndarray, residuals: np.ndarray, axes: int) -> np.ndarray:
+    """1 where the class of f = y − r is not the label's, else 0; ½ where one output has none."""
+    labels = labels if axes == 1 else labels[:, None]
+    outputs = labels - residuals
+    if outputs.ndim == axes:
+        return (1 - np.sign(outputs) * np.sign(labels)) / 2
+    return (outputs.argmax(-1) != labels.argmax(-1)).astype(float)
+
+
+def _growth(
+    one: np.ndarray, fold: np.ndarray, others: np.ndarray, solved: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """The factor from the loss of all samples but one to that of all, under each row of counts (m, P).
+
+    From the fold's to the sample's alone the loss changes by what the fold's others teach; the sample itself teaches as
+    much, relatively, as one of them.
+
+    Args:
+        one: costs of samples without themselves alone, (P,).
+        fold: those without their fold.
+        others: how many others their fold has.
+        solved: whose numbers are known.
+        counts: how much each sample counts.
     """
-    others = np.bincount(folds)[folds] - 1
-    one = np.square(np.diagonal(left.pairs)) - np.square(left.stderr)
-    fold = np.square(left.residuals) - np.square(left.stderr)
-    return one + (one - fold) / np.where(others, others, np.inf)
+    weights = counts[:, solved]
+    few, many = weights @ one[solved], weights @ fold[solved]
+    known = (few > 0) & (many > 0)
+    ratio = np.where(known, few, 1.0) / np.where(known, many, 1.0)
+    size = weights @ others[solved] / np.maximum(weights.sum(1), 1e-300)
+    return ratio ** (1 / np.maximum(size, 1.0))
 
 
-def _learnt(left: FoldsLeftOut, solved: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """Mean over others' squared residuals of the change when each sample is not learnt from, (P,)."""
+def _learnt(left: FoldsLeftOut, cost: Cost, solved: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Mean over others' costs of the change when each sample is not learnt from, (P,)."""
     rows, pairs = (solved, left.pairs) if solved.any() else (judged, left.first_order)
-    change = np.square(pairs) - np.square(np.diagonal(pairs))[:, None]
+    change = cost(pairs, 2) - cost(diagonal(pairs), 1)[:, None]
     return change[rows].sum(0) / np.maximum(rows.sum() - rows, 1)
 
 

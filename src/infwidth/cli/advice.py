@@ -26,9 +26,10 @@ from infwidth.numerics.checks import InputError
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the theory's particles and of subsets"
 )
 @click.option("--output", default="advice", show_default=True, help="folder that receives table and figure")
-@click.option("--classes", "labels", flag_value="classes", help="labels are two classes")
+@click.option("--classes", "labels", flag_value="classes", help="labels are classes, also where they are whole numbers")
 @click.option("--regression", "labels", flag_value="regression", help="labels are numbers, also where they are whole")
 @click.option("--weights", help="FILE[:LAYER] of a network trained on the source, in place of SOURCE")
+@click.option("--readout", help="that network's last layer in the same file, for the scale of linear and ReLU networks")
 def advise(
     source: str,
     target: str | None,
@@ -36,12 +37,13 @@ def advise(
     output: str,
     labels: str | None,
     weights: str | None,
+    readout: str | None,
     **settings: object,
 ) -> None:
     """Predict how strongly a target network should be tied to its source, from two labelled data sets.
 
-    SOURCE and TARGET are .npz files with keys x (samples first) and y (two classes, or numbers). With --weights there
-    is a TARGET only, with inputs as that network takes them; FILE is an .npz or a torch state_dict.
+    SOURCE and TARGET are .npz files with keys x (samples first) and y (classes, or numbers, one or several a sample).
+    With --weights there is a TARGET only, with inputs as that network takes them; FILE is an .npz or torch state_dict.
     """
     from contextlib import ExitStack
 
@@ -60,10 +62,12 @@ def advise(
     if (target is None) != (weights is not None):
         found, remedy = (f"--weights = {weights}", "leave SOURCE out") if weights else ("TARGET", "name both files")
         raise InputError(f"{found}: expected SOURCE and TARGET, or a TARGET and --weights; {remedy}")
+    if readout is not None and weights is None:
+        raise InputError(f"--readout = {readout}: expected with --weights; name the network's file, or leave it out")
     if weights is None:
         data = own_data(source, target, labels=labels or "auto")
     else:
-        data = data_for_weights(source, weights, labels=labels or "auto")
+        data = data_for_weights(source, weights, readout=readout, labels=labels or "auto")
     paths = _paths(output)
     bar, notes = None, list(data.notes)
 
@@ -86,7 +90,8 @@ def advise(
     save_figure(figure, found.table, paths)
     notes += found.notes
     tell()
-    percent = {column: found.table[column].map("{:+.1%}".format) for column in ("gain", "gain_stderr")}
+    looks = {"gain": "{:+.1%}", "gain_stderr": "{:+.1%}", "error": "{:.1%}", "error_stderr": "{:.1%}"}
+    percent = {name: found.table[name].map(look.format) for name, look in looks.items() if name in found.table}
     click.echo(found.table.assign(**percent).to_string(index=False, float_format="{:.4g}".format))
     click.echo(found.sentence)
     click.echo(data_overlap(data).sentence)

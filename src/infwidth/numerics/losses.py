@@ -45,6 +45,20 @@ def classification_error(
     return {"test_error": np.mean(np.where(np.isnan(agreement), np.nan, wrong), axis=-1)}
 
 
+def are_classes(labels: np.ndarray) -> bool:
+    """Whether labels are classes: ±1 of one output, (P,), or one larger value a row and the others equal, (P, C)."""
+    if labels.ndim == 1:
+        return bool(np.all(np.abs(labels) == 1))
+    ordered = np.sort(labels, axis=-1)
+    rounding = _rounding(labels)
+    alike = np.ptp(ordered[:, :-1], axis=-1) <= rounding if labels.shape[1] > 1 else np.array(False)
+    return bool(alike.all() and (ordered[:, -1] > ordered[:, -2] + rounding).all())
+
+
+def _rounding(labels: np.ndarray) -> float:
+    return float(ROUNDING * np.finfo(np.float64).eps * np.abs(labels).max())
+
+
 def class_error(prediction: np.ndarray, labels: np.ndarray) -> float:
     """Fraction of samples whose class is predicted wrongly; NaN unless the labels are classes.
 
@@ -58,15 +72,10 @@ def class_error(prediction: np.ndarray, labels: np.ndarray) -> float:
     """
     if labels.ndim == 1:
         return float(classification_error(prediction, labels).get("test_error", np.nan))
-    ordered = np.sort(labels, axis=-1)
-    size = np.abs(labels).max()
-    rounding = ROUNDING * np.finfo(np.float64).eps * size
-    if labels.shape[1] < 2 or not ((np.ptp(ordered[:, :-1], axis=-1) <= rounding) & (
-        ordered[:, -1] > ordered[:, -2] + rounding
-    )).all():  # fmt: skip
+    if not are_classes(labels):
         return math.nan
     if not np.isfinite(prediction).all():
         return math.nan
-    tied = prediction >= prediction.max(-1, keepdims=True) - rounding
+    tied = prediction >= prediction.max(-1, keepdims=True) - _rounding(labels)
     right = np.take_along_axis(tied, labels.argmax(-1)[:, None], -1)[:, 0]
     return float(np.mean(1 - right / tied.sum(-1)))

@@ -11,7 +11,8 @@ from infwidth.io.archives import ARRAY, array_shape, read_array
 from infwidth.numerics.checks import InputError, check_choice, check_count
 from infwidth.numerics.seeds import generator
 from infwidth.tasks.copies import copy_groups, shared_samples
-from infwidth.tasks.own_data import LABELS, LabelUnits, check_samples, common_scale, label_units
+from infwidth.tasks.own_data import check_samples, common_scale
+from infwidth.tasks.own_labels import LABELS, LabelUnits, label_units
 from infwidth.tasks.transfer_task import TransferTask
 
 LARGEST = 4000

@@ -13,19 +13,15 @@ from infwidth.io.archives import read_archive
 from infwidth.numerics.arrays import LARGEST_ENTRY, real_array
 from infwidth.numerics.checks import InputError, check_choice
 from infwidth.tasks.labels import flat_labels
+from infwidth.tasks.own_labels import LABELS, LabelUnits, label_units
 
 LARGEST = 2000
-"""Samples of one file beyond which the theory would take hours."""
+"""Samples of one file, times the outputs that their labels need, beyond which the theory would take hours."""
 FEWEST = 4
 """Samples below which a file holds nothing to learn from."""
-MANY_LABELS = 20
-"""Different whole-number labels above which they are taken for a regression's."""
 LARGEST_RATIO = 30.0
 """How much larger or smaller than the source's the target's inputs may be: pixels of 0 … 255 beside 0 … 1 are 255."""
-LEAST_SPREAD = 1e-12
-"""Range of a regression's labels over their size, below which they differ by rounding alone."""
-LABELS = ("auto", "classes", "regression")
-_EXPECTED = "expected an .npz with keys x (samples first) and y (one label a sample)"
+_EXPECTED = "expected an .npz with keys x (samples first) and y (one label a sample, or one row)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +30,16 @@ class OwnData:
 
     Attributes:
         x_source: (P1, D), centred with the source's mean and scaled by one number to |x|² = D on average.
-        y_source: (P1,); classes as −1 and +1, regression labels with mean 0 and variance 1.
+        y_source: (P1,); two classes as −1 and +1, regression labels with mean 0 and variance 1; (P1, C̄) of several
+            classes, coded by ``one_hot``, or of a regression's several numbers.
         x_target: (P2, D), centred and scaled as the source.
-        y_target: (P2,), likewise.
+        y_target: (P2,) or (P2, C), likewise; C is no matter of the source's.
         label: the files' names.
         notes: how the labels were read, a line a file.
         weights: W̄ of a given source, (N, D), with h = W̄·x/√D; the source's arrays then repeat the target's and are not
             read. None where the source is data.
+        readout: a of a given source, (C̄, N), f_c(x) = Σ_i a_ci φ(W̄_i·x/√D); None where it is not known.
+        classes: the target's classes in the order of its outputs, where it has several.
     """
 
     x_source: np.ndarray
@@ -50,17 +49,23 @@ class OwnData:
     label: str
     notes: tuple[str, ...] = ()
     weights: np.ndarray | None = None
+    readout: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
 
 
-def data_for_weights(target: str | Path, weights: str | Path, *, labels: str = "auto") -> OwnData:
-    """Read a target, and in place of source data the first layer of a network that was trained on it, h = W·x.
+def data_for_weights(
+    target: str | Path, weights: str | Path, *, readout: str | None = None, labels: str = "auto"
+) -> OwnData:
+    """Read a target, and in place of source data the first layer of a network that was trained on it, h = W·x + b.
 
     The target's inputs have to be as the network takes them: they are scaled by one number, not centred, and the
     weights with them. A regression's labels aren't centred either: like the network, the target's has no intercept.
+    Where the layer has a bias, inputs get a constant entry of their size, whose weights it is, source's and target's.
 
     Args:
         target: path of the target's .npz; see :func:`own_data`.
         weights: where the weights are; see :func:`infwidth.tasks.own_weights.own_weights`.
+        readout: the last layer's name there, for the scale of a 1-homogeneous network (docs/own_data.md); or None.
         labels: see :func:`own_data`.
 
     Returns:
@@ -71,41 +76,46 @@ def data_for_weights(target: str | Path, weights: str | Path, *, labels: str = "
     """
     from infwidth.tasks.own_weights import own_weights
 
-    x, y, note = _read(target, check_choice("labels", labels, LABELS), centred=False)
+    x, y, units, note = _read(target, check_choice("labels", labels, LABELS), centred=False)
     size = _rms(x)
-    hidden = own_weights(weights, x.shape[1]) * size * np.sqrt(x.shape[1])
-    x = x / size
+    network = own_weights(weights, x.shape[1], readout)
+    hidden, x = network.weights * size, x / size
     found = (
         f"{weights}: {len(hidden)} neurons in place of source data; whether they have seen target samples is not known"
     )
+    if network.bias is not None:
+        hidden, x = np.column_stack([hidden, network.bias]), np.column_stack([x, np.ones(len(x))])
+        found += "; their biases are weights of a constant input"
     label = f"{Path(str(weights)).stem} → {Path(target).stem}"
-    return OwnData(x, y, x, y, label, (found, f"{target}, y: {note}"), hidden)
+    given = hidden * math.sqrt(x.shape[1]), network.readout
+    return OwnData(x, y, x, y, label, (found, f"{target}, y: {note}"), *given, classes=_names(units))
 
 
 def own_data(source: str | Path, target: str | Path, *, labels: str = "auto") -> OwnData:
-    """Read two files with keys x, (n, …), flattened, and y, (n,), (n, 1) or one-hot: two classes, or regression.
+    """Read two files with keys x, (n, …), flattened, and y, (n,), (n, 1), one-hot, or (n, C): classes, or regression.
 
     Args:
         source: path of the source's .npz.
         target: path of the target's.
-        labels: "classes" or "regression"; "auto" takes two different labels for classes, and for a regression's what
-            isn't whole or has more than ``MANY_LABELS`` values.
+        labels: "classes" or "regression"; "auto" takes words, two different labels and one-hot ones for classes, and
+            for a regression's what isn't whole or has more than ``MOST_CLASSES`` values.
 
     Returns:
         The data, scaled.
 
     Raises:
         InputError: a file is missing, damaged, no .npz, lacks a key or holds pickled objects; x or y has a wrong
-            shape or kind, NaN, one class only, several classes or too many samples; all inputs of a file are equal;
-            the two files' dimensions or units differ.
+            shape or kind, NaN, one class only, too many classes or samples, or whole numbers that may be either; all
+            inputs of a file are equal; the two files' dimensions or units differ.
     """
     check_choice("labels", labels, LABELS)
     sets = [_read(path, labels) for path in (source, target)]
-    (x_source, y_source, note_source), (x_target, y_target, note_target) = sets
+    (x_source, y_source, _, note_source), (x_target, y_target, units, note_target) = sets
     centre, scale = common_scale(source, x_source, {target: x_target})
     label = " → ".join(Path(path).stem for path in (source, target))
     notes = (f"{source}, y: {note_source}", f"{target}, y: {note_target}")
-    return OwnData((x_source - centre) / scale, y_source, (x_target - centre) / scale, y_target, label, notes)
+    arrays = (x_source - centre) / scale, y_source, (x_target - centre) / scale, y_target
+    return OwnData(*arrays, label, notes, classes=_names(units))
 
 
 def common_scale(source: str | Path, x_source: np.ndarray, others: Mapping[str | Path, np.ndarray]) -> tuple:
@@ -138,25 +148,43 @@ def common_scale(source: str | Path, x_source: np.ndarray, others: Mapping[str |
     return centre, scale
 
 
-def _read(path: str | Path, labels: str, *, centred: bool = True) -> tuple[np.ndarray, np.ndarray, str]:
-    """Inputs (n, D) and labels (n,) of one file, in float64, and how the labels were read."""
+def _read(path: str | Path, labels: str, *, centred: bool = True) -> tuple[np.ndarray, np.ndarray, LabelUnits, str]:
+    """Inputs (n, D) and labels (n,) or (n, C) of one file, in float64, their units, and how the labels were read."""
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: not an .npz by its name; {_EXPECTED}; write it with numpy.savez")
     arrays = read_archive(path, ("x", "y"), _EXPECTED, "correct the path")
-    x, y, change = check_samples({f"{path}, {key}": arrays[key] for key in ("x", "y")}, most=LARGEST)
-    y, note = read_labels(f"{path}, y", y, labels, centred=centred)
-    return x, y, f"{change}; {note}" if change else note
+    named = {f"{path}, {key}": arrays[key] for key in ("x", "y")}
+    x, y, change = check_samples(named, most=LARGEST, several=True)
+    if y.ndim < arrays["y"].ndim and arrays["y"].shape[1] > 1 and labels == "auto":
+        labels = "classes"  # as one-hot labels are
+    units = label_units(f"{path}, y", y, labels, centred=centred, several=True)
+    y = units(f"{path}, y", y)
+    needed = 1 if y.ndim == 1 else y.shape[1] - (units.classes is not None)
+    if len(y) * needed > LARGEST:
+        raise InputError(
+            f"{path}: {len(y)} samples with labels of {needed} independent numbers each; expected at most "
+            f"{LARGEST // needed} samples; write a random subset of them"
+        )
+    return x, y, units, f"{change}; {units.note}" if change else units.note
 
 
-def check_samples(arrays: Mapping[str, np.ndarray], *, most: float = math.inf) -> tuple[np.ndarray, np.ndarray, str]:
+def _names(units: LabelUnits) -> tuple[str, ...]:
+    """Several classes' names."""
+    return () if units.classes is None or len(units.classes) == 2 else tuple(map(str, units.classes))
+
+
+def check_samples(
+    arrays: Mapping[str, np.ndarray], *, most: float = math.inf, several: bool = False
+) -> tuple[np.ndarray, np.ndarray, str]:
     """Check inputs (n, …) and labels of any kind, (n,), (n, 1) or one-hot.
 
     Args:
         arrays: what each is called → inputs and labels, in this order.
         most: samples that there may be.
+        several: whether labels may be several numbers each, (n, C).
 
     Returns:
-        The inputs flattened, (n, D), in float64; the labels, (n,); what was done to those, or "".
+        The inputs flattened, (n, D), in float64; the labels, (n,) or (n, C); what was done to those, or "".
 
     Raises:
         InputError: wrong shapes or kinds of number, fewer than ``FEWEST`` samples, NaN, or inputs that are all equal.
@@ -165,7 +193,7 @@ def check_samples(arrays: Mapping[str, np.ndarray], *, most: float = math.inf) -
     if x.ndim < 2 or x.size == 0:
         raise InputError(f"{name}: has shape {x.shape}; expected (samples, …), not empty; reshape it")
     y, change = flat_labels(y)
-    if y.shape != x.shape[:1]:
+    if y.shape[:1] != x.shape[:1] or y.ndim > 1 + several:
         raise InputError(f"{name_y}: has shape {y.shape}; expected ({len(x)},), one label a sample of x; fix y")
     if len(x) > most:
         raise InputError(f"{name}: {len(x)} samples; expected at most {most}; write a random subset of them")
@@ -187,97 +215,3 @@ def check_samples(arrays: Mapping[str, np.ndarray], *, most: float = math.inf) -
 def _rms(x: np.ndarray) -> float:
     size = float(np.abs(x).max()) or 1.0  # so that no square underflows
     return size * float(np.sqrt(np.square(x / size).mean()))
-
-
-@dataclass(frozen=True, eq=False)
-class LabelUnits:
-    """How the labels of a set, and of others on the same task, become numbers of order 1.
-
-    Attributes:
-        note: the same in words.
-        classes: the labels of −1 and of +1; None for a regression.
-        centre: of a regression's labels, over ``size``.
-        spread: their root mean square about it, over ``size``.
-        size: their largest magnitude.
-    """
-
-    note: str
-    classes: np.ndarray | None = None
-    centre: float = 0.0
-    spread: float = 1.0
-    size: float = 1.0
-
-    def __call__(self, name: str, y: np.ndarray) -> np.ndarray:
-        """The labels (n,) in these units; raises InputError for those of another class or kind."""
-        if self.classes is None:
-            found = real_array(name, y, "a regression's numbers")
-            if not np.isfinite(found).all():
-                raise InputError(f"{name}: holds NaN or infinite labels; expected finite ones; drop those samples")
-            return (found / self.size - self.centre) / self.spread
-        known = np.isin(y, self.classes)
-        if not known.all():
-            spoken = " and ".join(map(str, self.classes))
-            raise InputError(f"{name}: holds label {y[~known][0]}; expected classes {spoken} alone; drop the others")
-        return np.where(y == self.classes[1], 1.0, -1.0)
-
-
-def read_labels(name: str, y: np.ndarray, labels: str = "auto", *, centred: bool = True) -> tuple[np.ndarray, str]:
-    """Two classes as −1 and +1; a regression's labels standardised.
-
-    Args:
-        name: what they are called.
-        y: labels, (n,).
-        labels: see :func:`own_data`.
-        centred: whether a regression's are given mean 0; otherwise their mean square is 1 as they are.
-
-    Returns:
-        The labels, (n,), and how they were read.
-
-    Raises:
-        InputError: as :func:`label_units`.
-    """
-    units = label_units(name, y, labels, centred=centred)
-    return units(name, y), units.note
-
-
-def label_units(name: str, y: np.ndarray, labels: str = "auto", *, centred: bool = True) -> LabelUnits:
-    """What labels are, and their units; see :func:`read_labels`.
-
-    Raises:
-        InputError: dates, complex numbers or records, NaN, one class only, several classes, numbers that only rounding
-            tells apart, text where numbers are expected, or whole numbers that may be either.
-    """
-    if y.dtype.kind not in "biufSU":
-        real_array(name, y, "two classes or real numbers")  # says why not
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise InputError(f"{name}: holds NaN or infinite labels; expected finite ones; drop those samples")
-    found, index = np.unique(y, return_inverse=True)
-    if len(found) == 1:
-        raise InputError(f"{name}: every label is {found[0]}; expected two classes or different numbers; add others")
-    words = y.dtype.kind in "bSU"  # two of which can be classes only
-    if len(found) == 2 and (words or labels != "regression"):
-        read = zip(found, ("−1", "+1"), np.bincount(index), strict=True)
-        note = "two classes, " + ", ".join(f"{a} → {b} ({count} samples)" for a, b, count in read)
-        return LabelUnits(note, classes=found)
-    # every float beyond the last that is not is a whole number
-    whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and (y == np.round(y)).all() and np.abs(y).max() < 2**53)
-    unclear = labels == "auto" and whole and len(found) <= MANY_LABELS
-    if labels == "classes" or words or unclear:
-        if labels == "regression":
-            raise InputError(f"{name}: has dtype {y.dtype}; expected a regression's numbers; convert the labels")
-        remedy = "keep two classes" + (
-            ", or ask for a regression (--regression, labels: regression) if they are numbers" * unclear
-        )
-        raise InputError(f"{name}: {len(found)} classes; expected two, or a regression's numbers; {remedy}")
-    y = y.astype(np.float64)
-    size = np.abs(y).max()
-    if not np.ptp(y / size) > LEAST_SPREAD:
-        raise InputError(
-            f"{name}: labels from {y.min():.15g} to {y.max():.15g} differ by rounding alone; expected different "
-            "numbers; take off their mean where it is known better"
-        )
-    centre = float((y / size).mean()) if centred else 0.0  # labels near 1e300 have squares as well
-    done = "standardised" if centred else "scaled"
-    note = f"numbers from {y.min():.4g} to {y.max():.4g}, {len(found)} different ones: a regression, {done}"
-    spread = _rms(y / size - centre)
-    return LabelUnits(note, centre=centre, spread=spread, size=float(size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +19,91 @@ FEWEST = 16
 _EXPECTED = "expected an .npz, or a torch state_dict (.pt, .pth), with a layer's weights (neurons, inputs)"
 
 
-def own_weights(place: str | Path, dimension: int) -> np.ndarray:
-    """Read the weights of a first layer, h = W·x for inputs x as the user's network takes them.
+@dataclass(frozen=True, eq=False)
+class OwnNetwork:
+    """A user's two-layer network as far as it is known, f_c(x) = Σ_i a_ci φ(W_i·x + b_i).
+
+    Attributes:
+        weights: W, (N, D).
+        bias: b, (N,); None where there is none.
+        readout: a, (C, N); None where it is not known.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray | None = None
+    readout: np.ndarray | None = None
+
+
+def own_weights(place: str | Path, dimension: int, readout: str | None = None) -> OwnNetwork:
+    """Read the weights of a first layer, h = W·x + b for inputs x as the user's network takes them, and of its readout.
 
     Args:
-        place: ``file:name``, the key of an .npz or the layer's name in a state_dict ("fc1" finds "fc1.weight"); the
-            name may be left out where there is one matrix of ``dimension`` columns.
+        place: ``file:name``, the key of an .npz or the layer's name in a state_dict ("fc1" finds "fc1.weight", and
+            "fc1.bias" where there is one); the name may be left out where there is one matrix of ``dimension`` columns.
         dimension: D, numbers a sample of the target.
+        readout: the last layer's name in the same file; its bias is not read. None leaves it unknown.
 
     Returns:
-        W, (N, D), float64.
+        The network, in float64.
 
     Raises:
-        InputError: no such file or layer, several that it may be, pickled objects, wrong shape, NaN, few neurons, or a
-            bias that is not 0, which the theory's networks lack.
+        InputError: no such file or layer, several that it may be, pickled objects, wrong shapes, NaN, few neurons.
     """
     path, name = _split(str(place))
     arrays = _arrays(path)
     if name:
-        found = [key for key in (name, f"{name}.weight") if key in arrays]
+        key = _find(arrays, name)
+        found = [key] if key else []
     else:
         found = [key for key, array in arrays.items() if array.ndim == 2 and array.shape[1] == dimension]
     if len(found) != 1:
-        known = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
         what = f"no layer {name!r}" if name else f"{len(found)} matrices of {dimension} columns"
-        raise InputError(f"{path}: {what} (it has {known}); {_EXPECTED}; name one, --weights {path}:layer")
+        raise InputError(f"{path}: {what} ({_known(arrays)}); {_EXPECTED}; name one, --weights {path}:layer")
     key = found[0]
     weights = check_neurons(f"{path}, {key}", arrays[key], dimension)
-    bias = arrays.get(key.removesuffix("weight") + "bias") if key.endswith("weight") else None
-    if bias is not None and np.any(bias):
+    bias = None
+    place = key.removesuffix("weight") + "bias"
+    if key.endswith("weight") and place in arrays and np.any(arrays[place]):
+        bias = _finite(f"{path}, {place}", arrays[place])
+        if bias.shape != (len(weights),):
+            raise InputError(
+                f"{path}, {place}: has shape {bias.shape}; expected ({len(weights)},), one a neuron; check the layer"
+            )
+    if readout is None:
+        return OwnNetwork(weights, bias)
+    last = _find(arrays, readout)
+    if last is None:
         raise InputError(
-            f"{path}: {key} comes with a bias; expected none, as the theory's networks have none; train without, or "
-            "give the inputs a constant column and the layer's weights the bias as its column"
+            f"{path}: no layer {readout!r} ({_known(arrays)}); expected the last layer's weights (outputs, "
+            f"{len(weights)}); correct --readout"
         )
-    return weights
+    return OwnNetwork(weights, bias, check_readout(f"{path}, {last}", arrays[last], len(weights)))
+
+
+def _find(arrays: dict[str, np.ndarray], name: str) -> str | None:
+    return next((key for key in (name, f"{name}.weight") if key in arrays), None)
+
+
+def _known(arrays: dict[str, np.ndarray]) -> str:
+    return "it has " + ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+
+
+def check_readout(name: str, readout: Any, neurons: int) -> np.ndarray:
+    """Return readout weights (C, N), given those or (N,), in float64; raises InputError for others."""
+    found = np.atleast_2d(_finite(name, readout))
+    if found.ndim != 2 or found.shape[1] != neurons:
+        raise InputError(
+            f"{name}: has shape {np.shape(readout)}; expected (outputs, {neurons}), one weight a neuron; pass the last "
+            "layer's weight"
+        )
+    return found
+
+
+def _finite(name: str, values: Any) -> np.ndarray:
+    found = real_array(name, values, "real numbers")
+    if not np.isfinite(found).all():
+        raise InputError(f"{name}: holds NaN or infinite weights; expected finite ones; check the training")
+    return found
 
 
 def check_neurons(name: str, weights: Any, dimension: int | None = None) -> np.ndarray:

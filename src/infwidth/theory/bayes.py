@@ -47,6 +47,7 @@ def solve(
     evidence: bool = True,
     folds: Sequence[int] | None = None,
     folds_solved: int | None = None,
+    leave_each: bool = False,
     keep_neurons: bool = False,
     strict: bool = True,
     device: str = "cpu",
@@ -80,6 +81,8 @@ def solve(
         evidence: whether to measure the log-evidence, a quarter of the work; NaN without.
         folds: the fold 0, 1, … of each target sample, (P2,), for cross-validation; an eighth of a solution's work each.
         folds_solved: how many folds to solve again; None takes all. The others are known to first order.
+        leave_each: whether to solve again without each of those folds' samples alone, too, in place of bringing the
+            fold's others back to first order.
         keep_neurons: whether to keep neurons of the target, from which f(x) is known everywhere. Not for the linear
             activation, whose ``weights`` say it.
         strict: whether an unconverged point raises; if not it is returned with its status.
@@ -103,7 +106,6 @@ def solve(
     if max_iterations is None:
         max_iterations = 100 if activation == "linear" else 300
     if folds is not None:
-        check_task(task).refuse_several_outputs("cross-validation by folds")
         folds, folds_solved = check_folds(folds, folds_solved, len(check_task(task).y_target))
     problem = BayesProblem(
         task=check_task(task),
@@ -116,6 +118,7 @@ def solve(
         source_weights=check_weights(source_weights, check_task(task)),
         folds=folds,
         folds_solved=folds_solved or 0,
+        leave_each=leave_each,
     )
     if particles is not None:
         check_count("particles", particles, minimum=LEAST_PARTICLES)

@@ -113,6 +113,7 @@ class BayesProblem(Problem):
         source_weights: W̄ of a given source, (N, D), in place of the posterior of the source's data; or None.
         folds: the fold of each target sample, (P2,); None for no cross-validation.
         folds_solved: folds to solve again.
+        leave_each: whether to solve again without each of their samples alone, too.
     """
 
     inverse_temperatures: tuple[float, float]
@@ -120,6 +121,7 @@ class BayesProblem(Problem):
     max_iterations: int
     folds: np.ndarray | None = None
     folds_solved: int = 0
+    leave_each: bool = False
     source_weights: np.ndarray | None = None
 
     @property

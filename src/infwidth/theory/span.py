@@ -58,7 +58,7 @@ class OutputSpan:
         return cls(within[:, 0] if rank == 1 else within, basis)
 
     def expand(self, values: np.ndarray) -> np.ndarray:
-        """Values (n,) or (n, r) of the directions as those of all outputs, (n, C); (n,) of one without an axis."""
+        """Values (…,) or (…, r) of the directions as those of all outputs, (…, C); one without an axis stays."""
         if self.basis is None:
             return values
-        return values.reshape(len(values), self.basis.shape[1]) @ self.basis.T
+        return (values if self.basis.shape[1] > 1 else values[..., None]) @ self.basis.T

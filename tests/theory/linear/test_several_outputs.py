@@ -217,7 +217,6 @@ FLOW = {
         lambda task: flow.solve(task, activation="relu", **FLOW),
         lambda task: sample_flow(task, width=4, draws=2, **FLOW),
         lambda task: forgetting.solve(task, task.x_test, task.y_test, activation="linear", **FLOW),
-        lambda task: solve(task, folds=np.arange(10) % 2),
         lambda task: solve(task).finite_width,
         lambda task: solve(task, elastic_coupling=1.0).finite_width,
     ],

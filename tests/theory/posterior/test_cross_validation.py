@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from builders import changed, several_teachers
 
 from infwidth.numerics.checks import InputError
 from infwidth.tasks import linear
@@ -73,6 +74,68 @@ def test_what_a_folds_others_teach_is_right_where_features_are_rich_and_labels_n
     one = np.diagonal(found.pairs)
     assert np.linalg.norm(one - alone) < 0.2 * np.linalg.norm(fold - alone)
     assert (one**2).mean() == pytest.approx((alone**2).mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("coupling", [0.0, 3.0, math.inf])
+def test_each_sample_left_out_alone_is_exact(coupling):
+    common = {"activation": "linear", "elastic_coupling": coupling, **SETTINGS}
+    found = bayes.solve(TASK, folds=FOLDS, folds_solved=2, leave_each=True, **common).folds_left_out
+    alone = bayes.solve(TASK, folds=np.arange(24), **common).folds_left_out
+    fold = bayes.solve(TASK, folds=FOLDS, folds_solved=2, **common).folds_left_out
+    solved = FOLDS < 2
+    np.testing.assert_allclose(found.pairs[solved], alone.pairs[solved], rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(found.residuals, fold.residuals)
+    assert np.isnan(found.alone[~solved]).all()
+
+
+SEVERAL = several_teachers(n_target=24)
+
+
+def left_out_of_several(out, activation, coupling, **settings):
+    task = TransferTask(
+        SEVERAL.x_source, SEVERAL.y_source, SEVERAL.x_target[~out], SEVERAL.y_target[~out],
+        SEVERAL.x_target[out], SEVERAL.y_target[out],
+    )  # fmt: skip
+    found = bayes.solve(task, activation=activation, elastic_coupling=coupling, **SETTINGS, **settings)
+    return SEVERAL.y_target[out] - found.prediction
+
+
+@pytest.mark.parametrize("coupling", [0.0, 3.0, math.inf])
+def test_linear_folds_of_several_outputs_are_exact(coupling):
+    common = {"activation": "linear", "elastic_coupling": coupling, **SETTINGS}
+    found = bayes.solve(SEVERAL, folds=FOLDS, **common).folds_left_out
+    for fold in range(4):
+        expected = left_out_of_several(fold == FOLDS, "linear", coupling)
+        np.testing.assert_allclose(found.residuals[fold == FOLDS], expected, rtol=1e-6, atol=1e-9)
+    alone = bayes.solve(SEVERAL, folds=np.arange(24), **common).folds_left_out
+    np.testing.assert_allclose(alone.alone, alone.residuals, rtol=1e-6, atol=1e-9)
+    error = np.linalg.norm(found.alone - alone.residuals)
+    assert error < (1e-6 if math.isinf(coupling) else 0.01) * np.linalg.norm(alone.residuals)
+    pair = left_out_of_several(np.arange(24) < 2, "linear", coupling)
+    np.testing.assert_allclose(alone.pairs[0, 1], pair[0], rtol=1e-6 if math.isinf(coupling) else 0.02)
+
+
+@pytest.mark.parametrize("coupling", [0.0, 10.0, math.inf])
+def test_particles_of_several_outputs_follow_a_fold_that_leaves(coupling):
+    settings = {"particles": 2048, "evidence": False, "strict": False}
+    found = bayes.solve(
+        SEVERAL, activation="erf", elastic_coupling=coupling, folds=FOLDS, folds_solved=1, **settings, **SETTINGS
+    ).folds_left_out
+    expected = left_out_of_several(FOLDS == 0, "erf", coupling, **settings)
+    assert found.residuals.shape == found.stderr.shape == (24, 3)
+    assert found.pairs.shape == (24, 24, 3)
+    assert np.linalg.norm(found.residuals[FOLDS == 0] - expected) < 0.12 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+def test_folds_of_a_column_are_the_vectors(activation):
+    column = changed(TASK, source_labels=lambda y: y[:, None], target_labels=lambda y: y[:, None])
+    common = {"activation": activation, "elastic_coupling": 2.0, "particles": 256, "evidence": False, "strict": False}
+    one, other = (
+        bayes.solve(task, folds=FOLDS, folds_solved=2, **common, **SETTINGS).folds_left_out for task in (TASK, column)
+    )
+    for name in ("residuals", "stderr", "pairs", "first_order"):
+        np.testing.assert_allclose(getattr(other, name)[..., 0], getattr(one, name), rtol=1e-6, atol=1e-9)
 
 
 def test_couplings_keep_their_folds_apart():

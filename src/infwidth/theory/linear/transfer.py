@@ -13,7 +13,7 @@ from infwidth.theory.linear.concave_dual import Potential
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.linear.posterior import LinearPosterior, solve_posterior
-from infwidth.theory.linear.several_outputs import left_out
+from infwidth.theory.linear.several_outputs import MatrixPotential, left_out
 from infwidth.theory.linear.source_response import respond
 from infwidth.theory.posterior.folds import FoldsLeftOut, pairs_from_fold, pairs_from_whole
 from infwidth.theory.posterior.solution import BayesSolution
@@ -69,10 +69,8 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             if point.status is Status.CONVERGED:
                 break
         if problem.folds is not None:
-            left_out = _leave_folds_out(
-                problem, designs, anchor_moment, found, elastic_coupling, problem.folds, problem.folds_solved
-            )
-            point = dataclasses.replace(point, folds_left_out=left_out)
+            folds = _leave_folds_out(problem, designs, outputs, anchor_moment, found, elastic_coupling)
+            point = dataclasses.replace(point, folds_left_out=folds)
         given = anchor_moment is not None and tied is None  # whose own fluctuations are not known
         if given:
             return [point]
@@ -135,21 +133,29 @@ def _observe(
 def _leave_folds_out(
     problem: BayesProblem,
     designs: Designs,
+    outputs: OutputSpan,
     anchor_moment: np.ndarray | None,
     target: LinearPosterior,
     elastic_coupling: float,
-    folds: np.ndarray,
-    folds_solved: int,
 ) -> FoldsLeftOut:
     """Residuals of the target's folds."""
-    design, labels, beta = designs.target, problem.task.y_target, problem.inverse_temperatures[1]
+    design, labels, beta, folds = designs.target, outputs.labels, problem.inverse_temperatures[1], problem.folds
     anchor_moment = np.zeros((design.shape[1],) * 2) if anchor_moment is None else anchor_moment
-    potential = Potential.elastic(
-        anchor_moment, elastic_coupling, problem.prior_precision, problem.prior_precision, scatters=True
-    )
-    residuals, pairs = np.full(len(labels), np.nan), np.full((len(labels),) * 2, np.nan)
-    for fold in range(folds_solved):
-        out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+    precisions = problem.prior_precision, problem.prior_precision
+    kind = Potential if labels.ndim == 1 else MatrixPotential
+    potential = kind.elastic(anchor_moment, elastic_coupling, *precisions, scatters=True)
+    residuals, pairs = np.full(labels.shape, np.nan), np.full((len(labels), *labels.shape), np.nan)
+
+    def hessian(drive: np.ndarray) -> np.ndarray:
+        """H of all samples, of all outputs of each."""
+        count = drive[0].size
+        half = np.tensordot(design, potential.hessian(drive).reshape(len(drive), -1), 1)
+        half = half.reshape(labels.size, len(drive), count)
+        return np.einsum("ajc,mj->amc", half, design, optimize=True).reshape(labels.size, labels.size)
+
+    def without(out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals of samples left out, and their rows of pairs."""
+        kept = np.setdiff1d(np.arange(len(labels)), out)
         found = solve_posterior(
             design[kept],
             labels[kept],
@@ -159,10 +165,15 @@ def _leave_folds_out(
             anchor_moment=anchor_moment,
             **problem.shared,
         ).saddle
-        residuals[out] = labels[out] - design[out] @ found.weights
-        dual, hessian = np.zeros(len(labels)), design @ potential.hessian(found.drive) @ design.T
+        left, dual = labels[out] - design[out] @ found.weights, np.zeros(labels.shape)
         dual[kept] = found.dual
-        pairs[out] = pairs_from_fold(residuals[out], dual, hessian, beta, out)
-    hessian = design @ potential.hessian(target.saddle.drive) @ design.T
+        return left, pairs_from_fold(left, dual, hessian(found.drive), beta, out)
+
+    for fold in range(problem.folds_solved):
+        out = np.flatnonzero(folds == fold)
+        residuals[out], pairs[out] = without(out)
+        for each in out[:, None] if problem.leave_each and len(out) > 1 else ():
+            pairs[each] = without(each)[1]
     error = np.where(np.isfinite(residuals), 0.0, np.nan)
-    return FoldsLeftOut(residuals, error, pairs, pairs_from_whole(target.saddle.dual, hessian, beta))
+    linearised = pairs_from_whole(target.saddle.dual, hessian(target.saddle.drive), beta)
+    return FoldsLeftOut(*(outputs.expand(values) for values in (residuals, error, pairs, linearised)))

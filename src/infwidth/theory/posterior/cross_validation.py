@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.theory.posterior.folds import FoldsLeftOut, pairs_from_fold, pairs_from_whole
-from infwidth.theory.posterior.particles import Layer, Population
+from infwidth.theory.posterior.folds import FoldsLeftOut, diagonal, pairs_from_fold, pairs_from_whole, rows_of
+from infwidth.theory.posterior.particles import Layer, Population, scored_features, squared
 from infwidth.theory.posterior.saddle import (
     LEAST_EFFECTIVE,
     MEMORY,
@@ -25,6 +25,7 @@ from infwidth.theory.posterior.saddle import (
     measure,
 )
 from infwidth.theory.posterior.windows import BLOCKS, Windows
+from infwidth.theory.span import OutputSpan
 
 POLISH, AVERAGE, SETTLE = 3, 12, 4
 """Newton steps once the fold is out, Robbins–Monro steps after them, and t0 of the latter's gain t0/(t0 + t)."""
@@ -48,6 +49,8 @@ def leave_folds_out(
     inverse_temperature: float,
     readout_precision: float,
     frozen: bool = False,
+    basis: Tensor | None = None,
+    leave_each: bool = False,
 ) -> FoldsLeftOut:
     """Leave each fold out, the first ``folds_solved`` of them by solving again.
 
@@ -57,9 +60,9 @@ def leave_folds_out(
     Args:
         population: particles at equilibrium with g; unchanged.
         layer: the tilt.
-        dual: g, (P,).
+        dual: g, (P,), or (P, r) in r directions of output space.
         averages: averages at g.
-        labels: y, (P,).
+        labels: y, as g.
         folds: the fold 0, 1, … of each sample, (P,).
         folds_solved: folds to solve again.
         generator: the random stream.
@@ -67,26 +70,36 @@ def leave_folds_out(
         inverse_temperature: β.
         readout_precision: λ_w.
         frozen: whether the hidden weights do not respond to g (δ = ∞), so that first order is exact.
+        basis: the directions of output space, (C, r); None of one output without an axis of its own.
+        leave_each: whether to solve again without each sample of those folds alone, too.
     """
-    hessian = averages.hessians.mean(0)
-    ridge = torch.eye(len(labels)).to(hessian) / inverse_temperature
-    errors = (labels - dual / inverse_temperature - averages.fits.mean(0)).mean(0)
+    hessian, shape = averages.hessians.mean(0), tuple(labels.shape)
+    ridge = torch.eye(labels.numel()).to(hessian) / inverse_temperature
+    errors = (labels - dual / inverse_temperature).flatten() - averages.fits.mean((0, 1))
     inverse = torch.linalg.inv(hessian + ridge)
-    raw, better = dual + inverse @ errors, dual + inverse @ (errors - averages.correction.mean(0))
-
+    moves = inverse @ torch.stack([errors, errors - averages.correction.mean(0)], 1)
+    raw, better = (dual + move.view_as(dual) for move in moves.unbind(1))
     linearised, uncorrected = (
         pairs_from_whole(g.cpu().numpy(), hessian.cpu().numpy(), inverse_temperature) for g in (better, raw)
     )
-    size = len(labels)
-    residuals, stderr, pairs = (np.full(shape, np.nan) for shape in (size, size, (size, size)))
+    size, outputs = len(labels), dual[0].numel()
+    expand = OutputSpan(labels.cpu().numpy(), None if basis is None else basis.cpu().numpy()).expand
+    residuals, pairs = np.full(shape, np.nan), np.full((size, *shape), np.nan)
+    stderr = np.full(shape if basis is None else (size, len(basis)), np.nan)
     outs = [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
+
     if frozen:
         inverse = inverse.cpu().numpy()
         for out in outs:
-            residuals[out] = np.linalg.solve(inverse[np.ix_(out, out)], better.cpu().numpy()[out])
-        return FoldsLeftOut(residuals, np.zeros(size), linearised, linearised)
-    shift = np.diagonal(linearised - uncorrected)
-    for out in outs[:folds_solved]:
+            rows = rows_of(out, outputs)
+            duals = better.cpu().numpy()[out]
+            residuals[out] = np.linalg.solve(inverse[np.ix_(rows, rows)], duals.ravel()).reshape(duals.shape)
+        linearised = expand(linearised)
+        return FoldsLeftOut(expand(residuals), np.zeros(stderr.shape), linearised, linearised)
+    shift = diagonal(linearised - uncorrected)
+
+    def without(out: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Residuals of samples left out, in blocks, and their rows of pairs."""
         found = _solve_without(
             population,
             layer,
@@ -99,12 +112,22 @@ def leave_folds_out(
             inverse_temperature=inverse_temperature,
             readout_precision=readout_precision,
         )
-        if found is not None:
-            blocks, *rest = (array.cpu().numpy() for array in found)
-            residuals[out] = blocks.mean(0) + shift[out]
-            stderr[out] = blocks.std(0) / math.sqrt(BLOCKS)
-            pairs[out] = pairs_from_fold(residuals[out], *rest, inverse_temperature, out)
-    return FoldsLeftOut(residuals, stderr, pairs, linearised)
+        if found is None:
+            return None
+        blocks, *rest = (array.cpu().numpy() for array in found)
+        blocks = blocks + shift[out]
+        return blocks, pairs_from_fold(blocks.mean(0), *rest, inverse_temperature, out)
+
+    for out in outs[:folds_solved]:
+        singles = out[:, None] if leave_each and len(out) > 1 else ()
+        found, *each = (without(samples) for samples in (out, *singles))
+        if found is None or None in each:
+            continue
+        residuals[out], pairs[out] = found[0].mean(0), found[1]
+        stderr[out] = expand(found[0]).std(0) / math.sqrt(BLOCKS)
+        for sample, (_, row) in zip(singles, each, strict=True):
+            pairs[sample] = row
+    return FoldsLeftOut(expand(residuals), stderr, expand(pairs), expand(linearised))
 
 
 def _solve_without(
@@ -120,14 +143,16 @@ def _solve_without(
     inverse_temperature: float,
     readout_precision: float,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Residuals of the samples left out, in blocks, (B, n), the dual without them, (P,), and H there of all samples.
+    """Residuals of the samples left out, in blocks, (B, n, …), the dual without them, as g, and H there of all samples.
 
     None where the neurons condense on the way.
     """
     population = population.copy(generator)
     scales = {"readout_precision": readout_precision, "strength": strength}
-    kept, dual, smooth = ~out, dual.clone(), hessian
-    kappa = max(TRUST, 2 * len(labels) / len(population.hidden))
+    dual, smooth, outputs = dual.clone(), hessian, dual[0].numel()
+    gone = out.repeat_interleave(outputs)  # of all outputs of a sample
+    kept = ~gone
+    kappa = max(TRUST, 2 * labels.numel() / len(population.hidden))
     eye = torch.eye(int(kept.sum())).to(smooth) / inverse_temperature
     features = population.features(layer)
     margin = layer.margin(dual, population.hidden[:32])
@@ -137,9 +162,9 @@ def _solve_without(
         averaging = polished >= POLISH
         gain = SETTLE / (SETTLE + polished - POLISH) if averaging else 1.0
         smooth = MEMORY * smooth + (1 - MEMORY) * moments.hessian
-        errors = (labels - dual / inverse_temperature - moments.kernel @ dual / readout_precision)[kept]
-        step = torch.where(out, -dual, 0.0)
-        drag = smooth[kept][:, out] @ step[out]
+        errors = (labels - dual / inverse_temperature - moments.kernel @ dual / readout_precision).flatten()[kept]
+        step = torch.where(gone, -dual.flatten(), 0.0)
+        drag = smooth[kept][:, gone] @ step[gone]
         correction, answer = torch.linalg.solve(smooth[kept][:, kept] + eye, torch.stack([errors, -drag], 1)).unbind(1)
         step[kept] = answer
         speed = 0.5 * strength**2 * float(step @ smooth @ step)
@@ -147,7 +172,8 @@ def _solve_without(
         step *= share
         step[kept] += gain * correction
         length = min(1.0, math.sqrt(kappa / max(0.5 * strength**2 * float(step @ smooth @ step), 1e-300)))
-        score = (features @ dual.to(features.dtype)).abs() / population.hidden.norm(dim=1)
+        step = step.view_as(dual)
+        score = squared(features @ dual.to(features.dtype)).sqrt() / population.hidden.norm(dim=1)
         starts = population.hidden[score.topk(32).indices]
         while (ahead := layer.margin(dual + length * step, starts)) < max(THINNER * margin, THINNEST):
             length /= 2
@@ -171,9 +197,10 @@ def _solve_without(
     for _ in range(SWEEPS):
         population.move(layer, dual)
         features = population.features(layer)
-        scored = features * (features @ dual.to(features.dtype))[:, None]
-        fits = fits + scored.view(BLOCKS, -1, len(dual)).mean(1).double() / (SWEEPS * readout_precision)
-    errors = (labels - dual / inverse_temperature - fits)[:, kept]
+        scored = scored_features(features, features @ dual.to(features.dtype))
+        fits = fits + scored.view(BLOCKS, -1, labels.numel()).mean(1).double() / (SWEEPS * readout_precision)
+    errors = ((labels - dual / inverse_temperature).flatten() - fits)[:, kept]
     moves = torch.linalg.solve(smooth[kept][:, kept] + eye, errors.T)
-    dual[kept] += moves.mean(1)
-    return (labels - fits)[:, out] - (smooth[out][:, kept] @ moves).T, dual, smooth
+    dual.view(-1)[kept] += moves.mean(1)
+    left = (labels.flatten() - fits)[:, gone] - (smooth[gone][:, kept] @ moves).T
+    return left.view(BLOCKS, -1, *labels.shape[1:]), dual, smooth

@@ -83,7 +83,7 @@ class Target:
         self.layer = Layer(data.where.target, data.activation, self.strength**2 / self.prior_precision, stiffness)
         self.spread = math.sqrt(1 / stiffness + self.pull**2 / self.prior_precision)
         self.test_points = data.where.test, data.where.norms_outside * self.spread
-        self.folds, self.folds_solved = problem.folds, problem.folds_solved
+        self.folds, self.folds_solved, self.leave_each = problem.folds, problem.folds_solved, problem.leave_each
         self.chain = None if source is None else source.chain(generator)
         self.iterations, self.shots = 0, []
 
@@ -203,7 +203,8 @@ class Target:
         if self.folds is None:
             return None
         where = self.population, self.layer, self.saddle.dual, averages, self.data.labels
-        return leave_folds_out(*where, self.folds, self.folds_solved, generator, frozen=self.frozen, **self.scales)
+        kind = {"frozen": self.frozen, "basis": self.data.basis, "leave_each": self.leave_each}
+        return leave_folds_out(*where, self.folds, self.folds_solved, generator, **kind, **self.scales)
 
     def _keep(self, generator: torch.Generator) -> Neurons:
         """Neurons from ``KEPT`` moments, with readouts by ridge regression on their features."""
