@@ -13,7 +13,7 @@ from infwidth.studies.real_problems import draw_task, read_pools
 from infwidth.studies.real_transfer import run
 
 WAYS = {"scratch", "frozen", "fixed", "advise", "advise_definite", "cross_validation", "evidence"}
-DIGITS = {"path": None, "extractor": "pixels", "text_read": ("cpython", None), "problems": 5, "most": 60}
+DIGITS = {"path": None, "extractor": "pixels", "text": "cpython", "text_bytes": None, "problems": 5, "most": 60}
 
 SMALL = {
     "problems": 3,

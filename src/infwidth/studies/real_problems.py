@@ -13,7 +13,7 @@ from infwidth.numerics.checks import InputError
 from infwidth.numerics.seeds import generator
 from infwidth.tasks.image_sources import load_images
 from infwidth.tasks.packaged_tables import PackagedTable, keel_tables, sklearn_tables
-from infwidth.tasks.text_reads import load_documents
+from infwidth.tasks.text_sources import load_documents
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.tasks.words import passages
 
@@ -48,7 +48,8 @@ def read_pools(
     path: str | Path | None,
     *,
     extractor: str,
-    text_read: tuple[str, int | None],
+    text: str,
+    text_bytes: int | None,
     problems: int,
     most: int,
 ) -> list[Pool]:
@@ -58,7 +59,8 @@ def read_pools(
         dataset: "text", "tables" (scikit-learn's), "keel", or see ``load_images`` of infwidth.tasks.image_sources.
         path: of images, as there, or of text.
         extractor: of images: "pixels" or "imagenet".
-        text_read: where text comes from and how many bytes of it, see ``load_documents`` of infwidth.tasks.text_reads.
+        text: where text comes from, see ``load_documents`` of infwidth.tasks.text_sources.
+        text_bytes: of text that are read, as there.
         problems: pairs of classes; of tables, the most that are taken of each.
         most: training images of a class that are kept, the first there are; to take one through a network costs time.
 
@@ -73,7 +75,7 @@ def read_pools(
             f"extractor = {extractor}: expected pixels with dataset {dataset}, which has no images; drop it"
         )
     if dataset == "text":
-        return [_read_text(*text_read, path, problems)]
+        return [_read_text(text, text_bytes, path, problems)]
     if dataset in ("tables", "keel"):
         tables = sklearn_tables() if dataset == "tables" else keel_tables(problems)
         return [_of_table(table, problems) for table in tables]

