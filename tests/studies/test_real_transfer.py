@@ -13,7 +13,7 @@ from infwidth.studies.real_problems import draw_task, read_pools
 from infwidth.studies.real_transfer import run
 
 WAYS = {"scratch", "frozen", "fixed", "advise", "advise_definite", "cross_validation", "evidence"}
-DIGITS = {"path": None, "extractor": "pixels", "text": ("cpython", None), "problems": 5, "most": 60}
+DIGITS = {"path": None, "extractor": "pixels", "text": "cpython", "text_bytes": None, "problems": 5, "most": 60}
 
 SMALL = {
     "problems": 3,
@@ -219,7 +219,7 @@ def test_tables_are_sources_of_one_another_within_a_table():
     assert len(pairs) == 4 * 2
     assert "diabetes by sex: less sex → more sex" in pairs
     assert "wine: {0,1} → {0,2}" in pairs
-    assert [len(pool.problems) for pool in read_pools("tables", **DIGITS)] == [3, 2, 2, 2]
+    assert [len(pool.pair_names) for pool in read_pools("tables", **DIGITS)] == [3, 2, 2, 2]
 
 
 def test_source_and_target_share_no_sample_where_they_share_a_class():
@@ -234,7 +234,7 @@ def test_source_and_target_share_no_sample_where_they_share_a_class():
 def test_text_is_told_apart_by_the_word_it_lacks():
     pytest.importorskip("wordllama")
     (pool,) = read_pools("text", **DIGITS | {"problems": 2})
-    assert list(pool.problems.values()) == ["defined/function", "statement/expression"]
+    assert list(pool.pair_names.values()) == ["defined/function", "statement/expression"]
     task = draw_task(pool, (0, 1), (2, 3), n_source=40, n_target=80, seed=0)
     towards = task.x_target.T @ task.y_target
     right = np.sign((task.x_test - task.x_target.mean(0)) @ towards) == task.y_test
@@ -251,4 +251,4 @@ def test_keel_tables_can_be_had():
     pools = read_pools("keel", **DIGITS | {"problems": 2})
     assert [pool.name for pool in pools] == ["penbased", "texture", "spambase"]
     assert [pool.train.shape[1] for pool in pools] == [16, 40, 56]
-    assert all(set(pool.classes) >= {label for pair in pool.problems for label in pair} for pool in pools)
+    assert all(set(pool.classes) >= {label for pair in pool.pair_names for label in pair} for pool in pools)

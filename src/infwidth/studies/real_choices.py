@@ -32,8 +32,8 @@ class Setting:
     activation: str
     couplings: tuple[float, ...]
     fixed: float
-    folds: int
-    repeats: int
+    network_folds: int
+    network_repeats: int
     laplace_torch: bool
     width: int
     particles: int
@@ -50,8 +50,8 @@ class Setting:
     @property
     def seeds(self) -> list[int]:
         """Of the networks that a way to choose trains at each δ, of a partition after the other."""
-        more = (derive_seed(self.seed, "partition", i) for i in range(1, self.repeats))
-        return [seed for seed in (self.seed, *more) for _ in range(self.folds)]
+        more = (derive_seed(self.seed, "partition", i) for i in range(1, self.network_repeats))
+        return [seed for seed in (self.seed, *more) for _ in range(self.network_folds)]
 
     def points(self, strength: float) -> list[TargetPoint]:
         """Of networks trained with each δ; δ = 0 starts from fresh weights."""
@@ -66,12 +66,12 @@ class Choice:
     """What one way says of one source and target.
 
     Attributes:
-        index: of the δ it takes; None where it has no answer.
+        coupling_index: of the δ it takes; None where it has no answer.
         score: how good it thinks the source is, higher is better; NaN where it does not say.
         seconds: of the processor that it took.
     """
 
-    index: int | None
+    coupling_index: int | None
     score: float = math.nan
     seconds: float = 0.0
 
@@ -148,12 +148,14 @@ def _cross_validated(task: TransferTask, setting: Setting, source: SourceNetwork
 
 def _partitions(y: np.ndarray, setting: Setting) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Samples kept and left out, fold by fold, partition by partition; as many of each class in every fold."""
-    for seed in setting.seeds[:: setting.folds]:
+    for seed in setting.seeds[:: setting.network_folds]:
         order = np.empty(len(y), int)
         for label in (-1.0, 1.0):
             there = np.flatnonzero(y == label)
-            order[generator(seed, "network folds", label).permutation(there)] = np.arange(len(there)) % setting.folds
-        for fold in range(setting.folds):
+            order[generator(seed, "network folds", label).permutation(there)] = (
+                np.arange(len(there)) % setting.network_folds
+            )
+        for fold in range(setting.network_folds):
             yield np.flatnonzero(order != fold), np.flatnonzero(order == fold)
 
 

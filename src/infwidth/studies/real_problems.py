@@ -32,7 +32,7 @@ class Pool:
         test: test inputs, (m, D).
         test_classes: theirs, (m,).
         name: what they are.
-        problems: pairs of classes, each with what tables call it.
+        pair_names: the pairs of classes that are problems, each with what tables call it.
     """
 
     train: np.ndarray
@@ -40,11 +40,18 @@ class Pool:
     test: np.ndarray
     test_classes: np.ndarray
     name: str
-    problems: Mapping[Pair, str]
+    pair_names: Mapping[Pair, str]
 
 
 def read_pools(
-    dataset: str, path: str | Path | None, *, extractor: str, text: tuple[str, int | None], problems: int, most: int
+    dataset: str,
+    path: str | Path | None,
+    *,
+    extractor: str,
+    text: str,
+    text_bytes: int | None,
+    problems: int,
+    most: int,
 ) -> list[Pool]:
     """Read what problems are made of, through pretrained models where these are asked for.
 
@@ -52,7 +59,8 @@ def read_pools(
         dataset: "text", "tables" (scikit-learn's), "keel", or see ``load_images`` of infwidth.tasks.image_sources.
         path: of images, as there, or of text.
         extractor: of images: "pixels" or "imagenet".
-        text: where text comes from and how many bytes of it, see ``load_documents`` of infwidth.tasks.text_sources.
+        text: where text comes from, see ``load_documents`` of infwidth.tasks.text_sources.
+        text_bytes: of text that are read, as there.
         problems: pairs of classes; of tables, the most that are taken of each.
         most: training images of a class that are kept, the first there are; to take one through a network costs time.
 
@@ -67,7 +75,7 @@ def read_pools(
             f"extractor = {extractor}: expected pixels with dataset {dataset}, which has no images; drop it"
         )
     if dataset == "text":
-        return [_read_text(*text, path, problems)]
+        return [_read_text(text, text_bytes, path, problems)]
     if dataset in ("tables", "keel"):
         tables = sklearn_tables() if dataset == "tables" else keel_tables(problems)
         return [_of_table(table, problems) for table in tables]
@@ -106,7 +114,7 @@ def _read_text(text: str, most: int | None, path: str | Path | None, problems: i
 
 def _of_table(table: PackagedTable, problems: int) -> Pool:
     parts = (part for some in (~table.test, table.test) for part in (table.x[some], table.y[some]))
-    return Pool(*parts, table.name, dict(table.problems[:problems]))
+    return Pool(*parts, table.name, dict(list(table.pair_names.items())[:problems]))
 
 
 def draw_task(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target: int, seed: int) -> TransferTask:
@@ -135,7 +143,7 @@ def draw_task(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_target
     centre = x_source.mean(0)
     scale = np.sqrt(np.square(x_source - centre).mean())
     x_source, x_target, x_test = ((x - centre) / scale for x in (x_source, x_target, x_test))
-    label = f"{pool.name}: {pool.problems[source]} → {pool.problems[target]}"
+    label = f"{pool.name}: {pool.pair_names[source]} → {pool.pair_names[target]}"
     return TransferTask(x_source, y_source, x_target, y_target, x_test, y_test, label=label)
 
 
@@ -148,7 +156,7 @@ def check_samples(pool: Pool, source: Pair, target: Pair, *, n_source: int, n_ta
             if there < needed:
                 raise InputError(
                     f"{pool.name}: class {label} has {there} training samples; expected {needed} of it for {count} of "
-                    f"{pool.problems[pair]}; ask for fewer samples, or fewer problems"
+                    f"{pool.pair_names[pair]}; ask for fewer samples, or fewer problems"
                 )
             if label not in pool.test_classes:
                 raise InputError(

@@ -114,25 +114,25 @@ def run(
         )
     check_count("network_repeats", network_repeats, minimum=1)
     most = max(source_samples, target_samples)
-    written = (text, text_bytes)
-    pools = read_pools(dataset, dataset_path, extractor=extractor, text=written, problems=problems, most=most)
+    read = {"extractor": extractor, "text": text, "text_bytes": text_bytes, "problems": problems, "most": most}
+    pools = read_pools(dataset, dataset_path, **read)
     setting = Setting(
-        activation=activation, couplings=couplings, fixed=float(fixed_coupling), folds=network_folds,
-        repeats=network_repeats, laplace_torch=laplace_torch, width=width, particles=particles,
+        activation=activation, couplings=couplings, fixed=float(fixed_coupling), network_folds=network_folds,
+        network_repeats=network_repeats, laplace_torch=laplace_torch, width=width, particles=particles,
         inverse_temperature=inverse_temperature, weight_decay=weight_decay, training_time=training_time, seed=seed,
     )  # fmt: skip
     sizes = {"n_source": source_samples, "n_target": target_samples, "seed": derive_seed(seed, "samples")}
     for pool in pools:  # before any training
-        for target, source in itertools.permutations(pool.problems, 2):
+        for target, source in itertools.permutations(pool.pair_names, 2):
             check_samples(pool, source, target, n_source=source_samples, n_target=target_samples)
-    counter = Counter(progress, sum(len(pool.problems) * (len(pool.problems) - 1) for pool in pools))
+    counter = Counter(progress, sum(len(pool.pair_names) * (len(pool.pair_names) - 1) for pool in pools))
     return [row for pool in pools for row in _of_pool(pool, setting, sizes, counter)]
 
 
 def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Counter) -> Iterator[dict[str, Any]]:
     """Rows of all problems of a pool."""
     trained: dict[bytes, SourceNetworks] = {}  # one of a problem serves all targets
-    for target, sources in itertools.groupby(itertools.permutations(pool.problems, 2), key=lambda pair: pair[0]):
+    for target, sources in itertools.groupby(itertools.permutations(pool.pair_names, 2), key=lambda pair: pair[0]):
         found = []
         for _, source in sources:
             trial = _Trial.of(draw_task(pool, source, target, **sizes), setting, trained)
@@ -141,7 +141,7 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
             yield from (trial.columns() | tied | row for row in trial.rows())
             counter.advance()
         if len(found) > 1:
-            of_target = found[0].columns() | {"dataset": f"{pool.name}: {pool.problems[target]}"}
+            of_target = found[0].columns() | {"dataset": f"{pool.name}: {pool.pair_names[target]}"}
             yield from (of_target | row for row in _which_source(found))
 
 
@@ -205,11 +205,11 @@ class _Trial:
             if math.isfinite(of_theory):
                 yield row | {"value": float(of_theory)} | theory
         for name, choice in self.choices.items():
-            if choice.index is not None:
-                row = {"condition": name, "elastic_coupling": couplings[choice.index], "metric": "regret"}
-                yield row | {"value": float(self.losses[choice.index] / self.losses.min() - 1)}
+            if choice.coupling_index is not None:
+                row = {"condition": name, "elastic_coupling": couplings[choice.coupling_index], "metric": "regret"}
+                yield row | {"value": float(self.losses[choice.coupling_index] / self.losses.min() - 1)}
                 if name in OF_THEORY and np.isfinite(self.theory).all():
-                    yield row | {"value": float(self.theory[choice.index] / self.theory.min() - 1)} | theory
+                    yield row | {"value": float(self.theory[choice.coupling_index] / self.theory.min() - 1)} | theory
             yield {"condition": name, "metric": "seconds", "value": choice.seconds}
 
 

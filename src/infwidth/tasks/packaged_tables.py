@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,14 +22,14 @@ class PackagedTable:
         x: inputs, (n, D), in units of the training samples' standard deviations.
         y: class indices, (n,).
         test: which samples are for testing, (n,).
-        problems: pairs of classes, each with what tables call it.
+        pair_names: the pairs of classes that are problems, each with what tables call it.
     """
 
     name: str
     x: np.ndarray
     y: np.ndarray
     test: np.ndarray
-    problems: tuple[tuple[tuple[int, int], str], ...]
+    pair_names: Mapping[tuple[int, int], str]
 
 
 def sklearn_tables() -> list[PackagedTable]:
@@ -39,7 +39,7 @@ def sklearn_tables() -> list[PackagedTable]:
     from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
     wine = load_wine(return_X_y=True)
-    pairs = tuple(((a, b), f"{{{a},{b}}}") for a, b in ((0, 1), (0, 2), (1, 2)))
+    pairs = {(a, b): f"{{{a},{b}}}" for a, b in ((0, 1), (0, 2), (1, 2))}
     cancer, sick = load_breast_cancer(), load_diabetes(scaled=False)
     fractal = cancer.data[:, list(cancer.feature_names).index("mean fractal dimension")]
     worse = sick.target > np.median(sick.target)
@@ -70,7 +70,7 @@ def keel_tables(count: int) -> list[PackagedTable]:
             found.append(_halves(name, x, y, x[:, -1], "capitals"))
         else:
             pairs = [(2 * i, 2 * i + 1) for i in range(min(count, (y.max() + 1) // 2))]
-            found.append(_table(name, x, y, tuple((pair, f"{{{pair[0]},{pair[1]}}}") for pair in pairs)))
+            found.append(_table(name, x, y, {pair: f"{{{pair[0]},{pair[1]}}}" for pair in pairs}))
     return found
 
 
@@ -93,10 +93,10 @@ def _halves(name: str, x: np.ndarray, y: np.ndarray, covariate: np.ndarray, what
     if not half.any():  # of two values the larger is the median
         half = (covariate == covariate.max()).astype(int)
     inputs = x[:, np.any(x != covariate[:, None], axis=0)]
-    return _table(name, inputs, 2 * half + np.asarray(y, int), (((0, 1), f"less {what}"), ((2, 3), f"more {what}")))
+    return _table(name, inputs, 2 * half + np.asarray(y, int), {(0, 1): f"less {what}", (2, 3): f"more {what}"})
 
 
-def _table(name: str, x: np.ndarray, y: np.ndarray, problems: tuple) -> PackagedTable:
+def _table(name: str, x: np.ndarray, y: np.ndarray, pair_names: Mapping[tuple[int, int], str]) -> PackagedTable:
     """A table with its units and its test samples."""
     test = np.zeros(len(y), bool)
     for label in np.unique(y):
@@ -104,4 +104,4 @@ def _table(name: str, x: np.ndarray, y: np.ndarray, problems: tuple) -> Packaged
     spread = x[~test].std(0)
     kept = spread > 0
     x = (x[:, kept] - x[~test][:, kept].mean(0)) / spread[kept]
-    return PackagedTable(name, x, y, test, problems)
+    return PackagedTable(name, x, y, test, pair_names)
