@@ -41,6 +41,6 @@ def coded_classes(name: str, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
         raise InputError(f"{name}: 1 class ({classes[0]}); expected at least two; add samples of another class")
     if len(classes) > MOST_CLASSES:
         raise InputError(
-            f"{name}: {len(classes)} classes; expected at most {MOST_CLASSES}; keep fewer, or fit numbers by the regressor"
+            f"{name}: {len(classes)} classes; expected at most {MOST_CLASSES}; keep fewer, or take the regressor"
         )
     return LabelUnits("", classes=classes)(name, y)
