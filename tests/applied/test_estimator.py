@@ -117,7 +117,7 @@ def test_classes_with_a_source_of_others_choose_a_coupling(count):
     fitted = model.fit(x, names[y])
     assert np.isfinite(fitted.elastic_coupling_) or fitted.elastic_coupling_ == math.inf
     fresh = 2 * centres[y] + rng.standard_normal((len(y), 8))
-    assert fitted.score(fresh, names[y]) > 3 / count
+    assert fitted.score(fresh, names[y]) > 1.8 / count  # chance is 1
     assert fitted.decision_function(fresh).shape == (len(y), count)
 
 
