@@ -63,7 +63,7 @@ def test_a_regression_of_several_numbers_and_a_source_of_any_other(outputs):
 
 def test_rich_networks_of_several_classes():
     found = advise(
-        data_of(classes(3, size=24)), **SETTINGS | {"activation": "erf", "couplings": [5.0], "particles": 512}
+        data_of(classes(3, size=24)), **SETTINGS | {"activation": "erf", "couplings": [math.inf], "particles": 1024}
     )
     assert np.isfinite(found.table[["loss", "error"]].to_numpy()).all()
     assert (found.table["error"] < 0.6).all()

@@ -36,12 +36,11 @@ class Scale:
 
 
 def coded_classes(name: str, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Labels y (n,) as outputs: −1 and +1 of two classes, else (n, C); raises InputError for one or too many."""
+    """Labels y (n,) as outputs, ±1 or (n, C); raises InputError for one class or too many."""
     if len(classes) < 2:
         raise InputError(f"{name}: 1 class ({classes[0]}); expected at least two; add samples of another class")
     if len(classes) > MOST_CLASSES:
         raise InputError(
-            f"{name}: {len(classes)} classes; expected at most {MOST_CLASSES}; keep fewer, or fit them as numbers by "
-            "the regressor"
+            f"{name}: {len(classes)} classes; expected at most {MOST_CLASSES}; keep fewer, or take the regressor"
         )
     return LabelUnits("", classes=classes)(name, y)
