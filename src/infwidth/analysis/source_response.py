@@ -7,12 +7,14 @@ average, the networks write the S̄ of their sources, and here the two meet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from infwidth.io.tables import COLUMNS, KEYS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESPONSE = "{metric}_source_response"
 """Networks' metric: what a metric owes, to first order, to the draw of their sources; 0 on average."""
@@ -56,11 +58,13 @@ def responses_of(
     Returns:
         A row for each row of networks whose metric responds, in a metric of its own.
     """
+    import pandas as pd
+
     rows, theory = rows[rows["kind"] == "network"], [part for part in theory if f"{RESPONSES}metric" in part]
     if MOMENTS not in arrays or not theory:
         return rows.iloc[:0]
-    places = pd.concat([pd.DataFrame({key: part[f"{RESPONSES}{key}"] for key in POINT}) for part in theory])
-    known = {key: place for place, key in enumerate(_keys(places))}
+    places = {key: np.concatenate([part[f"{RESPONSES}{key}"] for part in theory]) for key in POINT}
+    known = {key: place for place, key in enumerate(_keys(pd.DataFrame(places)))}
     numbers = {name: np.concatenate([part[f"{RESPONSES}{name}"] for part in theory]) for name in NUMBERS}
     moments = dict(zip(arrays[f"{MOMENTS}_seed"].tolist(), arrays[MOMENTS], strict=True))
     found = [known.get(key, -1) for key in _keys(rows)]

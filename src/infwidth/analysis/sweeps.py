@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from infwidth.io.rows import at_last_time, widest
 from infwidth.io.tables import select
 from infwidth.numerics.checks import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRAINED = ["dataset", "condition", "optimiser", "width"]
 """Columns that tell apart what has a sweep of its own."""
@@ -41,7 +43,7 @@ def check_rates(table: pd.DataFrame, arguments: Mapping[str, Any]) -> None:
             edges = rates[(rates == least) | (rates == most)]
             if count > 1 and len(edges) >= MOST_ON_EDGE * len(rates):
                 _, condition, optimiser, width = key
-                where = f"{condition}, width {width:g}" if pd.notna(width) else condition
+                where = f"{condition}, width {width:g}" if not _empty(width) else condition
                 raise InputError(
                     f"{optimiser} ({where}) was trained at {edges.iloc[0]:g}, on the edge of the learning rates tried "
                     f"({least:g} … {most:g}), at {len(edges)} of {len(rates)} seeds: expected one inside; widen them"
@@ -66,7 +68,7 @@ def choice_error(table: pd.DataFrame, rows: pd.DataFrame) -> float:
         return 0.0
     noise, square = _training_scatter(table), 0.0
     for key, part in rows.dropna(subset=["learning_rate"]).groupby(TRAINED, dropna=False):
-        named = {name: None if pd.isna(value) else value for name, value in zip(TRAINED, key, strict=True)}
+        named = {name: None if _empty(value) else value for name, value in zip(TRAINED, key, strict=True)}
         curve = select(sweeps, **named).groupby("learning_rate")["value"].agg(["first", "nunique"])
         if len(curve) > 1 and (curve["nunique"] == 1).all():
             own = _choice_square(curve["first"], part["learning_rate"].iloc[0], noise)
@@ -118,3 +120,8 @@ def _rested_on(table: pd.DataFrame, arguments: Mapping[str, Any]) -> Iterator[pd
             continue
         rows = select(table, **{"metric": arguments.get("metric", "test_loss"), **where})
         yield rows if "width" in where or arguments.get("along") == "width" else widest(rows)
+
+
+def _empty(value: Any) -> bool:
+    """Whether an entry of a table is: NaN is no number, not even itself."""
+    return value is None or value != value

@@ -89,6 +89,7 @@ TRANSFER: tuple[Demand, ...] = (
 _RATIOS = ("source_ratio", "target_ratio", "target_ratios")
 _SIZES = ("dimension", "dimensions")
 _SAMPLES = ("samples", "test_samples", "validation_samples")
+_NETWORKS = ("network_seeds", "network_repeats")
 _TASKS = ("n_source", "n_target", "n_test", "source_samples", "target_samples", "most_target_samples", "test_samples")
 STUDY: tuple[Demand, ...] = (
     *((SEEDS, "the study", (count,)) for count in ("seeds", "added")),
@@ -109,7 +110,7 @@ STUDY: tuple[Demand, ...] = (
     (MEMORY, "its theory", ("particles dimension",)),
     (MEMORY, "its networks", ("network_seeds width dimension",)),
     *_SAMPLING,
-    *((SOLVED, "the study", (count,)) for count in ("data_sets", "problems", "replicas", "network_seeds")),
+    *((SOLVED, "the study", (count,)) for count in ("data_sets", "problems", "replicas", *_NETWORKS)),
     *((SOLVED, "the study", (f"widths {draws}",)) for draws in ("draws", "feature_draws")),
     (WORK, "training", ("steps batch widths",)),
     (WORK, "the theory of data sets", ("data_sets dimensions dimensions dimensions",)),

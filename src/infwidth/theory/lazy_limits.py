@@ -37,9 +37,9 @@ class LazyLimit:
     test_loss: np.ndarray
 
     @classmethod
-    def of(cls, task: TransferTask, outputs: np.ndarray) -> LazyLimit:
+    def of(cls, task: TransferTask, joint: np.ndarray) -> LazyLimit:
         """From f on training and test inputs together, (…, P2 + Pt)."""
-        fit, prediction = np.split(outputs, [len(task.y_target)], axis=-1)
+        fit, prediction = np.split(joint, [len(task.y_target)], axis=-1)
         losses = (mean_squared_error(f, y) for f, y in ((fit, task.y_target), (prediction, task.y_test)))
         return cls(fit, prediction, *losses)
 
@@ -120,10 +120,10 @@ def course(
     check_number("target_times", float(times[-1]))
     found = _kernels(task, activation, 1.0)
     left = math.exp(-2 * source_decay * until)  # φ' does not see the weights' scale
-    outputs = lazy_course(
+    joint = lazy_course(
         left * found.nngp, found.ntk - found.nngp, task.y_target, times, readout_decay=decay, hidden_decay=decay
     )
-    return LazyLimit.of(task, outputs)
+    return LazyLimit.of(task, joint)
 
 
 def _kernels(task: TransferTask, activation: str, scale: float) -> kernels.Kernels:

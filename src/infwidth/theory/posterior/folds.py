@@ -41,9 +41,9 @@ def diagonal(pairs: np.ndarray) -> np.ndarray:
     return pairs[everyone, everyone]
 
 
-def rows_of(samples: np.ndarray, outputs: int) -> np.ndarray:
-    """Rows of H that samples have, all outputs of each, the outputs running fastest."""
-    return (outputs * samples[:, None] + np.arange(outputs)).ravel()
+def rows_of(everyone: np.ndarray, n_outputs: int) -> np.ndarray:
+    """Rows of H that samples, given by their index, have, all outputs of each, the outputs running fastest."""
+    return (n_outputs * everyone[:, None] + np.arange(n_outputs)).ravel()
 
 
 def check_folds(folds: np.ndarray, folds_solved: int | None, size: int) -> tuple[np.ndarray, int]:
