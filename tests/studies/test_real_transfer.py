@@ -36,9 +36,9 @@ def trained():
 def found(trained):
     import infwidth.studies.real_transfer as study
 
-    train = study._train_source
+    train = study._source
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "_train_source", lambda task, *rest: trained.append(task.x_source) or train(task, *rest))
+        patch.setattr(study, "_source", lambda task, *rest: trained.append(task.x_source) or train(task, *rest))
         return make_table({"experiment": "e", "seed": 0, **row} for row in run(seed=0, **SMALL))
 
 

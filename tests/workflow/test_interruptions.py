@@ -24,6 +24,8 @@ ENDS = [
     (signal.SIGTERM, "all"),
     (signal.SIGINT, "alone"),
 ]
+STARTING = re.compile(r"Fatal Python error: init_import_site.*?KeyboardInterrupt", re.DOTALL)
+"""What the interpreter says of Ctrl-C while it starts, before any of the project is there."""
 PATIENCE = 120  # seconds; on an idle machine nothing takes more than three
 
 
