@@ -98,7 +98,8 @@ def test_a_partial_run_says_what_is_missing(run):
     text = text_of(page)
     assert "A partial run" in text
     assert "cifar_flow" in text.split("Missing")[1].split(".")[0]
-    assert "not run yet: linear_width; `make reproduce ONLY=linear_width` runs it" in text
+    assert "not run yet: linear_width, linear_flow_width; `make reproduce` runs them" in text
+    assert "not run yet: adamstar_ablation; `make reproduce ONLY=adamstar_ablation` runs it" in text
     assert "claims.md" not in text
     assert 'src="figures/linear_delta.png"' in page.read_text(encoding="utf-8")
 

@@ -102,7 +102,8 @@ def _stand_ins(datasets: Iterable[str]) -> list[tuple[str, str]]:
 def _missing(experiments: Sequence[str], datasets: Mapping[str, Collection[str]]) -> str:
     lacking = [name for name in experiments if not datasets[name]]
     if lacking:
-        return f"not run yet: {', '.join(lacking)}; `make reproduce ONLY={lacking[0]}` runs it"
+        command = f"make reproduce ONLY={lacking[0]}` runs it" if len(lacking) == 1 else "make reproduce` runs them"
+        return f"not run yet: {', '.join(lacking)}; `{command}"
     return "not drawn yet: `make reproduce` draws it"
 
 
