@@ -73,7 +73,7 @@ def test_the_page_shows_every_figure_and_claim_and_opens_in_a_browser(run, root)
     one = next(verdict for verdict in verdicts if verdict["id"] == "T3.linear_bayes")
     for side in ("theory", "networks"):
         assert f"{one[side]['value']:.4g} ± {one[side]['stderr']:.4g}" in text
-        assert f"[{one[side]['lower']:.4g}, {one[side]['upper']:.4g}]" in text
+        assert f"[{one[side]['lower']:.4g}, {one[side]['upper']:.4g}]".replace("-", "−") in text
     assert "1.5 min of one core" in text
     assert "STAND-IN" not in text
     assert "Missing" not in text
@@ -93,24 +93,24 @@ def test_a_picture_or_link_that_leads_nowhere_is_found(run, root):
 
 
 def test_a_partial_run_says_what_is_missing(run):
-    plan, page = run(only="linear_bayes")
+    plan, page = run(only="linear_flow")
     write_report(page, report_parameters(plan))
     text = text_of(page)
     assert "A partial run" in text
     assert "cifar_flow" in text.split("Missing")[1].split(".")[0]
-    assert "not run yet: linear_width, linear_flow_width; `make reproduce` runs them" in text
-    assert "not run yet: adamstar_ablation; `make reproduce ONLY=adamstar_ablation` runs it" in text
+    assert "not run yet: linear_width; `make reproduce ONLY=linear_width` runs it" in text
+    assert "not run yet: linear_bayes, linear_spectrum; `make reproduce` runs them" in text
     assert "claims.md" not in text
-    assert 'src="figures/linear_delta.png"' in page.read_text(encoding="utf-8")
+    assert 'src="figures/linear_dynamics.png"' in page.read_text(encoding="utf-8")
 
 
 def test_a_figure_of_an_earlier_run_says_so(run):
     run()
-    plan, page = run(only="linear_bayes")
+    plan, page = run(only="linear_flow")
     write_report(page, report_parameters(plan))
     sections = page.read_text(encoding="utf-8").split("<section>")
-    assert {"Of an earlier run" in one for one in sections if 'id="linear_delta"' in one} == {False}
-    assert {"Of an earlier run" in one for one in sections if 'id="linear_dynamics"' in one} == {True}
+    assert {"Of an earlier run" in one for one in sections if 'id="linear_dynamics"' in one} == {False}
+    assert {"Of an earlier run" in one for one in sections if 'id="linear_delta"' in one} == {True}
 
 
 @pytest.mark.parametrize(

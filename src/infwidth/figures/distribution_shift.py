@@ -81,4 +81,5 @@ def _draw_panel(axes: Axes, title: str, curves: Mapping[str, pd.DataFrame]) -> N
             draw_curve(axes, x, networks, colour=colour, joined=False)
         entries.append(entry(colour, words, linewidth=1.2, marker=colour.marker))
     axes.set(ylabel="gain over scratch, %", title=title)
-    axes.legend(handles=entries, loc="best", frameon=False, fontsize="x-small")
+    # in as many rows as there is room for below the line of no gain
+    axes.legend(handles=entries, loc="best", frameon=False, fontsize="x-small", ncols=1 if len(entries) < 5 else 2)
