@@ -176,7 +176,7 @@ def test_all_cores_are_counted(root, monkeypatch):
 
 def test_reference_figures_redraw_without_solving(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
-    done = invoke("figures", "results/reference/ci", str(tmp_path), "--config", "config/ci.yaml")
+    done = invoke("figures", "results/reference/ci", str(tmp_path))  # by the preset of that name
     assert done.exit_code == 0, done.output
     assert {path.stem for path in tmp_path.glob("*.pdf")} == {"verdicts", *load_config("config/ci.yaml")["figures"]}
 

@@ -97,6 +97,12 @@ def reference_of(results: str | Path) -> Path:
     return Path("results/reference", folder.name)
 
 
+def run_of(reference: str | Path) -> Path:
+    """The folder of the results that a reference is called by: ``results/reference/ci`` → ``results/ci``."""
+    name = Path(reference).name
+    return Path("results") if name == "default" else Path("results", name)
+
+
 def check_folder(path: str | Path, expected: str) -> None:
     """Raise InputError for a file where a folder is meant: what it lacks would be no help."""
     if Path(path).is_file():

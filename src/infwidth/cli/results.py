@@ -17,6 +17,7 @@ from infwidth.cli.places import (
     read_config,
     read_run,
     reference_of,
+    run_of,
 )
 from infwidth.numerics.checks import InputError
 
@@ -118,13 +119,16 @@ def reference(results: str, reference: str, config: str, only: str) -> None:
 @click.command()
 @click.argument("reference", default="")
 @click.argument("to", default="")
-@click.option("--config", default=DEFAULT_CONFIG, help="the preset's file, which says what each figure shows")
+@click.option(
+    "--config", default="", help="what says what each figure shows; else the preset the reference is called by"
+)
 def figures(reference: str, to: str, config: str) -> None:
     """Redraw the figures from a reference's tables, solving nothing."""
     from infwidth.figures.draw import draw_figure
     from infwidth.figures.verdicts import draw_claims
     from infwidth.plan.titles import experiment_titles
 
+    config = config or (reference and config_of(run_of(reference))) or DEFAULT_CONFIG
     shown = read_config(config)
     reference = reference or str(reference_of(place(shown, config)))
     _tables(reference, "a reference; make one with `make reference`")
