@@ -143,13 +143,7 @@ def advise(
     folds = left_out["folds"]
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
         return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, sets.notes)
-    found = solve(
-        task,
-        elastic_coupling=couplings,
-        **common,
-        **left_out,
-        progress=lambda part: show(share * part),
-    )
+    found = solve(task, elastic_coupling=couplings, progress=lambda part: show(share * part), **common, **left_out)
     table = _compare(couplings, found, predict(found, folds, sets.judged))
     if classes:
         mistakes = predict(found, folds, sets.judged, classes=data.y_target)
