@@ -91,8 +91,10 @@ def advise(
     notes += found.notes
     tell()
     looks = {"gain": "{:+.1%}", "gain_stderr": "{:+.1%}", "error": "{:.1%}", "error_stderr": "{:.1%}"}
+    known = found.table.notna()
     percent = {name: found.table[name].map(look.format) for name, look in looks.items() if name in found.table}
-    click.echo(found.table.assign(**percent).to_string(index=False, float_format="{:.4g}".format))
+    shown = found.table.assign(**percent).where(known, None)  # what could not be told
+    click.echo(shown.to_string(index=False, float_format="{:.4g}".format, na_rep="–"))
     click.echo(found.sentence)
     click.echo(data_overlap(data).sentence)
     click.echo(f"{paths['csv']}, .pdf, .png")
