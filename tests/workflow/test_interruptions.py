@@ -24,7 +24,7 @@ ENDS = [
     (signal.SIGTERM, "all"),
     (signal.SIGINT, "alone"),
 ]
-STARTING = re.compile(r"Traceback(?:(?!Traceback|infwidth/).)*?KeyboardInterrupt", re.DOTALL)
+STARTING = re.compile(r"Traceback(?:(?!Traceback|src/infwidth/).)*?KeyboardInterrupt", re.DOTALL)
 """What the interpreter says of Ctrl-C while it starts: nothing of the project is there yet, nor among its frames."""
 PATIENCE = 120  # seconds; on an idle machine nothing takes more than three
 
