@@ -24,8 +24,8 @@ ENDS = [
     (signal.SIGTERM, "all"),
     (signal.SIGINT, "alone"),
 ]
-STARTING = re.compile(r"Traceback(?:(?!Traceback|src/infwidth/).)*?KeyboardInterrupt", re.DOTALL)
-"""What the interpreter says of Ctrl-C while it starts: nothing of the project is there yet, nor among its frames."""
+STARTING = re.compile(r"Traceback(?:(?!Traceback|src/infwidth/(?!(?:stages/)?__)).)*?KeyboardInterrupt", re.DOTALL)
+"""What the interpreter says of Ctrl-C while it starts a job: of the project no frame but the first is there yet."""
 PATIENCE = 120  # seconds; on an idle machine nothing takes more than three
 
 

@@ -4,9 +4,13 @@ Nothing is imported before the two ends of a job are in place: Ctrl-C ends it wi
 was killed ends too, rather than write beside the run that takes its place.
 """
 
+import signal
+
+if __name__ == "__main__":  # before other imports take their time
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import importlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -28,7 +32,6 @@ def _end_with(run: int) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if os.environ.get(RUN):
         threading.Thread(target=_end_with, args=[int(os.environ[RUN])], daemon=True).start()
     name = sys.argv.pop(1)
