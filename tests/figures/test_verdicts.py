@@ -36,7 +36,7 @@ def test_distances_are_in_units_of_the_bound(expected, found, numbers):
     plt.close("all")
 
 
-def test_every_side_that_was_tested_is_shown_by_paper(tmp_path):
+def test_every_side_that_was_tested_is_shown_in_order(tmp_path):
     far = side("not reproduced", 9.0, 8.0, 10.0)
     both = {"theory": side("reproduced", 0.01, 0.0, 0.02), "networks": side("inconclusive", 0.04, 0.0, 0.09)}
     untested = side("not tested", None, None, None)
@@ -50,8 +50,9 @@ def test_every_side_that_was_tested_is_shown_by_paper(tmp_path):
     assert list(zip(shown["claim"], shown["side"], strict=True)) == [
         ("T10.a", "theory"), ("T10.a", "networks"), ("T9", "networks"), ("S1", "networks")
     ]  # fmt: skip
-    assert [axes.get_title() for axes in figure.axes] == ["paper S", "paper T"]
-    assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["T9", "T10.a"]
+    (axes,) = figure.axes
+    assert axes.get_title() == "S1 – T10"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["S1", "T9", "T10.a"]
     assert shown["upper"].map(math.isfinite).all()
     save_figure(figure, shown, {kind: tmp_path / f"v.{kind}" for kind in ("pdf", "png", "csv")})
     assert (tmp_path / "v.png").stat().st_size > 5000
@@ -61,4 +62,16 @@ def test_a_run_without_claims_has_an_empty_figure():
     figure, shown = draw([])
     assert shown.empty
     assert "no claim" in figure.axes[0].get_title()
+    plt.close("all")
+
+
+def test_many_claims_share_two_columns_and_own_ones_come_last():
+    inside = side("reproduced", 0.01, 0.0, 0.02)
+    verdicts = [verdict(f"T{i}", theory=inside) for i in range(1, 60)]
+    verdicts += [verdict("a_claim", theory=inside, paper="own"), verdict("S1", theory=inside, paper="S")]
+    figure, _ = draw(verdicts)
+    first, second = ([label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes)
+    assert (first[0], second[-1]) == ("S1", "a_claim")
+    assert abs(len(first) - len(second)) <= 1
+    assert min(label.get_fontsize() for axes in figure.axes for label in axes.get_yticklabels()) >= 6
     plt.close("all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,23 +16,23 @@ from matplotlib.figure import Figure
 from infwidth.analysis.claim_table import natural_key
 from infwidth.analysis.claims import Verdict
 from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
-from infwidth.figures.parts.style import GREY, SERIES, entry, legend_below, new_figure, save_figure
+from infwidth.figures.parts.style import COLUMN, GREY, PAGE, SERIES, entry, legend_below, new_figure, save_figure
 from infwidth.io.atomic import read_json
 
 REACH = 4.0
 """Where the axis ends, in units of the bound; an interval that goes on ends in an arrow."""
 COLOURS = {REPRODUCED: SERIES[0], NOT_REPRODUCED: SERIES[3], INCONCLUSIVE: (0.5, 0.5, 0.5)}
 """Of an inconclusive one the marker is hollow as well."""
-LONGEST = 56
-"""Claims in a column, more only where the page would not hold the columns."""
-COLUMNS = 3
-"""Columns that a page's width holds; a paper has one at least."""
+ROOM = 40
+"""Claims that one column holds; more are shared by two of equal length, as many as a page's width holds."""
+FONT, LINE = 6, 0.1
+"""Points of a claim's name; inches from a claim to the next."""
 SIDES = {"theory": ("D", 0.17), "networks": ("o", -0.17)}
 """Side → its marker and its shift from the claim's line."""
 
 
 def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and the numbers it shows: columns for each paper, a line a claim, a point a side.
+    """Return the figure and the numbers it shows: a line a claim, those of one number together, a point a side.
 
     Numbers are distances inside the bound, in units of the bound, or, where that is 0, of the interval's half: right of
     the line is what is expected.
@@ -39,15 +40,17 @@ def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
     Args:
         verdicts: of a run, in any order; those that were not tested are left out.
     """
-    columns = ["paper", "claim", "side", "verdict", "value", "lower", "upper"]
-    shown = pd.DataFrame(list(_points(verdicts)), columns=columns)
-    parts = list(_columns(shown)) or [("no claim was tested", [])]
-    longest = max(len(claims) for _, claims in parts)
-    figure, (panels,) = new_figure(1, len(parts))
-    figure.set_size_inches(max(figure.get_size_inches()[0], 2.3 * len(parts)), 0.5 + 0.125 * max(longest, 8))
-    for (title, claims), axes in zip(parts, panels, strict=True):
-        _draw_column(axes, shown[shown["claim"].isin(claims)], claims, longest)
-        axes.set_title(title)
+    shown = pd.DataFrame(
+        list(_points(verdicts)), columns=["paper", "claim", "side", "verdict", "value", "lower", "upper"]
+    )
+    own = set(shown["claim"][shown["paper"] == "own"])
+    claims = sorted(shown["claim"].unique(), key=lambda claim: (claim in own, natural_key(claim)))
+    columns = np.array_split(np.array(claims, dtype=object), 2 if len(claims) > ROOM else 1)
+    longest = max(*(len(column) for column in columns), 8)
+    figure, (panels,) = new_figure(1, len(columns))
+    figure.set_size_inches(PAGE if len(columns) > 1 else 1.3 * COLUMN, 0.8 + LINE * longest)
+    for column, axes in zip(columns, panels, strict=True):
+        _draw_column(axes, shown[shown["claim"].isin(column)], column, longest)
     entries = [
         entry(colour, verdict, linewidth=2, marker="s", markerfacecolor="white" if verdict == INCONCLUSIVE else colour)
         for verdict, colour in COLOURS.items()
@@ -61,19 +64,6 @@ def draw(verdicts: Sequence[Verdict]) -> tuple[Figure, pd.DataFrame]:
 def draw_claims(claims: Path, paths: Mapping[str, Path]) -> None:
     """Draw the verdicts of a claims.json and write ``pdf``, ``png`` and ``csv``."""
     save_figure(*draw([Verdict(**entry) for entry in read_json(claims)]), paths)
-
-
-def _columns(shown: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
-    """The title and the claims of each column: a paper's, in parts of equal length where they are many."""
-    papers = {paper: sorted(rows["claim"].unique(), key=natural_key) for paper, rows in shown.groupby("paper")}
-    longest, room = LONGEST, max(COLUMNS, len(papers))
-    while sum(-(-len(claims) // longest) for claims in papers.values()) > room:
-        longest += 1
-    for paper, claims in papers.items():
-        name = "own claims" if paper == "own" else f"paper {paper}"
-        parts = np.array_split(np.array(claims, dtype=object), -(-len(claims) // longest))
-        for i, part in enumerate(parts):
-            yield name if len(parts) == 1 else f"{name} ({i + 1})", list(part)
 
 
 def _draw_column(axes: Axes, shown: pd.DataFrame, claims: Sequence[str], longest: int) -> None:
@@ -90,9 +80,20 @@ def _draw_column(axes: Axes, shown: pd.DataFrame, claims: Sequence[str], longest
                 axes.plot([np.sign(end) * REACH], [y], color=colour, marker=arrow, markersize=2.6)
     axes.axvspan(0, REACH * 1.05, color="0.95", zorder=0)
     axes.axvline(0, color="0.3", linewidth=1)
-    axes.set_yticks(list(places.values()), list(places), fontsize=5)
+    axes.set_yticks(list(places.values()), list(places), fontsize=FONT)
+    for above, below in itertools.pairwise(claims):
+        if _number(above) != _number(below):
+            axes.axhline(places[below] + 0.5, color="0.75", linewidth=0.5, zorder=0)
     axes.set(xlim=(-REACH * 1.05, REACH * 1.05), ylim=(-longest + 0.2, 0.8))
-    axes.set_xlabel("units of the bound", fontsize=6.5)
+    axes.set_xlabel("units of the bound")
+    ends = (
+        dict.fromkeys(_number(claim) for claim in (claims[0], claims[-1])) if len(claims) else ["no claim was tested"]
+    )
+    axes.set_title(" – ".join(ends))
+
+
+def _number(claim: str) -> str:
+    return claim.split(".")[0]
 
 
 def _points(verdicts: Sequence[Verdict]) -> Iterator[tuple[Any, ...]]:
