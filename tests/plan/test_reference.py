@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,12 @@ from infwidth.analysis.citations import citations
 from infwidth.analysis.claims import Verdict
 from infwidth.io.tables import make_table, write_table
 from infwidth.numerics.checks import InputError
+from infwidth.plan import reference as references
+from infwidth.plan.config import load_config
 from infwidth.plan.reference import compare, make_reference
+from infwidth.plan.transfer import Plan
+
+ROOT = Path(__file__).parents[2]
 
 
 def table():
@@ -78,6 +84,27 @@ def test_the_figure_of_all_verdicts_is_drawn_anew_with_a_part(run):
     old.write_bytes(b"old")
     make_reference(results, references / "mine", "lin")
     assert old.read_bytes()[1:4] == b"PNG"
+
+
+def test_a_part_renews_a_figure_that_shows_another_experiment_too(tmp_path, monkeypatch):
+    plan, ci = Plan(load_config(ROOT / "config/ci.yaml")), ROOT / "results/reference/ci"
+    assert plan.figures["linear_delta"] == ["linear_bayes", "linear_spectrum"]
+    made = [f"{stem}.{kind}" for stem in ("tables/linear_bayes", "figures/linear_delta") for kind in ("csv", "png")]
+    monkeypatch.setattr(references, "finished_outputs", lambda _: [made[0], *made[2:], "claims.json", "index.html"])
+    results, reference = tmp_path / "results", tmp_path / "reference"
+    shutil.copytree(ci, reference)
+    (reference / "figures/linear_delta.png").write_bytes(b"stale")
+    for folder in ("tables", "theory/linear_bayes", "claims"):
+        (results / folder).mkdir(parents=True)
+    for kind in ("csv", "npz"):
+        shutil.copy(ci / f"tables/linear_bayes.{kind}", results / "tables")
+    facts = {"commit": "c", "python": "3", "machine": "m", "versions": {}, "facts": {"largest_residual": 0.0}}
+    (results / "theory/linear_bayes/a.manifest.json").write_text(json.dumps(facts))
+    (results / "claims/linear_bayes.json").write_text("[]")
+    make_reference(results, reference, "linear_bayes", plan)
+    assert (reference / "figures/linear_delta.png").read_bytes()[1:4] == b"PNG"
+    with pytest.raises(InputError, match="linear_delta"):  # a whole run makes it itself
+        make_reference(results, reference, "linear", plan)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from infwidth.io.whole import SUFFIX, check_whole, read_manifest
 from infwidth.numerics.checks import InputError
 from infwidth.plan.comparison import compare, compare_tables
 from infwidth.plan.outputs import finished_outputs
+from infwidth.plan.titles import experiment_titles
 from infwidth.plan.transfer import Plan
 
 __all__ = ["compare", "compare_tables", "make_reference"]
@@ -33,7 +33,8 @@ def make_reference(results: Path, reference: Path, only: str = "", plan: Plan | 
     Args:
         results: the run's folder.
         reference: the reference's folder.
-        only: renew the experiments whose name begins so, and their figures; the rest of the reference stays.
+        only: renew the experiments whose name begins so, and the figures that show them; the rest of the reference
+            stays.
         plan: that of the run, of all its experiments; what it does not name is left out, and all that it names must be
             there. None: every experiment that has a table.
 
@@ -55,6 +56,8 @@ def make_reference(results: Path, reference: Path, only: str = "", plan: Plan | 
         if only and reference.exists():
             _keep(reference, new, only, plan)
         _write(run, new, reference if only else None)
+        if only and plan is not None:
+            _draw_shared(run, new, plan)
         if reference.exists():
             os.rename(reference, old)
         try:
@@ -100,7 +103,7 @@ class _Run:
             experiments, figures = tables, sorted(path.stem for path in (results / "figures").glob("*.png"))
         else:
             experiments = [*plan.experiments, *plan.studies]
-            figures = [name for name, shown in plan.figures.items() if any(one.startswith(only) for one in shown)]
+            figures = [name for name, shown in plan.figures.items() if all(one.startswith(only) for one in shown)]
             figures += [] if only else ["verdicts"]
         experiments = sorted(name for name in experiments if name.startswith(only))
         if not experiments or not tables:
@@ -121,7 +124,7 @@ class _Run:
         """Raise InputError unless the run is finished, has its manifests and is whole."""
         missing = []
         if plan is not None:
-            wanted = [path for path in finished_outputs(plan) if _belongs(path, self.experiments, self.figures)]
+            wanted = [path for path in finished_outputs(plan) if self._makes(path)]
             missing += [path for path in wanted if not (self.results / path).exists()]
         made = {_experiment(name) for name in self.manifests()}
         missing += [f"the manifests of {name}" for name in self.experiments if name not in made]
@@ -139,6 +142,12 @@ class _Run:
         for name in self.figures:
             check_whole(self.results / f"figures/{name}.png")
 
+    def _makes(self, path: str) -> bool:
+        """Whether the run makes a file: one of its experiments or figures, or, of a whole run, what is made of all."""
+        folder, *rest = path.split("/")
+        names = self.figures if folder == "figures" else self.experiments
+        return rest[0].split(".")[0] in names if rest else not self.only
+
     def verdicts(self) -> list[dict[str, Any]]:
         """Those on its experiments."""
         paths = dict.fromkeys(map(self._verdict_file, self.experiments))
@@ -148,13 +157,6 @@ class _Run:
         """The experiment's own, newer after a run of it alone, or the whole table."""
         own = self.results / f"claims/{experiment}.json"
         return own if own.exists() else self.results / "claims.json"
-
-
-def _belongs(path: str, experiments: Collection[str], figures: Collection[str]) -> bool:
-    """Whether a file of a run is of these experiments or figures."""
-    folder, *rest = path.split("/")
-    names = figures if folder == "figures" else experiments
-    return not rest or rest[0].split(".")[0] in names
 
 
 def _keep(reference: Path, new: Path, only: str, plan: Plan | None) -> None:
@@ -196,6 +198,20 @@ def _write(run: _Run, new: Path, old: Path | None) -> None:
     write_seconds(new / "seconds.csv", dict(sorted(seconds.items())))
     if old is not None and (old / _VERDICTS).exists():  # of experiments that stay, too
         _draw_verdicts(new)
+
+
+def _draw_shared(run: _Run, reference: Path, plan: Plan) -> None:
+    """Draw the figures that show one of the run's experiments beside others, from the reference's tables."""
+    from infwidth.figures.draw import draw_figure  # reads matplotlib, which a whole reference does without
+
+    for name, shown in plan.figures.items():
+        tables = [reference / f"tables/{experiment}.csv" for experiment in shown]
+        shared = name not in run.figures and not set(run.experiments).isdisjoint(shown)
+        if shared and all(table.exists() for table in tables):
+            with tempfile.TemporaryDirectory() as folder:
+                drawn = {kind: Path(folder, f"{name}.{kind}") for kind in ("pdf", "png", "csv")}
+                draw_figure(name, tables, drawn, experiment_titles(plan.config, shown))
+                _copy(drawn["png"], reference / f"figures/{name}.png")
 
 
 def _draw_verdicts(reference: Path) -> None:
