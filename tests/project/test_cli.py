@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from infwidth.analysis.claims import Verdict
 from infwidth.cli import main
-from infwidth.cli.verdicts import summary
+from infwidth.cli.verdicts import summary, undrawn_line
 from infwidth.io.yaml import read_yaml
 from infwidth.plan.config import load_config
 
@@ -331,6 +331,16 @@ def test_verdicts_of_what_is_no_longer_planned_are_not_counted(renamed, place):
     assert "T1.stale" not in done.output
     assert "1 claims: 1 reproduced" in done.output
     assert done.output.splitlines()[-1].startswith("results/mine also holds stale,")
+
+
+def test_figures_that_a_part_of_the_run_leaves_out_are_named():
+    config = {"experiments": {"a_wide": {}, "a_thin": {}, "b": {}}, "studies": {"c": {}}, "only": None}
+    config["figures"] = {"both": ["a_wide", "b"], "three": ["a_thin", "b", "c"], "alone": ["a_wide"], "other": ["c"]}
+    assert undrawn_line(config) is None
+    line = undrawn_line(config | {"only": "a_"})
+    assert "both (b), three (b, c);" in line
+    assert "alone" not in line and "other" not in line
+    assert undrawn_line(config | {"only": "c"}).startswith("not drawn, as they show others too: three (a_thin, b);")
 
 
 def test_the_end_of_a_run_counts_verdicts_and_names_what_is_new():

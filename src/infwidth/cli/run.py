@@ -151,7 +151,7 @@ def decide(request: Request, arguments: tuple[str, ...], minutes: float) -> None
 
 def _run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
     """Run, decide if there are minutes for it, and sum up."""
-    from infwidth.cli.verdicts import added_line, leftover_line, read_verdicts, summary
+    from infwidth.cli.verdicts import added_line, leftover_line, read_verdicts, summary, undrawn_line
     from infwidth.plan.run_lock import hold
 
     config, results = request.read()
@@ -171,7 +171,9 @@ def _run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
     after = [v for v in read_verdicts(results, names, lenient=True) if v.experiment.startswith(request.only)]
     table = " ".join(["infwidth claims", results, *(["--only", request.only] if request.only else [])])
     where = f"{results}/index.html shows it all, figure by figure; every claim: {table}"
-    lines = [*summary(before, after), added_line(request.read_again(), results), leftover_line(results, names), where]
+    grown = request.read_again()
+    lines = [*summary(before, after), undrawn_line(grown), added_line(grown, results), leftover_line(results, names)]
+    lines.append(where)
     for line in filter(None, lines):
         click.echo(line)
 

@@ -63,6 +63,20 @@ def added_line(config: Mapping[str, Any], results: str | Path) -> str | None:
     return f"{results}/{FILE} adds to what {config['preset']} says, and this run kept it: {'; '.join(added)}"
 
 
+def undrawn_line(config: Mapping[str, Any]) -> str | None:
+    """One line on the figures that `only` left out, as they show other experiments too; None where there are none."""
+    from infwidth.plan.config import selected
+
+    chosen = {*selected(config, "experiments"), *selected(config, "studies")}
+    undrawn = {name: shown for name, shown in config["figures"].items() if not chosen.isdisjoint(shown)}
+    lines = [
+        f"{name} ({', '.join(one for one in shown if one not in chosen)})"
+        for name, shown in undrawn.items()
+        if not chosen.issuperset(shown)
+    ]
+    return f"not drawn, as they show others too: {', '.join(lines)}; without --only they are" if lines else None
+
+
 def _total(added: Sequence[Any]) -> str:
     """What several looks added, in words."""
     if not isinstance(added[0], Mapping):

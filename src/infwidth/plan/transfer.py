@@ -22,6 +22,10 @@ from infwidth.tasks.families import FAMILIES, Family
 Cell = dict[str, Any]
 
 
+_NAMED = 8
+"""Experiments that one line names."""
+
+
 class Plan:
     """The cells of a resolved configuration.
 
@@ -174,11 +178,12 @@ class Plan:
         return {"networks": {name: cell["networks"] for name, cell in cells.items()}}
 
     def describe(self) -> str:
-        """One line: experiments and cells."""
+        """One line: experiments, the first of them by name, and cells."""
         cells = sum(len(self.network_cells(e)) or len(self.theory_cells(e)) for e in self.experiments)
         cells += sum(len(StudyPlan(self.config).cells(study)) for study in self.studies)
         names = [*self.experiments, *self.studies]
-        return f"{len(names)} experiments ({', '.join(names)}), {cells} cells"
+        more = ["…"] if len(names) > _NAMED else []
+        return f"{len(names)} experiments ({', '.join([*names[:_NAMED], *more])}), {cells} cells"
 
     def _experiment(self, experiment: str) -> Mapping[str, Any]:
         return self.config["experiments"][experiment]
