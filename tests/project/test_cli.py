@@ -339,7 +339,7 @@ def test_figures_that_a_part_of_the_run_leaves_out_are_named():
     assert undrawn_line(config) is None
     line = undrawn_line(config | {"only": "a_"})
     assert "both (b), three (b, c);" in line
-    assert "alone" not in line and "other" not in line
+    assert not {"alone", "other"} & set(line.replace(";", "").split())
     assert undrawn_line(config | {"only": "c"}).startswith("not drawn, as they show others too: three (a_thin, b);")
 
 
