@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from infwidth.cli.run import Request
+from infwidth.cli.request import Request
 
 OVERHEAD = 8.0
 """Seconds of a look beside its jobs: what starts them, and what draws and judges afterwards."""
