@@ -68,13 +68,12 @@ def undrawn_line(config: Mapping[str, Any]) -> str | None:
     from infwidth.plan.config import selected
 
     chosen = {*selected(config, "experiments"), *selected(config, "studies")}
-    undrawn = {name: shown for name, shown in config["figures"].items() if not chosen.isdisjoint(shown)}
-    lines = [
+    undrawn = [
         f"{name} ({', '.join(one for one in shown if one not in chosen)})"
-        for name, shown in undrawn.items()
-        if not chosen.issuperset(shown)
+        for name, shown in config["figures"].items()
+        if not chosen.isdisjoint(shown) and not chosen.issuperset(shown)
     ]
-    return f"not drawn, as they show others too: {', '.join(lines)}; without --only they are" if lines else None
+    return f"not drawn, as they show others too: {', '.join(undrawn)}; without --only they are" if undrawn else None
 
 
 def _total(added: Sequence[Any]) -> str:

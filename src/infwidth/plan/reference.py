@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,20 +210,23 @@ def _draw_shared(run: _Run, reference: Path, plan: Plan) -> None:
         tables = [reference / f"tables/{experiment}.csv" for experiment in shown]
         shared = name not in run.figures and not set(run.experiments).isdisjoint(shown)
         if shared and all(table.exists() for table in tables):
-            with tempfile.TemporaryDirectory() as folder:
-                drawn = {kind: Path(folder, f"{name}.{kind}") for kind in ("pdf", "png", "csv")}
-                draw_figure(name, tables, drawn, experiment_titles(plan.config, shown))
-                _copy(drawn["png"], reference / f"figures/{name}.png")
+            titles = experiment_titles(plan.config, shown)
+            _draw(reference / f"figures/{name}.png", partial(draw_figure, name, tables, titles=titles))
 
 
 def _draw_verdicts(reference: Path) -> None:
     """Draw the figure of a reference's claims anew."""
     from infwidth.figures.verdicts import draw_claims  # reads matplotlib, which a whole reference does without
 
+    _draw(reference / _VERDICTS, partial(draw_claims, reference / "claims.json"))
+
+
+def _draw(picture: Path, write: Callable[..., None]) -> None:
+    """Keep of a figure's files, which ``write`` makes at the ``paths`` it is given, the picture."""
     with tempfile.TemporaryDirectory() as folder:
-        drawn = {kind: Path(folder, f"verdicts.{kind}") for kind in ("pdf", "png", "csv")}
-        draw_claims(reference / "claims.json", drawn)
-        _copy(drawn["png"], reference / _VERDICTS)
+        paths = {kind: Path(folder, f"{picture.stem}.{kind}") for kind in ("pdf", "png", "csv")}
+        write(paths=paths)
+        _copy(paths["png"], picture)
 
 
 def _copy(path: Path, to: Path) -> None:
