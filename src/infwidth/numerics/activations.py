@@ -92,8 +92,9 @@ def _erf(h: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def _erf_slope(h: Tensor, out: Tensor | None = None) -> Tensor:
-    minus_square = _torch().addcmul(h.new_zeros(()), h, h, value=-1, out=out)  # at once: each pass costs as the next
-    return minus_square.exp_().mul_(2 / math.sqrt(math.pi))
+    # 2/√π e^{−h²} as a power of 2, which libraries raise several times as fast, its exponent in one pass
+    top = h.new_full((), math.log2(2 / math.sqrt(math.pi)))
+    return _torch().addcmul(top, h, h, value=-1 / math.log(2), out=out).exp2_()
 
 
 def _erf_gated(h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
