@@ -146,7 +146,7 @@ def test_a_network_that_diverged_has_no_error_rate():
 
 
 @pytest.mark.parametrize("name", ["relu", "erf", "tanh", "gelu", "softplus"])
-def test_activations_know_their_slope_growth_and_homogeneity(name):
+def test_activations_know_their_slope_growth_homogeneity_and_parity(name):
     import torch
 
     from infwidth.numerics.activations import get_activation
@@ -169,3 +169,5 @@ def test_activations_know_their_slope_growth_and_homogeneity(name):
     assert torch.isfinite(far).all()
     assert far[1] == 1
     assert (phi.value(2 * h) == 2 * phi.value(h)).all() == (phi.homogeneity == 1)
+    for dtype in (torch.float32, torch.float64):  # to the last digit: a population's moves rely on it
+        assert torch.equal(phi.value(-h.to(dtype)), -phi.value(h.to(dtype))) == phi.odd
