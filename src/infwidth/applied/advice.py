@@ -108,7 +108,7 @@ def advise(
         InputError: an argument out of range, labels whose squares overflow, fewer than ``FEWEST`` samples once
             copies count as one, or a class with a single one.
     """
-    classes = are_classes(data.y_target)  # before labels of copies are averaged
+    classes = are_classes(data.y_target, several_outputs=data.y_target.ndim > 1)  # before labels of copies are averaged
     sets = distinct(data)
     data = sets.data
     dimension, size = data.x_source.shape[1], len(data.y_target)
