@@ -133,6 +133,8 @@ def advise(
         small = max(size, len(data.y_source)) <= MANY
         couplings = [value for value in COUPLINGS if small or value <= STIFFEST or math.isinf(value)]
     couplings = sorted({0.0, *map(float, couplings)})
+    if len(couplings) < 2:
+        raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
     counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)
