@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from infwidth.io.checkpoints import Checkpoint
+from infwidth.numerics.batching import keep_freed_memory
 from infwidth.numerics.checks import InputError, check_count
 from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import generator
@@ -191,6 +192,7 @@ def train(
     check_count("seed", seed, minimum=0)
     task.check_context(context)
     _check_model(model, task, context)
+    keep_freed_memory()
     model.to(device)
     rates = [_Rate(optimiser) for optimiser in optimisers]
     _check_all_move(model, optimisers)
