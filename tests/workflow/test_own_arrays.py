@@ -118,14 +118,11 @@ def test_twenty_classes_are_outputs_of_networks_and_theory(project):
 
 
 def test_gradient_flow_refuses_several_classes_before_any_job(project):
-    small = {**SMALL, "preset": "flow", "claims": None, "figures": {}}
-    flow = {"weight_decay": 0.1, "source_time": 1, "target_times": [1]}
-    small["experiments"] = {**SMALL["experiments"], "mine": None}
-    small["experiments"]["classes"] = {**SMALL["experiments"]["classes"], "training": {"flow": flow}}
-    small["experiments"]["classes"] |= {"extends": None, "source_strength": 0.5, "target_strength": 0.5}
-    arrays = {**small["experiments"]["classes"]["task"]["arrays"], "n_source": 20, "n_target": 8}
-    small["experiments"]["classes"] |= {"task": {"arrays": arrays}, "width": 40, "elastic_coupling": [0, 10]}
-    (project.root / "config/flow.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
+    files = SMALL["experiments"]["classes"]["task"]["arrays"]
+    classes = linear({"flow": {"weight_decay": 0.1, "source_time": 1, "target_times": [1]}})
+    classes["task"] = {"arrays": {**files, "n_source": 20, "n_target": 8}}
+    written = yaml.safe_dump({"preset": "flow", "experiments": {"classes": classes}, "figures": {}})
+    (project.root / "config/flow.yaml").write_text(written, encoding="utf-8")
     done = project.infwidth("plan", "--config", "config/flow.yaml")
     (line,) = done.stderr.splitlines()
     assert line.startswith(

@@ -149,9 +149,9 @@ def _growth(
     """The factor from the loss of all samples but one to that of all, under each row of counts (m, P).
 
     From the fold's to the sample's alone the loss changes by what the fold's others teach; the sample itself teaches as
-    much as one of them. A power of the losses' ratio, q^k of k a sample, would be too large on average, by ½k(k + 1) of
-    log q's variance, since both are noisy: 5 % at 10 to 20 samples. So where the loss grows it goes on in a straight
-    line, which noise does not shift; where it falls, by the power, as the line may end below 0.
+    much as one of them, a share k of what they do. The k-th power of the ratio q of the two losses would be too large
+    on average, by ½k(k + 1) of log q's variance, as both are noisy: 5 % at 10 to 20 samples. So where the loss grows it
+    goes on in a straight line, which noise does not shift; where it falls, by the power, as a line may end below 0.
 
     Args:
         one: costs of samples without themselves alone, (P,).
