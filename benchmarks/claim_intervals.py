@@ -7,8 +7,8 @@ and is a claim decided as often as its price promises?
 
 Writes benchmarks/results/claim_intervals.json and prints the rows of the table in docs/claims.md: for every statistic,
 truth (nothing there, on the bound, inside) and number of data sets, the share of 95 % intervals that hold the truth,
-and of each definite verdict. On the bound every definite verdict is wrong; inside the share of "reproduced" is the power.
-All draws of a case go through the array functions that a claim's own single draw goes through.
+and of each definite verdict. On the bound every definite verdict is wrong; inside the share of "reproduced" is the
+power. All draws of a case go through the array functions that a claim's own single draw goes through.
 """
 
 from __future__ import annotations
