@@ -7,8 +7,8 @@ and is a claim decided as often as its price promises?
 
 Writes benchmarks/results/claim_intervals.json and prints the rows of the table in docs/claims.md: for every statistic,
 truth (nothing there, on the bound, inside) and number of data sets, the share of 95 % intervals that hold the truth,
-and of each definite verdict. On the bound every definite verdict is wrong; inside the share of "reproduced" is the
-power. All draws of a case go through the array functions that a claim's own single draw goes through.
+and of each definite verdict. On the bound every definite verdict is wrong, inside "reproduced" is the power.
+All draws of a case go through the array functions that a claim's own single draw goes through.
 """
 
 from __future__ import annotations
@@ -344,7 +344,7 @@ def table(answer: dict) -> str:
 
 def main() -> None:
     draws = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    of_looks = int(sys.argv[2]) if len(sys.argv) > 2 else 2_000
+    of_looks = int(sys.argv[2]) if len(sys.argv) > 2 else 600
     started, rows, looks = time.perf_counter(), [], []
     for case in cases():
         for label, truth in zip(("null", "on the bound", "inside"), case.truths, strict=True):
@@ -353,7 +353,7 @@ def main() -> None:
                 rows.append({"statistic": case.name, "truth": label, "data_sets": seeds, **found})
         looks.append({"statistic": case.name, "doubled": doubled(case, draws), "bought": None, "planned": None})
         if case.single:
-            some = of_looks // 10 if case.single is root_mean_square else of_looks
+            some = of_looks // 6 if case.single is root_mean_square else of_looks
             looks[-1] |= {"bought": bought(case, some), "planned": planned(case, draws)}
         print(
             table({"cases": rows, "looks": looks}).splitlines()[-1],

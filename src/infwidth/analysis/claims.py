@@ -20,6 +20,7 @@ from infwidth.analysis.decision import (
     REPRODUCED,
     THEORY_SAYS,
     decide,
+    in_minutes,
     is_hidden_by_width,
     level_of,
     p_value,
@@ -218,7 +219,10 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None, l
             notes.append(f"{found.seeds} seeds don't tell what it is divided by from 0")
     if verdict == INCONCLUSIVE:
         if is_hidden_by_width(claim, found, level):
-            notes.append("what is found may be the finite width's: three widths, or a predicted deviation, would tell")
+            # two widths more, narrower ones, on the same data sets
+            cost = in_minutes(None if seconds is None else round(2 * found.seeds * seconds / 60, 1))
+            more = f"networks of three widths{cost.replace(' (', ' (at most ')}, or a predicted deviation, would tell"
+            notes.append(f"what is found may be the finite width's: {more}")
         else:
             told = price(claim, found, stderr, seconds, level)
             notes.append(reason(told))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -37,12 +37,14 @@ class RootMeanSquare:
         errors: Monte-Carlo standard errors, kind → data sets × points.
         fails: whether a value above a bound speaks against the theory; otherwise finite width may be the cause.
         note: what the differences are of.
+        least: data sets that its interval takes.
     """
 
     differences: pd.DataFrame
     errors: dict[str, pd.DataFrame]
     fails: bool = True
     note: str = ""
+    least: ClassVar[int] = 3
     seeds: int = field(init=False)
     left_out: tuple[int, ...] = field(init=False)
     square: float = field(init=False)
@@ -76,7 +78,7 @@ class RootMeanSquare:
     def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`infwidth.analysis.estimates.Estimate`."""
         at = foreseen or Foresight(self.seeds)
-        if at.seeds < 3 or self._scatter is None:
+        if at.seeds < self.least or self._scatter is None:
             return 0.0, np.inf
         law = self.law(at, itself=foreseen is None)
         if law is None:
