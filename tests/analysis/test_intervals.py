@@ -53,16 +53,20 @@ def test_a_ratios_ends_are_where_the_paired_difference_is_as_far_from_0_as_allow
 
 def test_a_ratio_to_what_may_be_0_has_the_end_that_can_be_told_and_no_other():
     below = np.array([0.1, 1.0, 3.0, 0.2])  # 1.1 ± 0.68: not told from 0 by Student's 3.18
-    paired = np.stack([0.8 * below + [0.01, -0.01, 0.02, 0.0], below], axis=1)
-    lower, upper = smooth(paired, CHANGE).interval()
-    assert np.isinf(lower) != np.isinf(upper)
-    random = np.random.default_rng(1)
-    apart = np.stack([random.standard_normal(4), below], axis=1)
-    assert np.isinf(smooth(apart, CHANGE).interval()).any()
+    more = 0.8 * below + [0.51, 0.49, 0.52, 0.5]  # half of one more than four fifths, for sure
+    lower, upper = smooth(np.stack([more, below], axis=1), CHANGE).interval()
+    assert -0.2 < lower < 0.3
+    assert upper == np.inf
+    less = 0.8 * below - [0.11, 0.09, 0.12, 0.1]
+    lower, upper = smooth(np.stack([less, below], axis=1), CHANGE).interval()
+    assert lower == -np.inf
+    assert -0.4 < upper < -0.2
+    apart = np.stack([[1.0, -1.0, 0.5, 0.2], below], axis=1)
+    assert smooth(apart, CHANGE).interval() == (-np.inf, np.inf)
 
 
 def test_a_ratio_that_never_varies_is_exact():
-    values = np.outer([1.0, 2.0, 5.0], [0.9, 1.0])
+    values = np.outer([1.0, 1.1, 1.3], [0.9, 1.0])
     assert smooth(values, CHANGE).interval() == pytest.approx((-0.1, -0.1))
 
 
