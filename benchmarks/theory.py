@@ -6,7 +6,9 @@ Writes benchmarks/results/theory.json. Each ratio is an earlier run's seconds ov
 in turn (process time, so that a busy machine does not spoil them), on the same task and seeds. ``particles``: gradient
 flow of infinitely wide nonlinear networks, source and three couplings. ``population``: their Bayesian posterior, source
 and two couplings. ``linear``: 200 couplings of linear networks' posterior at P = 120, and the moment equations of their
-gradient flow at D = 400.
+gradient flow at D = 400. ``recent`` is compared with the revision that first had all of it: the finite width of linear
+flows, transfer and control, source and four couplings; the posterior of erf networks at P = 80; ReLU flows on a task of
+3,072 inputs, three lines of one coupling.
 """
 
 from __future__ import annotations
@@ -127,6 +129,34 @@ def moments(find: Callable[[str], ModuleType]) -> object:
     )  # fmt: skip
 
 
+def width(find: Callable[[str], ModuleType]) -> None:
+    task = find("tasks.linear_tasks").linear(n_source=90, n_target=15, dimension=30, overlap=0.9, n_test=500, seed=0)
+    sources = {}
+    for anchor in ("source", "random"):
+        solution = find("theory.flow").solve(
+            task, activation="linear", elastic_coupling=[0.0, 1.0, 10.0, 100.0], source_strength=0.5477,
+            target_strength=0.5477, weight_decay=0.003, source_time=20.0, anchor=anchor, sources=sources,
+            target_times=[0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20],
+        )  # fmt: skip
+        assert solution.finite_width.total.shape == (4, 9)
+
+
+def rich_posterior(find: Callable[[str], ModuleType]) -> object:
+    return find("theory.bayes").solve(
+        data(find, 120, 80, 20), activation="erf", elastic_coupling=[0.0, 10.0], source_strength=1.0,
+        target_strength=1.0, inverse_temperature=20.0, particles=4096, strict=False,
+    )  # fmt: skip
+
+
+def high_dimension(find: Callable[[str], ModuleType]) -> None:
+    task, sources = data(find, 200, 50, 3072), {}
+    for protocol in ({}, {"start": "scratch"}, {"anchor": "random"}):
+        find("theory.flow").solve(
+            task, activation="relu", elastic_coupling=10.0, source_strength=0.3, target_strength=0.3, replicas=2,
+            weight_decay=0.1, source_time=5.0, target_times=[5.0], particles=512, sources=sources, **protocol,
+        )  # fmt: skip
+
+
 CASES = {
     "linear": {"posterior of 200 couplings": posterior, "moment equations, D = 400": moments},
     "particles": {
@@ -138,12 +168,34 @@ CASES = {
         )
     },
     "population": {f"{activation}, P = 40, D = 25": population(activation, 40, 25) for activation in ("relu", "erf")},
+    "recent": {
+        "finite width of linear flows, D = 30": width,
+        "erf, P = 80, D = 20, S = 4096": rich_posterior,
+        "relu flow, P = 50, D = 3072": high_dimension,
+    },
 }
+AGAINST = dict.fromkeys(CASES, "09d7e29") | {"recent": "303ce1c"}
+"""The revision that a part is compared with."""
+
+
+def compare_part(part: str, against: str, repeats: int) -> dict:
+    """All cases of a part beside an earlier revision."""
+    found = {"against": against, "repeats": repeats}
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(["git", "archive", against, "src"], cwd=ROOT, check=True, capture_output=True)
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+            tar.extractall(folder, filter="data")
+        theirs, ours = Code(Path(folder) / "src"), Code(ROOT / "src")
+        for case in CASES[part]:
+            found[case] = compare(theirs, ours, part, case, repeats)
+            print(part, case, found[case], flush=True)
+        theirs.end(), ours.end()
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", default="09d7e29", help="revision to compare with")
+    parser.add_argument("--against", help="revision to compare with; each part has its own")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--part", choices=CASES, help="run one part and keep the others of the file")
@@ -161,22 +213,10 @@ def main() -> None:
         "cpu_count": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        archive = subprocess.run(
-            ["git", "archive", arguments.against, "src"], cwd=ROOT, check=True, capture_output=True
-        )
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-            tar.extractall(folder, filter="data")
-        theirs, ours = Code(Path(folder) / "src"), Code(ROOT / "src")
-        for part, cases in CASES.items():
-            if arguments.part not in (None, part):
-                continue
-            report[part] = {"against": arguments.against, "repeats": arguments.repeats}
-            for case in cases:
-                report[part][case] = compare(theirs, ours, part, case, arguments.repeats)
-                print(part, case, report[part][case], flush=True)
-                path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        theirs.end(), ours.end()
+    for part in CASES:
+        if arguments.part in (None, part):
+            report[part] = compare_part(part, arguments.against or AGAINST[part], arguments.repeats)
+            path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

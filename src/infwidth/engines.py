@@ -74,6 +74,7 @@ class Engine:
         network_only: settings that the theory does not know.
         particle_settings: settings of theories that sample particles, which linear networks' don't.
         over_time: whether observables have a time axis, start and anchor are arguments, and so there are controls.
+        several_outputs: whether it covers labels of several outputs.
         paired: whether neurons and particles come in ± pairs, so that their number is even.
         theory_observables: metrics that the theory has beside losses and errors.
     """
@@ -88,6 +89,7 @@ class Engine:
     network_only: tuple[str, ...] = ()
     particle_settings: tuple[str, ...] = ("particles",)
     over_time: bool = False
+    several_outputs: bool = False
     paired: bool = False
     theory_observables: tuple[str, ...] = ()
 
@@ -136,6 +138,7 @@ ENGINES = {
             "inverse_temperature", "prior_precision", "sampler", "burn_in_time", "sampling_time"
         ),
         network_only=("sampler", "burn_in_time", "sampling_time"),
+        several_outputs=True,
         theory_observables=("leave_one_out", "log_evidence_density"),
     ),
     "flow": Engine(

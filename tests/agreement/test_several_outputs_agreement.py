@@ -10,23 +10,27 @@ from infwidth.theory import bayes
 COUPLINGS = (0.0, 3.0)
 
 
-def three_classes():
-    """Source and target classes by the largest of three linear functions, which overlap."""
+def classes(count):
+    """Source and target classes by the largest of so many linear functions, which overlap."""
     rng = np.random.default_rng(2)
-    source = rng.standard_normal((5, 3))
-    target = 0.8 * source + 0.6 * rng.standard_normal((5, 3))
+    source = rng.standard_normal((5, count))
+    target = 0.8 * source + 0.6 * rng.standard_normal((5, count))
     parts = []
     for n, teachers in ((40, source), (15, target), (300, target)):
         x = rng.standard_normal((n, 5))
-        parts += [x, one_hot(np.argmax(x @ teachers, 1), 3)]
+        parts += [x, one_hot(np.argmax(x @ teachers, 1), count)]
     return TransferTask(*parts)
 
 
-@pytest.mark.parametrize("activation", ["erf"])
-def test_sampled_classifiers_are_the_theory(activation):
+@pytest.mark.parametrize(
+    ("activation", "count", "strength"),
+    [("erf", 3, 0.5), ("relu", 3, 0.1), ("tanh", 4, 0.4), ("erf", 5, 0.5)],  # richer ReLU networks condense
+)
+def test_sampled_classifiers_are_the_theory(activation, count, strength):
     """Test and train loss extrapolated from N = 200 and 400 within 3 standard errors; f and error rate near."""
-    task = three_classes()
-    settings = {"activation": activation, "source_strength": 0.5, "target_strength": 0.5, "inverse_temperature": 15.0}
+    task = classes(count)
+    settings = {"activation": activation, "inverse_temperature": 15.0}
+    settings |= {"source_strength": strength, "target_strength": strength}
     theory = bayes.solve(task, elastic_coupling=COUPLINGS, particles=3072, evidence=False, **settings)
     narrow, wide = (
         langevin.run(task, elastic_coupling=COUPLINGS, width=width, seeds=range(6), sampling_time=150.0, **settings)

@@ -210,7 +210,7 @@ def test_an_inconclusive_verdict_has_its_reason_and_its_price():
     assert side["budget"]["networks a data set"] > 0.05
     assert side["needed"] > 5
     assert side["minutes"] == pytest.approx((side["needed"] - 5) * 1.5)
-    assert f"{side['needed']} data sets ({side['minutes']:g} min)" in found.note
+    assert f"{side['needed']} data sets in all ({side['minutes']:g} min more on a core)" in found.note
 
 
 def test_so_many_data_sets_do_decide():

@@ -62,6 +62,11 @@ def test_nonlinear_advice_has_error_bars_of_the_particles():
         ([(0, math.nan, 0, 0, "condensed"), (1, 1.5, -0.5, 0.1, "converged")], None, "condensed at δ = 0"),
         ([(0, 1.0, 0, 0, "converged"), (math.inf, math.nan, 0, 0, "unmixed")], None, "unmixed at δ = ∞"),
         ([(0, 1.0, 0, 0, "converged"), (math.inf, 0.5, 0.5, 0.1, "converged")], math.inf, "50.0 ± 10.0 % below"),
+        # what rounding leaves of equal losses, and losses beyond all others
+        ([(0, 1.0, 0, 0, "converged"), (1, 1.0, 0.0, 0.0, "converged")], None, "within the error bars"),
+        ([(0, 1.0, 0, 0, "converged"), (1, 1.0, -1e-16, 1e-18, "converged")], None, "within the error bars"),
+        ([(0, 1.0, 0, 0, "converged"), (1, 1 - 1e-7, 1e-7, 1e-9, "converged")], None, "within the error bars"),
+        ([(0, 1.0, 0, 0, "converged"), (1, 2e60, -2e60, 1e58, "converged")], 0.0, "hurts, by 2e+62 ± 1e+60 %"),
     ],
 )
 def test_the_sentence_says_what_the_table_can(rows, recommended, words):
@@ -72,6 +77,13 @@ def test_the_sentence_says_what_the_table_can(rows, recommended, words):
     found, sentence = conclude(table, 40)
     assert found == recommended
     assert words in sentence
+
+
+def test_there_has_to_be_a_coupling_to_compare():
+    _, data = data_of(overlap=0.5, size=24)
+    for couplings in ([], [0], [-0.0, 0.0]):
+        with pytest.raises(InputError, match=r"couplings = \[0\]: expected a δ > 0"):
+            advise(data, activation="linear", couplings=couplings)
 
 
 def write(path, **arrays):

@@ -105,7 +105,7 @@ def test_several_outputs_are_one_network_of_the_theory(activation, coupling):
     assert np.sqrt(np.square(left).mean()) < 4 * error + (1e-8 if activation == "linear" else 0.05)
 
 
-@pytest.mark.parametrize("count", [3, 7])
+@pytest.mark.parametrize("count", [3, 7, 20])
 def test_classes_with_a_source_of_others_choose_a_coupling(count):
     rng = np.random.default_rng(1)
     centres = rng.standard_normal((count, 8))

@@ -32,7 +32,7 @@ READOUTS = (
 )
 TABLES = "io.arrays io.rows"
 CLAIMS = (
-    "analysis.agreement analysis.decision analysis.estimates analysis.mean_square "
+    "analysis.agreement analysis.decision analysis.estimates analysis.intervals analysis.mean_square "
     "analysis.sweeps analysis.source_response "
     "analysis.claims analysis.claim_statistics analysis.claim_arguments analysis.claim_file analysis.coupling_choice "
     "analysis.extrapolation analysis.seeds io.rows io.yaml"

@@ -171,7 +171,7 @@ def test_a_data_set_costs_what_the_reference_took_for_each(tmp_path, monkeypatch
     write_seconds(tmp_path / "results/reference/mine/seconds.csv", times)
     counts = {"theory": 16, "networks": 4}
     assert seconds_per_data_set("lin", counts, "results/mine") == {"theory": 4.0, "networks": 14.0}
-    assert seconds_per_data_set("ada", {"theory": 2, "networks": 2}, "results/mine") == {"networks": 4.0}
+    assert seconds_per_data_set("ada", {"theory": 2, "networks": 2}, "results/mine") == {"theory": 4.0, "networks": 4.0}
     assert seconds_per_data_set("none", counts, "results/mine") == {}
     assert seconds_per_data_set("lin", counts, "results/other") == {}
 

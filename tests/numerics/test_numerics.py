@@ -143,10 +143,25 @@ def test_classes_of_several_outputs_are_the_largest():
 def test_a_network_that_diverged_has_no_error_rate():
     f = np.array([[np.nan, np.nan], [1.0, -1.0]])
     np.testing.assert_array_equal(classification_error(f, np.array([1.0, -1.0]))["test_error"], [np.nan, 0.0])
+    labels = np.array([[2.0, -1, -1], [-1, 2, -1]])
+    found = classification_error(np.stack([labels, np.nan * labels]), labels, several_outputs=True)
+    np.testing.assert_array_equal(found["test_error"], [0.0, np.nan])
+
+
+def test_error_rates_of_a_batch_are_those_of_each():
+    """Networks × points × times of one set of labels a network, whose axes broadcast."""
+    rng = np.random.default_rng(0)
+    labels = np.sqrt(3) * (np.eye(3)[rng.integers(3, size=(2, 1, 1, 9))] - 1 / 3)
+    f = rng.standard_normal((2, 4, 5, 9, 3))
+    found = classification_error(f, labels, several_outputs=True, dtype="float32")["test_error"]
+    expected = [
+        [[class_error(one, of[0, 0]) for one in row] for row in each] for each, of in zip(f, labels, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize("name", ["relu", "erf", "tanh", "gelu", "softplus"])
-def test_activations_know_their_slope_growth_and_homogeneity(name):
+def test_activations_know_their_slope_growth_homogeneity_and_parity(name):
     import torch
 
     from infwidth.numerics.activations import get_activation
@@ -169,3 +184,5 @@ def test_activations_know_their_slope_growth_and_homogeneity(name):
     assert torch.isfinite(far).all()
     assert far[1] == 1
     assert (phi.value(2 * h) == 2 * phi.value(h)).all() == (phi.homogeneity == 1)
+    for dtype in (torch.float32, torch.float64):  # to the last digit: a population's moves rely on it
+        assert torch.equal(phi.value(-h.to(dtype)), -phi.value(h.to(dtype))) == phi.odd

@@ -227,6 +227,9 @@ def test_advise_prints_a_table_and_a_sentence_and_draws(two_sets):
         (["a.npz", "none.npz"], "none.npz: no such file"),
         (["a.npz", "b.npz", "--couplings", "1,x"], "--couplings = '1,x': expected numbers"),
         (["a.npz", "b.npz", "--couplings", "-1"], "elastic_coupling = -1"),
+        (["a.npz", "b.npz", "--couplings", ""], "--couplings = '': expected numbers"),
+        (["a.npz", "b.npz", "--couplings", "0"], "couplings = [0]: expected a δ > 0"),
+        (["a.npz", "b.npz", "--output", "a\0b"], "can't be written to (embedded null byte)"),
         (["a.npz", "b.npz", "--activation", "tahn"], "activation = 'tahn': expected one of"),
         (["a.npz", "b.npz", "--particles", "0"], "'--particles': 0 is not in the range"),
         (["a.npz", "b.npz", "--particles", "3"], "particles = 3: expected a whole number ≥ 128"),
@@ -390,6 +393,25 @@ def test_advise_on_several_classes_says_how_often_they_are_wrong(two_sets):
     assert done.exit_code == 0, done.output
     assert "d.npz, y: 4 classes, e (15 samples)" in done.output
     assert (pd.read_csv("made/advice.csv")["error"] < 0.5).all()
+
+
+def test_advise_on_twenty_classes_with_a_source_of_seven(two_sets):
+    """The most there may be, from files to table; the theory of all outputs is one."""
+    rng = np.random.default_rng(0)
+    for name, count, size in (("c", 7, 100), ("d", 20, 80)):
+        y = np.arange(size) % count
+        x = 2 * np.eye(20)[y] + 0.5 * rng.standard_normal((size, 20))
+        np.savez(f"{name}.npz", x=x, y=np.array([f"class {i:02}" for i in range(20)])[y])
+    call = ["advise", "c.npz", "d.npz", "--activation", "linear", "--output", "made"]
+    done = invoke(*call, "--couplings", "1,inf")
+    assert done.exit_code == 0, done.output
+    assert "c.npz, y: 7 classes" in done.output
+    assert "d.npz, y: 20 classes, class 00 (4 samples)" in done.output
+    table = pd.read_csv("made/advice.csv")
+    assert list(table["elastic_coupling"]) == [0, 1, np.inf]
+    assert (table["status"] == "converged").all()
+    assert (table["error"] < 0.5).all()  # chance is .95
+    assert (table["loss"] < 0.95).all()  # that of no answer
 
 
 def test_advise_balances_a_network_by_its_readout(two_sets):

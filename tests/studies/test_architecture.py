@@ -10,7 +10,7 @@ from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.io.tables import make_table, select
 from infwidth.numerics.checks import InputError
 from infwidth.studies.architecture import run
-from infwidth.studies.classifiers import Classifier, UnfrozenReadout
+from infwidth.studies.classifiers import Classifiers, Readouts
 
 SMALL = {"samples": 40, "validation_samples": 20, "test_samples": 20, "width": 8, "batch": 10, "steps": 4,
          "rates": [0.3, 1.0]}  # fmt: skip
@@ -28,28 +28,55 @@ class TestClassifiers:
             sizes.append(inputs)
             return torch.nn.Linear(inputs, 3)
 
-        model = Classifier("cnn", (3, 9, 7), make_block, seed=0)
+        model = Classifiers("cnn", (3, 9, 7), make_block, count=2, seed=0)
         x = torch.randn(4, 3 * 9 * 7)
-        assert model(x).shape == (4, 3)
+        assert model(x).shape == (2, 4, 3)
         assert sizes == [64]
-        torch.testing.assert_close(model.backbone(x).square().mean(1), torch.ones(4), rtol=1e-3, atol=0)
-        again = Classifier("cnn", (3, 9, 7), make_block, seed=0)
+        torch.testing.assert_close(model.backbone(x).square().mean(-1), torch.ones(2, 4), rtol=1e-3, atol=0)
+        again = Classifiers("cnn", (3, 9, 7), make_block, count=2, seed=0)
         assert all(map(torch.equal, model.backbone.parameters(), again.backbone.parameters()))
 
-    def test_mlp_is_the_block_alone(self):
-        model = Classifier("mlp", (1, 4, 4), lambda inputs: FrozenReadout(inputs, 3, width=5, seed=0), seed=0)
-        x = torch.randn(2, 16)
-        assert torch.equal(model(x), model.block(x))
-        with pytest.raises(InputError, match="did you mean 'mlp'"):
-            Classifier("mpl", (1, 4, 4), torch.nn.Identity, seed=0)
+    def test_convolutions_of_networks_are_each_its_own(self):
+        """What grouped channels give is what torch's own layers give, network by network."""
+        model = Classifiers("cnn", (3, 9, 7), torch.nn.Identity, count=3, seed=0)
+        for weight in model.backbone.parameters():
+            torch.nn.init.normal_(weight)
+        x = torch.randn(5, 3 * 9 * 7)
+        answers = model(x)
+        for k in range(3):
+            first, second = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 16, 3, padding=1)
+            for layer, weight, bias in zip((first, second), model.backbone.weights, model.backbone.biases, strict=True):
+                layer.weight.data = weight.detach().chunk(3)[k]
+                layer.bias.data = bias.detach().chunk(3)[k]
+            single = torch.nn.Sequential(
+                torch.nn.Unflatten(1, (3, 9, 7)), first, torch.nn.ReLU(), torch.nn.MaxPool2d(2), second,
+                torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(),
+                torch.nn.LayerNorm(64, elementwise_affine=False),
+            )  # fmt: skip
+            torch.testing.assert_close(answers[k], single(x), rtol=1e-4, atol=1e-5)
 
-    def test_unfrozen_block_starts_where_the_frozen_one_does(self):
-        frozen, unfrozen = (kind(4, 3, width=5, bias=True, seed=2) for kind in (FrozenReadout, UnfrozenReadout))
-        assert torch.equal(frozen.hidden, unfrozen.hidden)
-        assert [name for name, _ in frozen.named_parameters()] == ["readout"]
-        assert {name for name, _ in unfrozen.named_parameters()} == {"readout", "hidden"}
-        unfrozen(torch.randn(2, 4)).sum().backward()
-        assert unfrozen.hidden.grad is not None
+    def test_mlp_is_the_block_alone(self):
+        model = Classifiers("mlp", (1, 4, 4), lambda inputs: FrozenReadout(inputs, 3, width=5, seed=0), seed=0)
+        x = torch.randn(2, 16)
+        assert torch.equal(model(x), model.block(x)[None])
+        with pytest.raises(InputError, match="did you mean 'mlp'"):
+            Classifiers("mpl", (1, 4, 4), torch.nn.Identity, seed=0)
+
+    @pytest.mark.parametrize("trained", [False, True])
+    def test_blocks_side_by_side_are_frozen_readouts_of_that_start(self, trained):
+        block = Readouts(4, 3, width=5, count=2, trained=trained, seed=2)
+        single = FrozenReadout(4, 3, width=5, bias=True, seed=2)
+        x = torch.randn(2, 7, 4)
+        for k in range(2):
+            block.readouts[k].data = torch.randn(3, 5)
+            single.readout.data = block.readouts[k].data
+            torch.testing.assert_close(block(x)[k], single(x[k]))
+            torch.testing.assert_close(block(x[:1])[k], single(x[0]))
+        trainable = {name.partition(".")[0] for name, _ in block.named_parameters()}
+        assert trainable == ({"readouts", "hidden"} if trained else {"readouts"})
+        block(x)[0].sum().backward()
+        assert torch.equal(block.readouts[1].grad, torch.zeros(3, 5))
+        assert block.readouts[0].grad.any()
 
 
 def test_digits_are_learned_and_unfrozen_features_are_best():

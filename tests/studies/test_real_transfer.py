@@ -36,9 +36,14 @@ def trained():
 def found(trained):
     import infwidth.studies.real_transfer as study
 
-    train = study._source
+    train = study._sources
+
+    def counted(tasks, *rest):
+        trained.extend(task.x_source for task in tasks)
+        return train(tasks, *rest)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "_source", lambda task, *rest: trained.append(task.x_source) or train(task, *rest))
+        patch.setattr(study, "_sources", counted)
         return make_table({"experiment": "e", "seed": 0, **row} for row in run(seed=0, **SMALL))
 
 

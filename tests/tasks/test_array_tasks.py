@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from infwidth.numerics.checks import InputError
-from infwidth.tasks import arrays
+from infwidth.tasks import arrays, one_hot
 from infwidth.tasks.array_tasks import check_arrays
 from infwidth.tasks.example_data import example_task, write_example
 from infwidth.tasks.families import FAMILIES
@@ -135,6 +135,43 @@ def test_of_a_large_file_the_seed_chooses_what_is_looked_at(files, monkeypatch):
         arrays(**paths, **DRAWN | {"n_source": 16})
 
 
+@pytest.mark.parametrize("form", ["words", "one-hot", "numbers"])
+@pytest.mark.parametrize(("count", "other"), [(3, 2), (20, 5), (2, 7)])
+def test_several_classes_are_outputs_whatever_the_source_has(tmp_path, form, count, other):
+    """One-hot in the order of all the file's classes, also where a data set draws few of them."""
+    paths, classes = {}, {}
+    for part, n, c in (("source", 60, other), ("target", 60, count), ("test", 40, count)):
+        index = np.arange(n) % c
+        names = np.array([f"class {i:02}" for i in range(c)])
+        y = {"words": names[index], "one-hot": np.eye(c)[index], "numbers": index}[form]
+        x = np.concatenate([index[:, None], RNG.standard_normal((n, 4))], 1)
+        np.savez(tmp_path / f"{part}.npz", x=x, y=y)
+        paths[part], classes[part] = str(tmp_path / f"{part}.npz"), c
+    settings = DRAWN | {"labels": "classes" if form == "numbers" else "auto"}
+    task = arrays(**paths, **settings)
+    centre = contents(paths["source"])[0].mean(0)
+    scale = np.sqrt(np.square(contents(paths["source"])[0] - centre).mean())
+    for part, c in classes.items():
+        index = np.round(getattr(task, f"x_{part}")[:, 0] * scale + centre[0]).astype(int)
+        expected = 2.0 * index - 1 if c == 2 else one_hot(index, c)
+        np.testing.assert_array_equal(getattr(task, f"y_{part}"), expected)
+    checked = dict.fromkeys(("source_labels", "target_labels", "test_labels", "n_test"))
+    checked |= {"inputs_key": "x", "labels_key": "y", "n_source": [12], "n_target": [8], "labels": settings["labels"]}
+    outputs = max(c if c > 2 else 1 for c in classes.values())
+    assert check_arrays(**paths, **checked) == {"dimension": 5, "n_test": 40, "n_outputs": outputs}
+
+
+def test_several_numbers_a_sample_are_outputs_in_the_targets_units(files):
+    paths, write = files
+    for part in paths:
+        x, _ = contents(paths[part])
+        write(part, x, x[:, :3] * [1, 100, 0.01])
+    task = arrays(**paths, **DRAWN)
+    y, test = contents(paths["target"])[1], contents(paths["test"])[1]
+    np.testing.assert_allclose(np.sort(task.y_test, 0), np.sort((test - y.mean(0)) / y.std(0), 0))
+    assert task.y_source.shape == (12, 3)
+
+
 def change(part, **arrays_of):
     """Replace arrays of a file by what functions of x and y give."""
 
@@ -164,21 +201,21 @@ def with_nan(x, _):
         ({"y": lambda _, y: y[1:]}, "one label a sample"),
         ({"y": lambda _, y: np.zeros_like(y)}, "every label is 0"),
         ({"y": lambda _, y: np.where(y > y[0], np.nan, y)}, "NaN or infinite labels"),
-        ({"y": lambda _, y: np.array(["a", "b", "c"])[np.arange(len(y)) % 3]}, "c"),
-        ({"y": lambda _, y: np.eye(3)[np.arange(len(y)) % 3]}, None),
+        ({"y": lambda _, y: np.array([f"class {i % 21}" for i in range(len(y))])}, "expected"),
+        ({"y": lambda _, y: np.stack([y] * 21, 1)}, "21"),
+        ({"y": lambda _, y: np.zeros((len(y), 3))}, "expected"),
+        ({"y": lambda _, y: np.zeros((len(y), 2, 2))}, ", 2, 2)"),
         ({"y": lambda _, y: y.astype(object)}, "pickled Python objects"),
     ],
 )
 def test_bad_arrays_end_in_one_line(files, part, changes, words):
     paths, write = files
     change(part, **changes)(paths, write)
-    if words is None and part == "test":  # class indices are numbers as well, of a regression's test labels
-        return
     with pytest.raises(InputError) as caught:
         arrays(**paths, **DRAWN)
     line = str(caught.value)
     assert len(line.splitlines()) == 1
-    assert words is None or words in line
+    assert words in line
     assert part in line or "numbers a sample" in line or "same units" in line
     assert "; " in line
 
@@ -205,6 +242,7 @@ def test_test_labels_are_the_targets_classes(files, labels):
         ({"n_source": [8, 41]}, "n_source = 41: expected at most 40"),
         ({"n_target": [31]}, "n_target = 31: expected at most 30"),
         ({"n_test": 21}, "n_test = 21: expected at most 20"),
+        ({"labels": "classes"}, "source.npz, y: 40 classes; expected at most 20"),
         ({"test": None}, "n_test = None: expected a number"),
     ],
 )
@@ -212,7 +250,7 @@ def test_files_are_checked_before_a_run(files, settings, words):
     paths, _ = files
     common = dict.fromkeys(("source_labels", "target_labels", "test_labels", "n_test"))
     common |= {"inputs_key": "x", "labels_key": "y", "labels": "auto", "n_source": [12], "n_target": [8]}
-    assert check_arrays(**paths, **common) == {"dimension": 5, "n_test": 20}
+    assert check_arrays(**paths, **common) == {"dimension": 5, "n_test": 20, "n_outputs": 1}
     with pytest.raises(InputError) as caught:
         check_arrays(**paths | common | settings)
     assert words in str(caught.value)

@@ -5,9 +5,14 @@ import pytest
 
 from infwidth.numerics.checks import InputError
 from infwidth.tasks.own_data import own_data
-from infwidth.tasks.own_labels import read_labels
+from infwidth.tasks.own_labels import label_units
 
 NUMBERS = np.random.default_rng(0).standard_normal(30)
+
+
+def read_labels(name, y, labels="auto"):
+    units = label_units(name, y, labels)
+    return units(name, y), units.note
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,7 @@ def test_the_scale_of_numbers_makes_no_difference(scale):
     [
         (np.arange(30) % 3, "auto", ["3 classes", "--regression"]),
         (np.arange(30) % 3 + 0.0, "auto", ["3 classes", "--regression"]),
-        (np.arange(30), "classes", ["30 classes", "keep two"]),
+        (np.arange(30), "classes", ["30 classes", "at most 20", "keep fewer"]),
         (NUMBERS, "classes", ["30 classes"]),
         (np.array(["a", "b", "c"]), "regression", ["dtype <U1", "numbers"]),
         (np.zeros(30), "auto", ["every label is 0"]),

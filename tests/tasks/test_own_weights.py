@@ -23,10 +23,24 @@ def network(tmp_path):
     np.savez(tmp_path / "net.npz", w1=WEIGHTS, w2=WEIGHTS[:, :1], other=WEIGHTS[:20], few=WEIGHTS[:3],
              a=np.ones(32), gone=np.full(32, np.nan))  # fmt: skip
     (tmp_path / "text.pt").write_text("no weights")
+    wrapped = {"epoch": 3, "optimizer": {"lr": 0.1}, "state_dict": {f"model.{key}": one for key, one in biased.items()}}
+    torch.save(wrapped, tmp_path / "checkpoint.pt")
+    torch.save({"module.0.weight": torch.from_numpy(WEIGHTS).to_sparse()}, tmp_path / "sparse.pt")
+    torch.save({"fc.weight": torch.from_numpy(WEIGHTS.T.copy())}, tmp_path / "turned.pt")
+    torch.save({"fc.weight": torch.from_numpy(WEIGHTS) + 1j}, tmp_path / "complex.pt")
+    torch.save({"fc.weight": torch.ones(32, 5, 3, 3)}, tmp_path / "image.pt")
+    torch.save({"fc.weight": torch.empty(32, 5, device="meta")}, tmp_path / "meta.pt")
+    torch.save({"a.fc.weight": torch.ones(32, 5), "b.fc.weight": torch.ones(32, 5)}, tmp_path / "two.pt")
+    torch.save({"steps": 3}, tmp_path / "none.pth")
+    torch.save({f"layer{i}.weight": torch.ones(9, 9) for i in range(30)}, tmp_path / "deep.pt")
+    np.savez(tmp_path / "beside.npz", w1=WEIGHTS, names=np.array([None, 1], dtype=object), words=np.array(["a"]))
     return tmp_path
 
 
-@pytest.mark.parametrize("place", ["net.pt", "net.pt:0", "net.pt:0.weight", "net.npz:w1"])
+@pytest.mark.parametrize(
+    "place",
+    ["net.pt", "net.pt:0", "net.pt:0.weight", "net.npz:w1", "beside.npz", "beside.npz:w1", "sparse.pt", "sparse.pt:0"],
+)
 def test_a_layer_is_found_by_name_or_shape(network, place):
     found = own_weights(f"{network}/{place}", 5)
     assert np.array_equal(found.weights, WEIGHTS)
@@ -36,10 +50,19 @@ def test_a_layer_is_found_by_name_or_shape(network, place):
 
 @pytest.mark.parametrize(
     ("place", "readout", "shape"),
-    [("net.pt:0", "2", (1, 32)), ("net.npz:w1", "a", (1, 32)), ("biased.pth:first", "last.weight", (2, 32))],
+    [
+        ("net.pt:0", "2", (1, 32)),
+        ("net.npz:w1", "a", (1, 32)),
+        ("biased.pth:first", "last.weight", (2, 32)),
+        ("checkpoint.pt:first", "last", (2, 32)),
+        ("checkpoint.pt:model.first", "state_dict.model.last.weight", (2, 32)),
+    ],
 )
 def test_the_readout_lies_in_the_same_file(network, place, readout, shape):
-    assert own_weights(f"{network}/{place}", 5, readout).readout.shape == shape
+    found = own_weights(f"{network}/{place}", 5, readout)
+    assert found.readout.shape == shape
+    assert np.array_equal(found.weights, WEIGHTS)
+    assert (found.bias is None) == ("first" not in place)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +83,7 @@ def test_what_is_no_readout_ends_in_one_line(network, place, readout, words):
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("net.npz", "3 matrices of 5 columns"),
+        ("net.npz", "more than one matrix of 5 columns, w1, other, few"),
         ("net.npz:w2", "has shape (32, 1)"),
         ("net.npz:few", "at least 16 neurons"),
         ("net.npz:none", "no layer 'none'"),
@@ -68,6 +91,17 @@ def test_what_is_no_readout_ends_in_one_line(network, place, readout, words):
         ("none.pt", "no such file"),
         ("net.bin", "suffix '.bin'"),
         ("biased.pth:odd", "odd.bias: has shape (3,); expected (32,), one a neuron"),
+        ("turned.pt", "no matrix of 5 columns (it has fc.weight (5, 32))"),
+        ("turned.pt:fc", "has shape (5, 32); expected (neurons, 5)"),
+        ("complex.pt", "found complex numbers"),
+        ("image.pt:fc", "has shape (32, 5, 3, 3)"),
+        ("meta.pt", "fc.weight: can't be read"),
+        ("two.pt:fc", "more than one layer 'fc', a.fc.weight, b.fc.weight"),
+        ("none.pth", "holds dict without tensors"),
+        ("deep.pt:fc", "layer7.weight (9, 9), …)"),
+        ("beside.npz:names", "pickled Python objects"),
+        ("beside.npz:words", "found text"),
+        ("net.pt:weight", "more than one layer 'weight', 0.weight, 2.weight"),
         ("whole.pt", "can't be read"),
         ("text.pt", "can't be read"),
     ],

@@ -24,10 +24,32 @@ SMALL = {
             "elastic_coupling": [0, 10],
         },
         "mine_few": None,
+        "classes": {
+            "extends": "mine",
+            "task": {
+                "arrays": {
+                    **{part: f"../data/classes/{part}.npz" for part in ("source", "target", "test")},
+                    "n_test": None,
+                }
+            },
+            "activation": "linear",
+            "data_seeds": 1,
+        },
     },
     "figures": {"bayes_delta": "mine", "delta_choice": "mine"},
 }
 BELOW = {"collect", "figure", "judge", "claims", "verdicts", "report"}
+
+
+def write_classes(folder):
+    """Words of 20 classes, of the source one-hot labels of 7."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for part, count in (("source", 7), ("target", 20), ("test", 20)):
+        y = np.arange(60) % count
+        x = 2 * np.eye(20)[y] + 0.5 * rng.standard_normal((60, 20))
+        labels = np.eye(7)[y] if part == "source" else np.array([f"class {i}" for i in range(20)])[y]
+        np.savez(folder / f"{part}.npz", x=x, y=labels)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +62,7 @@ def project(make_project, root):
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1
     claims = re.search(r"```yaml\n(.*?)```", page[page.index("my_claims.yaml") :], re.DOTALL)[1]
+    write_classes(made.root / "data/classes")
     (made.root / "mine_claims.yaml").write_text(claims, encoding="utf-8")
     (made.root / "config/small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     assert running.split()[-1] == "config/mine.yaml"
@@ -82,6 +105,29 @@ def test_the_run_holds_networks_theory_figures_and_claims(project):
     with np.load(next((results / "data/mine/target").glob("*.npz"))) as drawn:
         assert drawn["x_target"].shape == (2, 8, 16)
         assert drawn["x_test"].shape == (2, 50, 16)
+
+
+def test_twenty_classes_are_outputs_of_networks_and_theory(project):
+    table = read_table(project.root / "results/small/tables/classes.csv")
+    for kind in ("theory", "network"):
+        found = table[(table["kind"] == kind) & (table["metric"] == "test_error")]
+        assert set(found["elastic_coupling"]) == {0, 10}
+        assert ((found["value"] > 0) & (found["value"] < 1)).all()
+    with np.load(next((project.root / "results/small/data/classes/source").glob("*.npz"))) as drawn:
+        assert drawn["y_source"].shape == (1, 20, 7)
+
+
+def test_gradient_flow_refuses_several_classes_before_any_job(project):
+    files = SMALL["experiments"]["classes"]["task"]["arrays"]
+    classes = linear({"flow": {"weight_decay": 0.1, "source_time": 1, "target_times": [1]}})
+    classes["task"] = {"arrays": {**files, "n_source": 20, "n_target": 8}}
+    written = yaml.safe_dump({"preset": "flow", "experiments": {"classes": classes}, "figures": {}})
+    (project.root / "config/flow.yaml").write_text(written, encoding="utf-8")
+    done = project.infwidth("plan", "--config", "config/flow.yaml")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "Error: experiments.classes.training.flow: labels need 20 outputs; expected bayes, which covers several"
+    )
 
 
 def test_a_second_run_does_nothing_and_touch_re_runs_nothing(project):

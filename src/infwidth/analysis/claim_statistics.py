@@ -8,8 +8,7 @@ is compared on the same data sets: what two points owe to their data, source and
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from infwidth.analysis.agreement import AGREEMENT, disagreement
 from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, Pair, Rows
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.estimates import Estimate, Largest, Proportion, Smooth
+from infwidth.analysis.intervals import Function, Ratio
 from infwidth.analysis.sweeps import choice_error
 from infwidth.io.rows import at_last_time, widest
 from infwidth.io.tables import select
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
     """(mean at ``at`` − mean at ``versus``) / mean at ``versus``; negative where ``at`` is lower."""
-    return _smooth([_level(table, metric, at), _level(table, metric, versus)], lambda means: means[0] / means[1] - 1)
+    return _smooth([_level(table, metric, at), _level(table, metric, versus)], Ratio((1, -1), (0, 1)))
 
 
 def largest_step(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> Estimate:
@@ -40,8 +40,7 @@ def largest_step(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) 
     """
     curve = _curve(table, metric, along, where)
     steps = [
-        _smooth([curve[0], before, after], lambda means: (means[2] - means[1]) / means[0])
-        for before, after in itertools.pairwise(curve)
+        _smooth([curve[0], before, after], Ratio((0, -1, 1), (1, 0, 0))) for before, after in itertools.pairwise(curve)
     ]
     return Largest(steps)
 
@@ -49,35 +48,29 @@ def largest_step(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) 
 def largest_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> Estimate:
     """Largest absolute relative change from ``versus`` to ``at`` over the values of the axis ``along`` both have."""
     pairs = _pairs(table, metric, along, at, versus, least=1)
-    return Largest(
-        [_smooth([*pair], lambda means, sign=sign: sign * (means[0] / means[1] - 1))
-         for pair in pairs.values() for sign in (1, -1)]
-    )  # fmt: skip
+    return Largest([_smooth([*pair], Ratio((sign, -sign), (0, 1))) for pair in pairs.values() for sign in (1, -1)])
 
 
 def trend_of_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> Estimate:
     """Slope of the relative change from ``versus`` to ``at`` against log10 of the axis ``along``, by least squares."""
     pairs = _pairs(table, metric, along, at, versus, least=2)
-    places = np.log10(np.array(list(pairs), dtype=float))
-
-    def slope(means: np.ndarray) -> float:
-        return float(np.polyfit(places, means[::2] / means[1::2] - 1, 1)[0])
-
-    return _smooth([level for pair in pairs.values() for level in pair], slope)
+    weights = _slope(np.log10(np.array(list(pairs), dtype=float)))
+    levels = [level for pair in pairs.values() for level in pair]
+    return _smooth(levels, lambda means: np.tensordot(weights, means[::2] / means[1::2], 1))
 
 
 def power_law(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) -> Estimate:
     """Exponent a of metric ∝ axis^a: the least-squares slope of the log of the mean against the log of ``along``."""
     curve = {place: level for place, level in _along(table, metric, along, where).items() if np.isfinite(place)}
-    places = np.log(np.array(list(curve), dtype=float))
+    weights = _slope(np.log(np.array(list(curve), dtype=float)))
 
-    def exponent(means: np.ndarray) -> float:
+    def exponent(means: np.ndarray) -> np.ndarray:
         if len(means) < 2 or (means <= 0).any():
             raise InputError(
                 f"{metric} = {means.tolist()} for {_spelt(where)}: expected positive values at two or more of {along}; "
                 "add some"
             )
-        return float(np.polyfit(places, np.log(means), 1)[0])
+        return np.tensordot(weights, np.log(means), 1)
 
     return _smooth(list(curve.values()), exponent)
 
@@ -87,9 +80,9 @@ def effect_ratio(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, ver
     curves = [_curve(table, metric, along, where) for where in (at, versus)]
     first = len(curves[0])
 
-    def ratio(means: np.ndarray) -> float:
-        effects = [np.max(np.abs(part - part[0])) / part[0] for part in (means[:first], means[first:])]
-        return float(effects[0] / effects[1])
+    def ratio(means: np.ndarray) -> np.ndarray:
+        effects = [np.abs(part - part[0]).max(0) / part[0] for part in (means[:first], means[first:])]
+        return effects[0] / effects[1]
 
     return _smooth([*curves[0], *curves[1]], ratio)
 
@@ -105,7 +98,7 @@ def share_of_change(table: pd.DataFrame, metric: Metric, part: Rows, whole: Rows
     if it ``rises`` and else downwards: there is no share of a change that isn't there.
     """
     levels = [_level(table, metric, where) for where in (part, whole, base)]
-    found = _smooth(levels, lambda means: (means[0] - means[2]) / (means[1] - means[2]))
+    found = _smooth(levels, Ratio((1, 0, -1), (0, 1, -1)))
     _, above, level = found.points.dropna().mean()
     if (above > level) != rises:
         raise InputError(
@@ -149,7 +142,7 @@ def spread(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
     """Standard deviation of the metric over all rows, which are one deviation each in units of what was expected."""
     rows = at_last_time(_rows(table, metric, where))
     levels = [_by_seed(part, table) for part in (rows, rows.assign(value=rows["value"] ** 2, stderr=0.0))]
-    return _smooth(levels, lambda means: math.sqrt(max(means[1] - means[0] ** 2, 0.0)))
+    return _smooth(levels, lambda means: np.sqrt(np.maximum(means[1] - means[0] ** 2, 0.0)), positive=True)
 
 
 def share(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
@@ -181,7 +174,7 @@ COMPARISONS = AGREEMENT
 """Those that hold networks against theory themselves."""
 
 
-def _smooth(levels: list[pd.DataFrame], function: Callable[[np.ndarray], float]) -> Smooth:
+def _smooth(levels: list[pd.DataFrame], function: Function, *, positive: bool = False) -> Smooth:
     """A function of several levels' means over the data sets that have them all."""
     import pandas as pd
 
@@ -191,7 +184,14 @@ def _smooth(levels: list[pd.DataFrame], function: Callable[[np.ndarray], float])
     }
     kinds, choices = ([level[name].iloc[0] for level in levels] for name in ("kind", "choice"))
     exact = all(level["exact"].all() for level in levels)
-    return Smooth(parts["value"], function, parts["error"], kinds, exact, choices if any(choices) else ())
+    return Smooth(parts["value"], function, parts["error"], kinds, exact, choices if any(choices) else (), positive)
+
+
+def _slope(places: np.ndarray) -> np.ndarray:
+    """Weights whose sum with values at these places is their least-squares slope; NaN for one place."""
+    apart = places - places.mean()
+    with np.errstate(invalid="ignore"):
+        return apart / (apart @ apart)
 
 
 def _level(table: pd.DataFrame, metric: str, where: Mapping[str, Any]) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from infwidth.analysis.decision import (
     REPRODUCED,
     THEORY_SAYS,
     decide,
+    in_minutes,
     is_hidden_by_width,
     level_of,
     p_value,
@@ -40,8 +41,9 @@ class Finding:
         verdict: one of :data:`infwidth.analysis.decision.VERDICTS`.
         value: the statistic; None where it is not tested.
         stderr: its standard error over data sets; None for one data set.
-        lower: lower end of the interval, of 95 % or what the look is judged at; None where it has none.
-        upper: upper end.
+        lower: lower end of the interval, of 95 % or what the look is judged at; None where it has none or an
+            end is infinite.
+        upper: upper end; likewise.
         seeds: data sets.
         p: of a definite verdict, the least error, of all looks together, at which it would not be one.
         note: what it rests on, and why it is not tested.
@@ -204,15 +206,23 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None, l
         points = "points of " if claim.statistic in COMPARISONS else ""
         notes.append(f"{points}seeds {list(found.left_out)} left out, unconverged or missing")
     told: dict[str, Any] = {}
-    if not math.isfinite(upper - lower):
-        notes.append(f"{'one seed' if found.seeds == 1 else f'{found.seeds} seeds'}: no standard error")
-        lower = upper = stderr = None
+    stderr = getattr(found, "stderr", None)
+    if math.isfinite(upper - lower):
+        if stderr is None:
+            stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, level) if upper > lower else 0.0
     else:
-        stderr = (upper - lower) / 2 / student_quantile(found.seeds - 1, level) if upper > lower else 0.0
-        stderr = getattr(found, "stderr", stderr)
+        lower = upper = None
+        if stderr is None or not math.isfinite(stderr):
+            stderr = None
+            notes.append(f"{'one seed' if found.seeds == 1 else f'{found.seeds} seeds'}: no standard error")
+        else:
+            notes.append(f"{found.seeds} seeds don't tell what it is divided by from 0")
     if verdict == INCONCLUSIVE:
         if is_hidden_by_width(claim, found, level):
-            notes.append("what is found may be the finite width's: three widths, or a predicted deviation, would tell")
+            # two widths more, narrower ones, on the same data sets
+            cost = in_minutes(None if seconds is None else round(2 * found.seeds * seconds / 60, 1))
+            more = f"networks of three widths{cost.replace(' (', ' (at most ')}, or a predicted deviation, would tell"
+            notes.append(f"what is found may be the finite width's: {more}")
         else:
             told = price(claim, found, stderr, seconds, level)
             notes.append(reason(told))

@@ -110,27 +110,34 @@ def _least(decides: Callable[[int], bool], low: int, high: int) -> int | None:
 def price(
     claim: Claim, found: Estimate, stderr: float | None, seconds: float | None, level: float = LEVEL
 ) -> dict[str, Any]:
-    """Error budget of an inconclusive finding, and the data sets, the standard error and the minutes that decide it."""
-    if stderr is None:
-        return {}
-    needed = data_sets_needed(claim, found, level)
+    """Error budget of an inconclusive finding, and the data sets, the standard error and the minutes that decide it.
+
+    Of what has no standard error yet the data sets that would give one.
+    """
+    least = getattr(found, "least", 2)
+    needed = least if found.seeds < least else data_sets_needed(claim, found, level)
+    told = {} if stderr is None else {"budget": budget(found)}
     if needed is None:
-        return {"budget": budget(found)}
-    return {
-        "budget": budget(found),
-        "needed": needed,
-        "needed_stderr": stderr * math.sqrt(found.seeds / needed),
-        "minutes": None if seconds is None else round((needed - found.seeds) * seconds / 60, 1),
-    }
+        return told
+    spread = None if stderr is None else stderr * math.sqrt(found.seeds / needed)
+    minutes = None if seconds is None else round((needed - found.seeds) * seconds / 60, 1)
+    return told | {"needed": needed, "needed_stderr": spread, "minutes": minutes}
 
 
 def reason(told: Mapping[str, Any]) -> str:
     """Why a finding is inconclusive, and what would decide it, in words."""
-    if not told:
-        return "more data sets would tell"
+    cost = in_minutes(told.get("minutes"))
+    if "budget" not in told:
+        return f"{told['needed']} data sets in all{cost} would give one" if told else "more data sets would tell"
     parts = sorted(told["budget"].items(), key=lambda item: -item[1])
     of = "variance: " + ", ".join(f"{100 * part:.0f} % {source}" for source, part in parts if part >= 0.005)
     if "needed" not in told:
         return f"{of}; the value lies on the bound: {MOST_DATA_SETS} data sets would not decide it"
-    cost = "" if told["minutes"] is None else f" ({told['minutes']:g} min)"
-    return f"{of}; {told['needed']} data sets{cost}, ± {told['needed_stderr']:.2g}, would decide it"
+    return f"{of}; {told['needed']} data sets in all{cost}, ± {told['needed_stderr']:.2g}, would decide it"
+
+
+def in_minutes(minutes: float | None) -> str:
+    """What is missing costs, in brackets; nothing where it was never timed."""
+    if minutes is None:
+        return ""
+    return " (under 0.1 min more on a core)" if minutes < 0.1 else f" ({minutes:g} min more on a core)"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from infwidth.analysis.intervals import Function, Ratio, jackknife, largest_ends
 from infwidth.analysis.seeds import student_quantile
 from infwidth.numerics.checks import InputError
 
@@ -77,23 +78,27 @@ class Estimate(Protocol):
 
 @dataclass(frozen=True)
 class Smooth:
-    """A smooth function of points' means over data sets; its error is the jackknife's, its interval Student's.
+    """A smooth function of points' means over data sets; its error is the jackknife's.
+
+    The interval is Student's, of a ratio Fieller's.
 
     Attributes:
         points: data sets (index: seed) × points. A data set that lacks a point, NaN, counts at none.
-        function: means of the points, in the columns' order → the number.
+        function: means of the points, in the columns' order → the number; of several means each, numbers.
         errors: Monte-Carlo standard errors of the entries; 0 where nothing is sampled.
         kinds: of each point, ``theory`` or ``network``.
         exact: whether points are averages over data sets already, of which nothing is left to scatter.
         choices: standard error of each point that all data sets share: of the choice of a learning rate; () for none.
+        positive: whether the number is positive by nature; its interval is then that of its logarithm.
     """
 
     points: pd.DataFrame
-    function: Callable[[np.ndarray], float]
+    function: Function
     errors: pd.DataFrame
     kinds: Sequence[str]
     exact: bool = False
     choices: Sequence[float] = ()
+    positive: bool = False
     value: float = field(init=False)
     stderr: float = field(init=False)
     shared: float = field(init=False)
@@ -106,17 +111,13 @@ class Smooth:
         count = len(values)
         if not count:
             raise InputError("no data set whose solvers all converged: expected one; see the status column for which")
-        stderr = 0.0 if self.exact else np.nan
-        if count > 1 and not self.exact:
-            left_out = (values.sum(0) - values) / (count - 1)
-            found = np.array([self.function(means) for means in left_out])
-            stderr = float(np.sqrt((count - 1) / count * np.sum((found - found.mean()) ** 2)))
+        value, stderr = map(float, jackknife(values, self.function))
         put = object.__setattr__
         shared = np.asarray(self.choices or np.zeros(values.shape[1]))
         shared = float(np.linalg.norm(self._slopes(values.mean(0), shared) * shared))
-        put(self, "value", float(self.function(values.mean(0))))
+        put(self, "value", value)
         put(self, "shared", shared)
-        put(self, "stderr", float(np.hypot(stderr, shared)))
+        put(self, "stderr", float(np.hypot(0.0 if self.exact else stderr, shared)))
         put(self, "seeds", count)
         put(self, "left_out", tuple(sorted(set(self.points.index) - set(kept.index))))
 
@@ -131,8 +132,20 @@ class Smooth:
         whole = scatter + self.shared**2
         # Welch and Satterthwaite's, where a part is known without them
         freedom = (at.seeds - 1) * min((whole / scatter) ** 2, 1e6) if self.shared and scatter > 0 else None
-        half = at.widths(level, freedom) * np.sqrt(whole)
+        width = at.widths(level, freedom)
+        if isinstance(self.function, Ratio):
+            return tuple(map(float, self.function.ends(*self._means(at), width)))
+        half = width * np.sqrt(whole)
+        if self.positive and self.value > 0:
+            factor = float(np.exp(half / self.value))
+            return self.value / factor, self.value * factor
         return self.value - half, self.value + half
+
+    def _means(self, at: Foresight) -> tuple[np.ndarray, np.ndarray]:
+        """The points' means and the covariance that these have, or are foreseen to have."""
+        values = self.points.dropna().to_numpy(dtype=float)
+        covariance = np.atleast_2d(np.cov(values, rowvar=False)) * at.variance / at.seeds
+        return values.mean(0), covariance + np.diag(np.square(self.choices or np.zeros(values.shape[1])))
 
     def sampling_shares(self) -> dict[str, float]:
         """By the slopes of the function at the means; errors that points share are counted as if they weren't."""
@@ -160,12 +173,7 @@ class Smooth:
 
 @dataclass(frozen=True)
 class Largest:
-    """The largest of several numbers.
-
-    The maximum of noisy numbers is too large, so its interval is made of theirs: below, where one of them surely lies;
-    above, where none lies higher: the true largest's own end alone could miss it. Of several that may be the largest
-    all would have to end too low at once, which leaves nearly all of the error to the lower end.
-    """
+    """The largest of several numbers; see :func:`infwidth.analysis.intervals.largest_ends`."""
 
     parts: Sequence[Smooth]
 
@@ -191,13 +199,13 @@ class Largest:
 
     def interval(self, level: float = LEVEL, foreseen: Foresight | None = None) -> tuple[float, float]:
         """See :class:`Estimate`."""
-        clear = [part.interval(1 - (1 - level) / len(self.parts), foreseen) for part in self.parts]
-        least = max(lower for lower, _ in clear)
-        running = [part for part, (_, upper) in zip(self.parts, clear, strict=True) if upper >= least]
-        # one-sided: half of the error where one is the largest for sure, else its share of the whole
-        strict = 1 - 2 * (1 - level) / max(len(running), 2)
-        lower = max(part.interval(strict, foreseen)[0] for part in running)
-        return lower, max(part.interval(level, foreseen)[1] for part in self.parts)
+
+        def ends(level: float) -> tuple[np.ndarray, np.ndarray]:
+            lower, upper = zip(*[part.interval(level, foreseen) for part in self.parts], strict=True)
+            return np.array(lower), np.array(upper)
+
+        lower, upper = largest_ends(ends, len(self.parts), level)
+        return float(lower), float(upper)
 
     def sampling_shares(self) -> dict[str, float]:
         """See :class:`Estimate`."""

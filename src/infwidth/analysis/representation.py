@@ -36,7 +36,7 @@ class Representation:
 
 
 def represent(preactivation: Tensor, labels: np.ndarray, activation: Activation) -> Representation:
-    """Describe a population by its preactivations h (neurons, P) and the labels y (P,) of the samples."""
+    """Describe a population by its preactivations h (neurons, P) and the samples' labels y, (P,) or (P, C)."""
     preactivation = preactivation.double()
     features = activation.value(preactivation)
     kernel = (features.mT @ features / len(features)).cpu().numpy()
@@ -63,19 +63,22 @@ def represent(preactivation: Tensor, labels: np.ndarray, activation: Activation)
 
 
 def kernel_alignment(kernel: np.ndarray, labels: np.ndarray) -> float:
-    """Kernel–task alignment yᵀΦy/(|y|²‖Φ‖), 0 … 1 for a positive kernel; Φ (P, P), y (P,)."""
-    norm = float(labels @ labels * np.linalg.norm(kernel))
-    return float(labels @ kernel @ labels) / norm if norm else 0.0
+    """Kernel–task alignment tr(YᵀΦY)/(‖YYᵀ‖‖Φ‖), 0 … 1 for a positive kernel; Φ (P, P), y (P,) or Y (P, C)."""
+    labels = labels.reshape(len(labels), -1)
+    norm = float(np.linalg.norm(labels.T @ labels) * np.linalg.norm(kernel))
+    return float(np.sum(labels * (kernel @ labels))) / norm if norm else 0.0
 
 
 def centred_kernel_alignment(kernel: np.ndarray, labels: np.ndarray) -> float:
     """The alignment after the mean over samples is taken off features and labels."""
     centred = kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
-    return kernel_alignment(centred, labels - labels.mean())
+    return kernel_alignment(centred, labels - labels.mean(0))
 
 
 def sorted_subset(labels: np.ndarray, count: int = DRAWN) -> np.ndarray:
     """At most ``count`` indices, evenly spaced in the order of the labels; of two classes equally many each."""
+    if labels.ndim > 1:
+        labels = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if len(groups) != 2:
         groups = [np.argsort(labels, kind="stable")]

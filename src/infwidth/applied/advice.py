@@ -108,7 +108,7 @@ def advise(
         InputError: an argument out of range, labels whose squares overflow, fewer than ``FEWEST`` samples once
             copies count as one, or a class with a single one.
     """
-    classes = are_classes(data.y_target)  # before labels of copies are averaged
+    classes = are_classes(data.y_target, several_outputs=data.y_target.ndim > 1)  # before labels of copies are averaged
     sets = distinct(data)
     data = sets.data
     dimension, size = data.x_source.shape[1], len(data.y_target)
@@ -133,6 +133,8 @@ def advise(
         small = max(size, len(data.y_source)) <= MANY
         couplings = [value for value in COUPLINGS if small or value <= STIFFEST or math.isinf(value)]
     couplings = sorted({0.0, *map(float, couplings)})
+    if len(couplings) < 2:
+        raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
     counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)

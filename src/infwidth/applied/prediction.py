@@ -149,7 +149,9 @@ def _growth(
     """The factor from the loss of all samples but one to that of all, under each row of counts (m, P).
 
     From the fold's to the sample's alone the loss changes by what the fold's others teach; the sample itself teaches as
-    much, relatively, as one of them.
+    much as one of them, a share k of what they do. The k-th power of the ratio q of the two losses would be too large
+    on average, by ½k(k + 1) of log q's variance, as both are noisy: 5 % at 10 to 20 samples. So where the loss grows it
+    goes on in a straight line, which noise does not shift; where it falls, by the power, as a line may end below 0.
 
     Args:
         one: costs of samples without themselves alone, (P,).
@@ -161,9 +163,9 @@ def _growth(
     weights = counts[:, solved]
     few, many = weights @ one[solved], weights @ fold[solved]
     known = (few > 0) & (many > 0)
-    ratio = np.where(known, few, 1.0) / np.where(known, many, 1.0)
-    size = weights @ others[solved] / np.maximum(weights.sum(1), 1e-300)
-    return ratio ** (1 / np.maximum(size, 1.0))
+    growth = np.log(np.where(known, few, 1.0) / np.where(known, many, 1.0))
+    share = 1 / np.maximum(weights @ others[solved] / np.maximum(weights.sum(1), 1e-300), 1.0)
+    return np.where(growth > 0, 1 - share * np.expm1(-growth), np.exp(share * growth))
 
 
 def _learnt(left: FoldsLeftOut, cost: Cost, solved: np.ndarray, judged: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from infwidth.numerics.status import Status
 
 LEVEL = 0.95
 """Probability with which a gain's interval, Student's of the samples judged, has to hold the true one and not 0."""
+LEAST_GAIN = 1e-5
+"""Relative gain, of either sign, below which rounding decides: a coupling of 1e-300 has no other loss than none."""
 FEWEST_JUDGED = 10
 """Samples below which errors are untested (docs/trust.md)."""
 
@@ -45,18 +47,18 @@ def conclude(table: pd.DataFrame, judged: int) -> tuple[float | None, str]:
     if coupling == 0:
         others = good[good["elastic_coupling"] > 0]
         rival = others.loc[others["loss"].idxmin()]
-        if rival["gain"] > -clear * rival["gain_stderr"]:
+        if rival["gain"] > -max(clear * rival["gain_stderr"], LEAST_GAIN):
             return None, (
                 f"Can't tell: training from scratch is predicted best, but δ = {_spell(rival['elastic_coupling'])} is "
-                f"within the error bars ({100 * rival['gain']:+.1f} ± {100 * rival['gain_stderr']:.1f} %); more target "
-                f"samples would decide{missing}."
+                f"within the error bars ({in_percent(rival['gain'], '+')} ± {in_percent(rival['gain_stderr'])} %); "
+                f"more target samples would decide{missing}."
             )
         return 0.0, (
-            f"Train from scratch (δ = 0): the source hurts, by {-100 * rival['gain']:.1f} ± "
-            f"{100 * rival['gain_stderr']:.1f} % even at the best δ > 0{missing}."
+            f"Train from scratch (δ = 0): the source hurts, by {in_percent(-rival['gain'])} ± "
+            f"{in_percent(rival['gain_stderr'])} % even at the best δ > 0{missing}."
         )
-    gain = f"{100 * best['gain']:.1f} ± {100 * best['gain_stderr']:.1f} %"
-    if best["gain"] < clear * best["gain_stderr"]:
+    gain = f"{in_percent(best['gain'])} ± {in_percent(best['gain_stderr'])} %"
+    if best["gain"] < max(clear * best["gain_stderr"], LEAST_GAIN):
         return None, (
             f"Can't tell: δ = {_spell(coupling)} is predicted best, but its gain over training from scratch, {gain}, "
             f"is within the error bars; more target samples would decide{missing}."
@@ -74,10 +76,15 @@ def about_smaller(smaller: pd.DataFrame) -> str:
     """What a smaller target set would gain, in words."""
     good = smaller[smaller["status"] == Status.CONVERGED.value] if len(smaller) else smaller
     parts = [
-        f"{100 * row.gain:+.1f} ± {100 * row.gain_stderr:.1f} % with {row.n_target} target samples"
+        f"{in_percent(row.gain, '+')} ± {in_percent(row.gain_stderr)} % with {row.n_target} target samples"
         for row in good.itertuples()
     ]
     return f" With fewer samples the gain would be {', '.join(parts)}." if parts else ""
+
+
+def in_percent(value: float, sign: str = "") -> str:
+    """A share in per cent, short whatever its size; ``sign`` "+" writes that of what is positive, too."""
+    return f"{100 * value:{sign}{'.1f' if abs(100 * value) < 1e4 else '.3g'}}"
 
 
 def _spell(coupling: float) -> str:

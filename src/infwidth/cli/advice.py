@@ -51,12 +51,13 @@ def advise(
 
     from infwidth.applied.advice import advise as predict
     from infwidth.applied.overlap import data_overlap
+    from infwidth.applied.verdict import in_percent
     from infwidth.figures.advice import draw
     from infwidth.figures.parts.style import save_figure
     from infwidth.tasks.own_data import data_for_weights, own_data
 
     try:
-        values = [float(value) for value in couplings.split(",")] if couplings else None
+        values = [float(value) for value in couplings.split(",")] if couplings is not None else None
     except ValueError:
         raise InputError(f"--couplings = {couplings!r}: expected numbers like 0,1,10,inf; correct it") from None
     if (target is None) != (weights is not None):
@@ -90,9 +91,13 @@ def advise(
     save_figure(figure, found.table, paths)
     notes += found.notes
     tell()
-    looks = {"gain": "{:+.1%}", "gain_stderr": "{:+.1%}", "error": "{:.1%}", "error_stderr": "{:.1%}"}
+    signs = {"gain": "+", "gain_stderr": "", "error": "", "error_stderr": ""}
     known = found.table.notna()
-    percent = {name: found.table[name].map(look.format) for name, look in looks.items() if name in found.table}
+    percent = {
+        name: [f"{in_percent(value, sign)}%" for value in found.table[name]]
+        for name, sign in signs.items()
+        if name in found.table
+    }
     shown = found.table.assign(**percent).where(known, None)  # what could not be told
     click.echo(shown.to_string(index=False, float_format="{:.4g}".format, na_rep="–"))
     click.echo(found.sentence)
@@ -108,9 +113,10 @@ def _paths(output: str) -> dict[str, Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: of a character that no path has
+        why = getattr(error, "strerror", None) or error
         raise InputError(
-            f"--output = {output}: can't be written to ({error.strerror}); expected a folder's path; choose another"
+            f"--output = {output}: can't be written to ({why}); expected a folder's path; choose another"
         ) from None
     for path in paths.values():
         if path.is_dir():

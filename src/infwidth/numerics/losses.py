@@ -21,61 +21,54 @@ def expected_squared_error(mean: np.ndarray, second_moment: np.ndarray, labels: 
 
 
 def classification_error(
-    prediction: np.ndarray, labels: np.ndarray, *, dtype: str | None = None
+    prediction: np.ndarray, labels: np.ndarray, *, several_outputs: bool = False, dtype: str | None = None
 ) -> dict[str, np.ndarray]:
-    """Fraction of samples whose prediction has the wrong sign, as ``{"test_error": (…)}``; empty unless labels are ±1.
+    """Fraction of samples of a wrongly predicted class, as ``{"test_error": (…)}``; empty unless labels are classes.
 
-    A prediction below rounding, ``ROUNDING`` units of the labels' last place, is no class and counts as half an error.
-    That of a network at f = 0 would have the sign of its machine's rounding.
+    One output's class is its sign, of labels ±1. Several outputs' is the largest, of labels with one larger value a
+    sample and the others equal. What is within rounding, ``ROUNDING`` units of the labels' last place, is undecided: a
+    prediction of 0, which would have the sign of its machine's rounding, counts as half an error, and n outputs that
+    tie, the right one among them, as 1 − 1/n.
 
     Args:
-        prediction: f, (…, P).
-        labels: y, (…, P).
+        prediction: f, (…, P), or (…, P, C).
+        labels: y, likewise.
+        several_outputs: whether the last axis is of outputs.
         dtype: the floating-point type f was computed in, "float32" or "float64"; its own if None.
 
     Returns:
-        The error, (…); NaN where a prediction is NaN.
+        The error, (…); NaN where a prediction is not finite.
     """
-    if not np.all(np.abs(labels) == 1):
+    if not are_classes(labels, several_outputs=several_outputs):
         return {}
     kind = np.result_type(prediction, np.float32) if dtype is None else dtype
-    agreement = prediction * labels
-    decided = np.abs(agreement) > ROUNDING * np.finfo(kind).eps
-    wrong = np.where(decided, agreement < 0, 0.5)
-    return {"test_error": np.mean(np.where(np.isnan(agreement), np.nan, wrong), axis=-1)}
+    rounding = _rounding(labels, kind)
+    if several_outputs:
+        tied = prediction >= prediction.max(-1, keepdims=True) - rounding
+        right = (tied & (labels == labels.max(-1, keepdims=True))).any(-1)
+        wrong, known = 1 - right / np.maximum(tied.sum(-1), 1), np.isfinite(prediction).all(-1)
+    else:
+        agreement = prediction * labels
+        wrong, known = np.where(np.abs(agreement) > rounding, agreement < 0, 0.5), ~np.isnan(agreement)
+    return {"test_error": np.mean(np.where(known, wrong, np.nan), axis=-1)}
 
 
-def are_classes(labels: np.ndarray) -> bool:
-    """Whether labels are classes: ±1 of one output, (P,), or one larger value a row and the others equal, (P, C)."""
-    if labels.ndim == 1:
+def are_classes(labels: np.ndarray, *, several_outputs: bool) -> bool:
+    """Whether labels are classes: ±1 of one output, or of several, the last axis, one larger and the others equal."""
+    if not several_outputs:
         return bool(np.all(np.abs(labels) == 1))
-    ordered = np.sort(labels, axis=-1)
-    rounding = _rounding(labels)
-    alike = np.ptp(ordered[:, :-1], axis=-1) <= rounding if labels.shape[1] > 1 else np.array(False)
-    return bool(alike.all() and (ordered[:, -1] > ordered[:, -2] + rounding).all())
+    if labels.shape[-1] < 2:
+        return False
+    ordered, rounding = np.sort(labels, axis=-1), _rounding(labels, np.float64)
+    alike = np.ptp(ordered[..., :-1], axis=-1) <= rounding
+    return bool(alike.all() and (ordered[..., -1] > ordered[..., -2] + rounding).all())
 
 
-def _rounding(labels: np.ndarray) -> float:
-    return float(ROUNDING * np.finfo(np.float64).eps * np.abs(labels).max())
+def _rounding(labels: np.ndarray, kind: np.dtype | type | str) -> float:
+    return float(ROUNDING * np.finfo(kind).eps * np.abs(labels).max())
 
 
 def class_error(prediction: np.ndarray, labels: np.ndarray) -> float:
-    """Fraction of samples whose class is predicted wrongly; NaN unless the labels are classes.
-
-    One output's class is its sign, of labels ±1. Several outputs' is the largest, of labels with one larger value a row
-    and the others equal. Outputs that tie to rounding share the sample: n of them, the right one included, err by
-    1 − 1/n.
-
-    Args:
-        prediction: f, (P,) or (P, C).
-        labels: y, of that shape.
-    """
-    if labels.ndim == 1:
-        return float(classification_error(prediction, labels).get("test_error", np.nan))
-    if not are_classes(labels):
-        return math.nan
-    if not np.isfinite(prediction).all():
-        return math.nan
-    tied = prediction >= prediction.max(-1, keepdims=True) - _rounding(labels)
-    right = np.take_along_axis(tied, labels.argmax(-1)[:, None], -1)[:, 0]
-    return float(np.mean(1 - right / tied.sum(-1)))
+    """:func:`classification_error` of f (P,) or (P, C) and y of that shape; NaN unless the labels are classes."""
+    found = classification_error(prediction, labels, several_outputs=labels.ndim > 1)
+    return float(found.get("test_error", math.nan))

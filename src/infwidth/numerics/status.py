@@ -27,7 +27,8 @@ _REMEDIES = {
     Status.DIVERGED: "reduce the feature-learning strength, increase the weight decay or prior precision, "
     "or rescale inputs and labels to order 1",
     Status.CONDENSED: "reduce the feature-learning strength or inverse temperature, or raise the prior precision",
-    Status.UNMIXED: "sample for longer (burn_in_time, sampling_time), or with more particles",
+    Status.UNMIXED: "sample for longer (burn_in_time, sampling_time), with more particles, or at less feature-learning "
+    "strength",
 }
 
 

@@ -80,7 +80,7 @@ TRANSFER: tuple[Demand, ...] = (
             *("seeds_per_job network_seeds width dimension",) * 2,
         ),
     ),
-    (MEMORY, "its kernels", ("n_source n_source", "n_target n_target")),
+    (MEMORY, "its kernels", tuple(f"{n} {n} n_outputs n_outputs" for n in ("n_source", "n_target"))),
     (MEMORY, "its theory", ("particles dimension",)),
     (SOLVED, "its theory", ("replicas",)),
     (MEMORY, "a pair of images", ("size size",)),

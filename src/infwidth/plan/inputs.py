@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infwidth.engines import ENGINES
 from infwidth.numerics.checks import InputError
 from infwidth.plan.config import selected
 from infwidth.plan.demand import excesses
@@ -71,6 +72,13 @@ def _with_file_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
             sizes = FAMILIES[family].file_sizes(task)
         except InputError as error:
             raise InputError(f"experiments.{name}.task.{family}: {error}") from error
+        (training,) = experiments[name]["training"]
+        if sizes.get("n_outputs", 1) > 1 and not ENGINES[training].several_outputs:
+            able = " or ".join(one for one, engine in ENGINES.items() if engine.several_outputs)
+            raise InputError(
+                f"experiments.{name}.training.{training}: labels need {sizes['n_outputs']} outputs; expected {able}, "
+                "which covers several; change it, or keep two classes"
+            )
         if sizes:
             experiments[name] = {**experiments[name], "task": {family: {**task, **sizes}}}
     return {**config, "experiments": experiments}

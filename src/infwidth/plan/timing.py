@@ -54,8 +54,10 @@ def seconds_per_data_set(experiment: str, data_sets: Mapping[str, int], results:
         if rule in EACH_DATA_SET and path[0] == experiment:
             spent["theory" if rule in ("theory", "data") else "networks"] += seconds
     each = {side: spent[side] / data_sets[side] for side in spent}
-    found = {"theory": each.get("theory", 0.0), "networks": sum(each.values())}
-    return {side: round(seconds, 1) for side, seconds in found.items() if seconds}
+    whole = sum(each.values())
+    # a study has one kind of job, which asks whomever it asks
+    found = {"theory": each.get("theory", whole), "networks": whole}
+    return {side: round(seconds, 3) for side, seconds in found.items() if seconds}
 
 
 def job_seconds(results: str | Path) -> dict[str, float]:

@@ -22,7 +22,7 @@ from infwidth.studies.language import make_variant
 from infwidth.tasks.text import PARTS, TextTask
 
 CURVE_POINTS, SWEEP_POINTS = 10, 2
-"""How often a training's validation loss is measured and its state may be kept; of the sweep only the last counts."""
+"""How often a training's validation loss is measured and its state may be kept; a sweep's only at its end."""
 
 
 @stage
@@ -68,7 +68,7 @@ def _sweep(trainings: _Trainings, p: Mapping[str, Any], common: Mapping[str, Any
     steps = p["settings"]["sweep_steps"]
     swept = {
         # repr: rates that differ in the last digit alone are two trainings
-        rate: trainings.run(f"sweep-{rate!r}", p["sweep_seed"], rate, steps, SWEEP_POINTS)
+        rate: trainings.run(f"sweep-{rate!r}", p["sweep_seed"], rate, steps, SWEEP_POINTS, only_validation=True)
         for rate in p["learning_rates"]
     }
     # where all diverged none is better, and the rows say so
@@ -124,13 +124,14 @@ class _Trainings:
         self.total = sweep + len(p["seeds"]) * settings["steps"]
         self.done, self.show = 0, job.progress()
 
-    def run(self, name: str, seed: int, rate: float, steps: int, points: int) -> TrainingHistory:
+    def run(self, name: str, seed: int, rate: float, steps: int, points: int, **options: Any) -> TrainingHistory:
         """Train one transformer, going on from the checkpoint of that name if there is one."""
         history = _train(
             self.params,
             self.task,
             **{"seed": seed, "rate": rate, "steps": steps, "points": points, "device": self.device},
             checkpoint=Checkpoint(self.folder / f"{name}.pt", self.key | {"training": name}),
+            **options,
             progress=lambda part: self.show((self.done + part * steps) / self.total),
         )
         self.done += steps

@@ -100,17 +100,23 @@ def _record_sources(
 
 def _measure(p: Mapping[str, Any], found, y: np.ndarray, y_test: np.ndarray) -> dict[str, np.ndarray]:
     """Metric → its value for each network, point and time."""
-    flow = registered("engines", "ENGINES", p["training"]).over_time
-    # predictions (networks, points, times, samples); a posterior has one "time"
+    flow, several = registered("engines", "ENGINES", p["training"]).over_time, y.ndim > 2
+
+    def flat(*arrays: np.ndarray) -> list[np.ndarray]:
+        """Samples and outputs as one axis, over which losses are means."""
+        return [array.reshape(*array.shape[:-2], -1) if several else array for array in arrays]
+
+    # predictions (networks, points, times, samples, …); a posterior has one "time"
     train, test = (array if flow else array[:, :, None] for array in (found.train_prediction, found.prediction))
+    labels, test_labels = y[:, None, None], y_test[:, None, None]
     measured = {
-        "train_loss": mean_squared_error(train, y[:, None, None]),
-        "test_loss": mean_squared_error(test, y_test[:, None, None]),
-        **classification_error(test, y_test[:, None, None], dtype=p["precision"]),
+        "train_loss": mean_squared_error(*flat(train, labels)),
+        "test_loss": mean_squared_error(*flat(test, test_labels)),
+        **classification_error(test, test_labels, several_outputs=several, dtype=p["precision"]),
     }
     if not flow:
         second = found.prediction_second_moment[:, :, None]
-        measured["sampled_test_loss"] = expected_squared_error(test, second, y_test[:, None, None])
+        measured["sampled_test_loss"] = expected_squared_error(*flat(test, second, test_labels))
     return measured
 
 

@@ -89,11 +89,12 @@ def _add_line(
 ) -> list[float]:
     """Add one line's points and return their residuals."""
     times = getattr(solution, "times", np.array([math.nan]))
-    deviations = _deviations(engine, solution) if assembly.params["activation"] == "linear" else {}
+    expanded = assembly.params["activation"] == "linear" and not task.several_outputs
+    deviations = _deviations(engine, solution) if expanded else {}
     for i, coupling in enumerate(line.elastic_couplings):
         found = {"train_loss": solution.train_loss[i], "test_loss": solution.test_loss[i]}
         found |= {name: getattr(solution, name)[i] for name in engine.theory_observables}
-        found |= classification_error(solution.prediction[i], task.y_test)
+        found |= classification_error(solution.prediction[i], task.y_test, several_outputs=task.y_test.ndim > 1)
         stderrs = {metric: _stderr(solution.stderr, metric, i, len(times)) for metric in found}
         found |= {metric: values[i] for metric, (values, _) in deviations.items()}
         stderrs |= {metric: np.atleast_1d(errors[i]) for metric, (_, errors) in deviations.items()}

@@ -3,13 +3,15 @@
 Two architectures classify images through one block y = M g(x)/H (docs/theory.md §4): an ``mlp``, the block on the image
 itself, and a ``cnn``, two convolutions, trained by torch's Adam, before it.
 Only what moves the block differs: Adam on its features as well (``unfrozen``), Adam on its readout (``adam``), ADAM*
-and ADAM* with one part changed. Each has its learning rate tuned on validation images, with as many trials.
+and ADAM* with one part changed. Each has its learning rate tuned on validation images, with as many trials. Those that
+start from the same weights are trained side by side.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,10 @@ from torch import Tensor, nn
 
 from infwidth.adam_ntk.adam_star import OPTIMISERS, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
-from infwidth.adam_ntk.frozen_readout import FrozenReadout
 from infwidth.numerics.checks import InputError, check_count, check_number
 from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
-from infwidth.studies.classifiers import ARCHITECTURES, Classifier, UnfrozenReadout
+from infwidth.studies.classifiers import ARCHITECTURES, Classifiers, Readouts
 from infwidth.studies.images import ImageSample, draw_images
 from infwidth.studies.readout_training import (
     check_names,
@@ -46,6 +47,8 @@ LEARNING_RATES = {
     "momentum": 30.0,
     "sgd": 15.0,
 }
+AT_ONCE = 256
+"""Images that trained classifiers see at once."""
 
 
 @dataclass(frozen=True)
@@ -122,27 +125,33 @@ def run(
     )
     batches = minibatches(samples, batch, steps, seed, "architecture batches")
     runner = _Runner(data, samples, batches, width, backbone_rate, weight_decay, seed)
-    counter = Counter(progress, len(architectures) * (len(names) * len(factors) + 1))
+    ways = [(name, middle[name] * factor) for name in names for factor in factors]
+    stacks = [
+        stack
+        for stack in ([way for way in ways if (way[0] == UNFROZEN) is trained] for trained in (True, False))
+        if stack
+    ]
+    counter = Counter(progress, len(architectures) * (len(stacks) + 1))
     rows: list[dict[str, Any]] = []
     for architecture in architectures:
-        best: dict[str, float] = {}
+        found: dict[tuple[str, float], Outcome] = {}
+        for stack in stacks:
+            found |= runner.train(architecture, stack)
+            counter.advance()
         shared = {"dataset": data.name, "condition": architecture, "time": float(steps)}
         finite, limit = {"kind": "network", "width": float(width)}, {"kind": "theory", "width": math.inf}
         for name in names:
-            found = {}
-            for factor in factors:
-                found[middle[name] * factor] = runner.train(architecture, name, middle[name] * factor)
-                counter.advance()
-            best[name] = min(found, key=lambda rate, found=found: _order(found[rate].validation_loss))
+            tried = {rate: outcome for (which, rate), outcome in found.items() if which == name}
+            best = min(tried, key=lambda rate, tried=tried: _order(tried[rate].validation_loss))
             which = shared | finite | {"optimiser": name}
             rows += [
                 which | {"learning_rate": rate, "metric": "sweep_loss"} | measured(outcome.validation_loss)
-                for rate, outcome in found.items()
+                for rate, outcome in tried.items()
             ]
-            rows += _final(which, best[name], found[best[name]])
-        if infinite and "adam_star" in best:
-            outcome = runner.train(architecture, "adam_star", best["adam_star"], infinite=True)
-            rows += _final(shared | limit | {"optimiser": "adam_star"}, best["adam_star"], outcome)
+            rows += _final(which, best, tried[best])
+            if infinite and name == "adam_star":
+                of_limit = runner.train_limit(architecture, name, best)
+                rows += _final(shared | limit | {"optimiser": name}, best, of_limit)
         counter.advance()
     return rows
 
@@ -174,45 +183,70 @@ class _Runner:
     weight_decay: float
     seed: int
 
-    def train(self, architecture: str, name: str, rate: float, *, infinite: bool = False) -> Outcome:
-        """Train one from the same start and on the same batches as all others, in single precision."""
+    def train(self, architecture: str, ways: Sequence[tuple[str, float]]) -> dict[tuple[str, float], Outcome]:
+        """Train one for each optimiser and rate, side by side: either all ``UNFROZEN`` or none of them."""
+        trained = ways[0][0] == UNFROZEN
+        settings = {"width": self.width, "count": len(ways), "trained": trained, "seed": self._root}
+        model = self._model(architecture, lambda *sizes: Readouts(*sizes, **settings), len(ways))
+        found = self._train(model, [*self._movers(ways, model.block)])
+        return dict(zip(ways, found, strict=True))
+
+    def train_limit(self, architecture: str, name: str, rate: float) -> Outcome:
+        """Train the one whose block is infinitely wide."""
+        model = self._model(architecture, lambda *sizes: DualReadout(*sizes, bias=True, optimizer=name, lr=rate), 1)
+        return self._train(model, [model.block])[0]
+
+    @property
+    def _root(self) -> int:
+        return derive_seed(self.seed, "architecture")
+
+    def _model(self, architecture: str, make_block: Callable[[int, int], nn.Module], count: int) -> Classifiers:
+        outputs = self.data.y.shape[1]
+        shape = self.data.shape
+        return Classifiers(architecture, shape, lambda d: make_block(d, outputs), count=count, seed=self._root)
+
+    def _movers(self, ways: Sequence[tuple[str, float]], block: Readouts) -> Iterator[Any]:
+        """What moves the blocks: an optimiser for all rates of a name."""
+        by_name = itertools.groupby(enumerate(ways), key=lambda way: way[1][0])
+        for name, some in by_name:
+            places, rates = zip(*((place, rate) for place, (_, rate) in some), strict=True)
+            groups = [{"params": [block.readouts[k]], "lr": rate} for k, rate in zip(places, rates, strict=True)]
+            if name == UNFROZEN:
+                for group, place in zip(groups, places, strict=True):
+                    group["params"].append(block.hidden[place])
+                yield torch.optim.Adam(groups, fused=True)
+            else:
+                decay = {"weight_decay": self.weight_decay} if name == "adamw_star" else {}
+                yield make_optimiser("adam" if name == FROZEN else name, groups, rates[0], **decay)
+
+    def _train(self, model: Classifiers, movers: list[Any]) -> list[Outcome]:
+        """Train classifiers from the same start and on the same batches as all others, in single precision."""
         x, y = self.data.x.float(), self.data.y.float()
-        outputs, seed = y.shape[1], derive_seed(self.seed, "architecture")
-
-        def make_block(inputs: int) -> nn.Module:
-            if infinite:
-                return DualReadout(inputs, outputs, bias=True, optimizer=name, lr=rate)
-            kind = UnfrozenReadout if name == UNFROZEN else FrozenReadout
-            return kind(inputs, outputs, width=self.width, bias=True, seed=seed)
-
-        model = Classifier(architecture, self.data.shape, make_block, seed)
-        optimisers = list(self._optimisers(model, name, rate))
-        for rows in self.batches:
-            for optimiser in optimisers:
-                optimiser.zero_grad()
-            loss = training_loss(model(x[rows]), y[rows], "cross_entropy")
-            if not loss.isfinite():
-                break
-            loss.backward()
-            for optimiser in optimisers:
-                optimiser.step()
-        model.eval()
-        with torch.no_grad():
-            # what follows the training samples is for validation
-            validation = mean_loss(model(x[self.samples :]), y[self.samples :], "cross_entropy")
-            logits, wanted = model(self.data.x_test.float()), self.data.y_test.float()
-        test = mean_loss(logits, wanted, "cross_entropy")
-        wrong = (logits.argmax(1) != wanted.argmax(1)).double().mean()
-        return Outcome(validation, test, wrong if test.isfinite() else torch.tensor(math.nan))
-
-    def _optimisers(self, model: Classifier, name: str, rate: float) -> Iterable[Any]:
         convolutions = list(model.backbone.parameters())
         if convolutions:
-            yield torch.optim.Adam(convolutions, lr=self.backbone_rate)
-        if isinstance(model.block, DualReadout):
-            yield model.block
-        elif name == UNFROZEN:
-            yield torch.optim.Adam(model.block.parameters(), lr=rate)
-        else:
-            decay = {"weight_decay": self.weight_decay} if name == "adamw_star" else {}
-            yield make_optimiser("adam" if name == FROZEN else name, model.block.parameters(), rate, **decay)
+            movers = [torch.optim.Adam(convolutions, lr=self.backbone_rate, fused=True), *movers]
+        going = torch.tensor(True)
+        for rows in self.batches:
+            for mover in movers:
+                mover.zero_grad()
+            losses = training_loss(model(x[rows]), y[rows], "cross_entropy")
+            going = going & losses.isfinite()
+            if not going.any():
+                break
+            losses.sum().backward()  # no network enters another's loss
+            for mover in movers:
+                mover.step()
+        model.eval()
+        # what follows the training samples is for validation
+        of_validation = self._logits(model, x[self.samples :])
+        logits, wanted = self._logits(model, self.data.x_test.float()), self.data.y_test.float()
+        validation = mean_loss(of_validation, y[self.samples :], "cross_entropy")
+        test = mean_loss(logits, wanted, "cross_entropy")
+        wrong = (logits.argmax(-1) != wanted.argmax(-1)).double().mean(-1)
+        lost = ~(going & test.isfinite())
+        found = (values.masked_fill(lost, math.nan) for values in (validation, test, wrong))
+        return [Outcome(*values) for values in zip(*found, strict=True)]
+
+    def _logits(self, model: Classifiers, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([model(some) for some in x.split(AT_ONCE)], 1)

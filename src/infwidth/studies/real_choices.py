@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from infwidth.numerics.seeds import derive_seed, generator
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.bayes import solve
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,32 +78,43 @@ class Choice:
     seconds: float = 0.0
 
 
-def all_choices(task: TransferTask, setting: Setting, source: SourceNetworks) -> dict[str, Choice]:
-    """Return what each way that chooses δ says; none looks at test samples."""
+def all_choices(
+    tasks: Sequence[TransferTask], setting: Setting, sources: Sequence[SourceNetworks]
+) -> list[dict[str, Choice]]:
+    """Return what each way that chooses δ says of each source of a target; none looks at test samples.
+
+    Networks of all sources are trained together; each has an equal share of the seconds.
+    """
     couplings = list(setting.couplings)
-    found = {"scratch": 0, "frozen": len(couplings) - 1, "fixed": couplings.index(setting.fixed)}
-    choices = {name: Choice(index) for name, index in found.items()}
-    start = time.process_time()
-    predicted, recommended = _advised(task, setting)
-    choices["advise"] = _least(predicted, start)
-    # who takes advice by its word trains from scratch where it can't tell
-    heeded = couplings.index(recommended) if recommended is not None else 0
-    choices["advise_definite"] = Choice(heeded, seconds=choices["advise"].seconds)
-    start = time.process_time()
-    choices["cross_validation"] = _least(_cross_validated(task, setting, source), start)
+    validated, validation = _timed(lambda: _cross_validated(tasks, setting, sources), len(tasks))
+    weights, training = _timed(lambda: _trained(tasks, setting, sources), len(tasks))
     ways = {"evidence": laplace_evidence} | ({"laplace_torch": kronecker_evidence} if setting.laplace_torch else {})
+    found = []
+    for task, source, losses, *trained in zip(tasks, sources, validated, *weights, strict=True):
+        named = {"scratch": 0, "frozen": len(couplings) - 1, "fixed": couplings.index(setting.fixed)}
+        choices = {name: Choice(index) for name, index in named.items()}
+        (predicted, recommended), seconds = _timed(lambda task=task: _advised(task, setting))
+        choices["advise"] = _least(predicted, seconds)
+        # who takes advice by its word trains from scratch where it can't tell
+        heeded = couplings.index(recommended) if recommended is not None else 0
+        choices["advise_definite"] = Choice(heeded, seconds=seconds)
+        choices["cross_validation"] = _least(losses, validation)
+        for name, evidence in ways.items():
+            arguments = evidence, trained, task, setting, source
+            predicted, seconds = _timed(lambda arguments=arguments: _by_evidence(*arguments))
+            choices[name] = _least(predicted, seconds + training)
+        found.append(choices)
+    return found
+
+
+def _timed(act: Callable[[], T], shares: int = 1) -> tuple[T, float]:
+    """What it returns, and the processor's seconds that are the share of each."""
     start = time.process_time()
-    weights = _trained(task, setting, source)
-    training = time.process_time() - start
-    for name, evidence in ways.items():
-        start = time.process_time()
-        choices[name] = _least(_by_evidence(evidence, weights, task, setting, source), start - training)
-    return choices
+    return act(), (time.process_time() - start) / shares
 
 
-def _least(predicted: np.ndarray, start: float) -> Choice:
+def _least(predicted: np.ndarray, seconds: float) -> Choice:
     """The δ of the least loss predicted."""
-    seconds = time.process_time() - start
     if not np.isfinite(predicted).any():
         return Choice(None, seconds=seconds)
     return Choice(int(np.nanargmin(predicted)), -float(np.nanmin(predicted)), seconds)
@@ -138,12 +151,16 @@ def theory_losses(task: TransferTask, setting: Setting) -> np.ndarray:
     ).test_loss
 
 
-def _cross_validated(task: TransferTask, setting: Setting, source: SourceNetworks) -> np.ndarray:
-    """Loss of each δ by cross-validation of networks: weight decay towards the source's weights, L2-SP."""
-    kept, out = (np.stack(part) for part in zip(*_partitions(task.y_target, setting), strict=True))
-    x, y = task.x_target, task.y_target
-    found = network_answers(x[kept], y[kept], x[out], setting, source, setting.seeds)
-    return np.square(found - y[out][:, None]).mean((0, 2))
+def _cross_validated(tasks: Sequence[TransferTask], setting: Setting, sources: Sequence[SourceNetworks]) -> np.ndarray:
+    """Loss of each δ by cross-validation of networks, weight decay towards the source's weights (L2-SP): (tasks, n)."""
+    sets = []
+    for task in tasks:
+        for kept, out in _partitions(task.y_target, setting):
+            sets.append((task.x_target[kept], task.y_target[kept], task.x_target[out], task.y_target[out]))
+    x, y, x_out, y_out = (np.stack(part) for part in zip(*sets, strict=True))
+    folds = len(setting.seeds)
+    found = network_answers(x, y, x_out, setting, sources, setting.seeds)
+    return np.square(found - y_out[:, None]).reshape(len(tasks), folds, *found.shape[1:]).mean((1, 3))
 
 
 def _partitions(y: np.ndarray, setting: Setting) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -159,17 +176,25 @@ def _partitions(y: np.ndarray, setting: Setting) -> Iterator[tuple[np.ndarray, n
             yield np.flatnonzero(order != fold), np.flatnonzero(order == fold)
 
 
-def _trained(task: TransferTask, setting: Setting, source: SourceNetworks) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights of networks trained with each δ on all target samples, as many as cross-validation trains."""
-    points = setting.points(default_strength(task.dimension))
-    common = {"points": points, "time": setting.training_time, "seeds": setting.seeds}
-    repeated = _repeated(source, len(setting.seeds))
-    return target_weights(repeated, task.x_target, task.y_target, **common, **setting.flow)
+def _trained(
+    tasks: Sequence[TransferTask], setting: Setting, sources: Sequence[SourceNetworks]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights of networks trained with each δ on all target samples, as many as cross-validation trains, by task."""
+    count = len(setting.seeds)
+    x, y = (
+        np.repeat(np.stack(part), count, 0) for part in zip(*((t.x_target, t.y_target) for t in tasks), strict=True)
+    )
+    found = target_weights(
+        _repeated(sources, count), x, y, points=setting.points(default_strength(x.shape[-1])),
+        time=setting.training_time, seeds=setting.seeds * len(tasks), **setting.flow,
+    )  # fmt: skip
+    hidden, readout = (weights.unflatten(0, (len(tasks), count)) for weights in found)
+    return hidden, readout
 
 
 def _by_evidence(
     evidence: Callable[..., float],
-    weights: tuple[torch.Tensor, torch.Tensor],
+    weights: Sequence[torch.Tensor],
     task: TransferTask,
     setting: Setting,
     source: SourceNetworks,
@@ -209,19 +234,26 @@ def feature_scores(task: TransferTask, setting: Setting, source: SourceNetworks)
 
 
 def network_answers(
-    x: np.ndarray, y: np.ndarray, x_test: np.ndarray, setting: Setting, source: SourceNetworks, seeds: list[int]
+    x: np.ndarray,
+    y: np.ndarray,
+    x_test: np.ndarray,
+    setting: Setting,
+    sources: Sequence[SourceNetworks],
+    seeds: Sequence[int],
 ) -> np.ndarray:
-    """Answers (B, n, Pt) of networks trained with each δ on each of B sets."""
+    """Answers (B, n, Pt) of networks trained with each δ on each of B sets, one a seed for each source in turn."""
     found = train_target(
-        _repeated(source, len(x)), x, y, x_test, points=setting.points(default_strength(x.shape[-1])),
-        times=[setting.training_time], seeds=seeds, dtype=torch.float32, **setting.flow,
+        _repeated(sources, len(seeds)), x, y, x_test, points=setting.points(default_strength(x.shape[-1])),
+        times=[setting.training_time], seeds=[*seeds] * len(sources), dtype=torch.float32, **setting.flow,
     )  # fmt: skip
     for status in found.status:
         require_converged(status, [f"network at δ = {coupling:g}" for coupling in setting.couplings])
     return found.prediction[:, :, -1]
 
 
-def _repeated(source: SourceNetworks, count: int) -> SourceNetworks:
-    """One source network ``count`` times."""
-    parts = source.hidden.repeat(count, 1, 1), source.readout.repeat(count, 1)
-    return SourceNetworks(*parts, source.status * count, source.steps.repeat(count))
+def _repeated(sources: Sequence[SourceNetworks], count: int) -> SourceNetworks:
+    """Each source network ``count`` times."""
+    hidden, readout = (torch.cat([getattr(one, name) for one in sources]) for name in ("hidden", "readout"))
+    status = tuple(status for one in sources for status in one.status * count)
+    steps = np.repeat(np.concatenate([one.steps for one in sources]), count)
+    return SourceNetworks(hidden.repeat_interleave(count, 0), readout.repeat_interleave(count, 0), status, steps)

@@ -133,16 +133,38 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
     """Rows of all problems of a pool."""
     trained: dict[bytes, SourceNetworks] = {}  # one of a problem serves all targets
     for target, sources in itertools.groupby(itertools.permutations(pool.pair_names, 2), key=lambda pair: pair[0]):
-        found = []
-        for _, source in sources:
-            trial = _Trial.of(draw_task(pool, source, target, **sizes), setting, trained)
-            found.append(trial)
+        tasks = [draw_task(pool, source, target, **sizes) for _, source in sources]
+        found = _trials(tasks, setting, trained)
+        for trial in found:
             tied = {"dataset": trial.task.label}
             yield from (trial.columns() | tied | row for row in trial.rows())
             counter.advance()
         if len(found) > 1:
             of_target = found[0].columns() | {"dataset": f"{pool.name}: {pool.pair_names[target]}"}
             yield from (of_target | row for row in _which_source(found))
+
+
+def _trials(tasks: Sequence[TransferTask], setting: Setting, trained: dict[bytes, SourceNetworks]) -> list[_Trial]:
+    """Choose in every way for each source of a target, then look at the test samples.
+
+    Networks of all sources are trained together: small ones cost their steps, not their number. ``trained`` keeps
+    source networks, by their inputs.
+    """
+    keys = [task.x_source.tobytes() for task in tasks]
+    new = {key: task for key, task in zip(keys, tasks, strict=True) if key not in trained}
+    if new:
+        trained |= zip(new, _sources([*new.values()], setting), strict=True)
+    sources = [trained[key] for key in keys]
+    chosen = all_choices(tasks, setting, sources)
+    sets = (np.stack([getattr(task, name) for task in tasks]) for name in ("x_target", "y_target", "x_test"))
+    answers = network_answers(*sets, setting, sources, [setting.seed])
+    found = []
+    for task, source, choices, of_task in zip(tasks, sources, chosen, answers, strict=True):
+        scores = {name: choice.score for name, choice in choices.items() if not math.isnan(choice.score)}
+        scores |= feature_scores(task, setting, source)
+        losses = mean_squared_error(of_task, task.y_test)
+        found.append(_Trial(task, setting, losses, theory_losses(task, setting), choices, scores))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,21 +186,6 @@ class _Trial:
     theory: np.ndarray
     choices: dict[str, Choice]
     scores: dict[str, float]
-
-    @classmethod
-    def of(cls, task: TransferTask, setting: Setting, trained: dict[bytes, SourceNetworks]) -> _Trial:
-        """Choose in every way, then look at the test samples; ``trained`` keeps source networks, by their inputs."""
-        key = task.x_source.tobytes()
-        if key not in trained:
-            trained[key] = _source(task, setting)
-        source = trained[key]
-        choices = all_choices(task, setting, source)
-        scores = {name: choice.score for name, choice in choices.items() if not math.isnan(choice.score)}
-        scores |= feature_scores(task, setting, source)
-        sets = task.x_target[None], task.y_target[None], task.x_test[None]
-        answers = network_answers(*sets, setting, source, [setting.seed])[0]
-        losses = mean_squared_error(answers, task.y_test)
-        return cls(task, setting, losses, theory_losses(task, setting), choices, scores)
 
     def columns(self) -> dict[str, Any]:
         """What all rows have."""
@@ -213,13 +220,18 @@ class _Trial:
             yield {"condition": name, "metric": "seconds", "value": choice.seconds}
 
 
-def _source(task: TransferTask, setting: Setting) -> SourceNetworks:
-    source = train_source(
-        task.x_source, task.y_source, source_strength=default_strength(task.dimension), time=setting.training_time,
-        width=setting.width, seeds=[setting.seed], dtype=torch.float32, **setting.flow,
+def _sources(tasks: Sequence[TransferTask], setting: Setting) -> list[SourceNetworks]:
+    """A source network of each task."""
+    x, y = (np.stack([getattr(task, name) for task in tasks]) for name in ("x_source", "y_source"))
+    found = train_source(
+        x, y, source_strength=default_strength(x.shape[-1]), time=setting.training_time, width=setting.width,
+        seeds=[setting.seed] * len(tasks), dtype=torch.float32, **setting.flow,
     )  # fmt: skip
-    require_converged(source.status, ["source network"])
-    return source
+    require_converged(found.status, ["source network"] * len(tasks))
+    parts = found.hidden.split(1), found.readout.split(1), found.status, found.steps.reshape(-1, 1)
+    return [
+        SourceNetworks(hidden, readout, (status,), steps) for hidden, readout, status, steps in zip(*parts, strict=True)
+    ]
 
 
 def _which_source(trials: Sequence[_Trial]) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from infwidth.io.archives import ARRAY, array_shape, read_array
 from infwidth.numerics.checks import InputError, check_choice, check_count
 from infwidth.numerics.seeds import generator
 from infwidth.tasks.copies import copy_groups, shared_samples
-from infwidth.tasks.own_data import check_samples, common_scale
+from infwidth.tasks.own_data import check_label_shape, check_samples, common_scale
 from infwidth.tasks.own_labels import LABELS, LabelUnits, label_units
 from infwidth.tasks.transfer_task import TransferTask
 
@@ -46,7 +46,8 @@ def arrays(
     no two sets share a sample, and a smaller set is the beginning of a larger one.
 
     Inputs are centred with the mean of the source's file and scaled by one number to |x|² = D there on average. Two
-    classes are −1 and +1; a regression's labels are standardised, test labels as the target's.
+    classes are −1 and +1, and more are outputs as ``one_hot`` codes them; a regression's labels are standardised, one
+    number a sample or several, test labels as the target's.
 
     Args:
         source: an .npz, or an .npy of inputs, (n, …), which are flattened.
@@ -64,11 +65,12 @@ def arrays(
         seed: whole number ≥ 0 that the choice of samples derives from.
 
     Returns:
-        The task, inputs (P1, D), (P2, D) and (Pt, D).
+        The task, inputs (P1, D), (P2, D) and (Pt, D), labels (P1,) or (P1, C̄), (P2,) or (P2, C), and likewise of the
+        test.
 
     Raises:
         InputError: a file is missing, damaged, lacks a key or holds pickled objects; wrong shapes, kinds or units, NaN,
-            labels that don't differ or are of several classes; too few samples once copies are left out.
+            labels that don't differ, or are of too many classes; too few samples once copies are left out.
     """
     seed = check_count("seed", seed, minimum=0)
     check_choice("labels", labels, LABELS)
@@ -83,22 +85,14 @@ def arrays(
     centre, scale = common_scale(
         source, found["source"][0], {str(places[part][0]): found[part][0] for part in found if part != "source"}
     )
-    units: dict[str, LabelUnits] = {}
+    values = _outputs({part: (_labels_name(*places[part], labels_key), *found[part][1:]) for part in found}, labels)
     drawn: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for part in ("source", "test", "target"):  # a larger target leaves the test set as it is
         if part not in found:
             continue
-        task = "source" if part == "source" else "target"
-        if task not in units:
-            name = _labels_name(*places[task], labels_key)
-            units[task] = label_units(name, found[task][1], labels)
-        x, y = found[part]
-        values = units[task](_labels_name(*places[part], labels_key), y)
-        if values.min() == values.max():
-            name = _labels_name(*places[part], labels_key)
-            raise InputError(f"{name}: every label is {y[0]}; expected two classes or different numbers; add others")
-        rows = _draw(part, str(places[part][0]), (x - centre) / scale, [one[0] for one in drawn.values()], counts, seed)
-        drawn[part] = (x[rows] - centre) / scale, values[rows]
+        x = (found[part][0] - centre) / scale
+        rows = _draw(part, str(places[part][0]), x, [one[0] for one in drawn.values()], counts, seed)
+        drawn[part] = x[rows], values[part][rows]
     own = drawn["source"]
     label = Path(str(source)).stem if target is None else f"{Path(str(source)).stem} → {Path(str(target)).stem}"
     return TransferTask(*own, *drawn.get("target", own), *drawn.get("test", own), label=label)
@@ -119,7 +113,7 @@ def check_arrays(
     n_target: Sequence[int],
     n_test: int | None,
 ) -> dict[str, int]:
-    """Check, by their headers alone, that the files are there, have the keys, fit each other and hold enough samples.
+    """Check, by labels and headers, that the files are there, have the keys, fit each other and hold enough samples.
 
     Args:
         source: see :func:`arrays`, as all that follow.
@@ -136,7 +130,7 @@ def check_arrays(
         n_test: number of test samples.
 
     Returns:
-        ``dimension`` D and ``n_test`` Pt, which the configuration does not say.
+        ``dimension`` D, ``n_test`` Pt and ``n_outputs``, source's or target's, which the configuration does not say.
 
     Raises:
         InputError: one of them is not so.
@@ -146,16 +140,14 @@ def check_arrays(
         del places["test"]
         _check_test_count(n_test, target)
     wanted = {"source": max(n_source), "target": max(n_target), "test": n_test or 1}
-    dimensions = {}
+    dimensions, read = {}, {}
     for part, (path, labels_path) in places.items():
-        shape, labelled = (
-            array_shape(*place, _EXPECTED, _REMEDY) for place in _places(path, labels_path, inputs_key, labels_key)
-        )
+        inputs, labelled = _places(path, labels_path, inputs_key, labels_key)
+        shape = array_shape(*inputs, _EXPECTED, _REMEDY)
         if len(shape) < 2 or 0 in shape:
             raise InputError(f"{path}: inputs of shape {shape}; expected (samples, …), not empty; reshape them")
-        if labelled[:1] != shape[:1]:
-            name = _labels_name(path, labels_path, labels_key)
-            raise InputError(f"{name}: has shape {labelled}; expected ({shape[0]},), one label a sample; fix it")
+        name = _labels_name(path, labels_path, labels_key)
+        read[part] = name, *check_label_shape(name, read_array(*labelled, _EXPECTED, _REMEDY), shape[0])
         most = min(shape[0], LARGEST)
         if wanted[part] > most:
             raise InputError(
@@ -165,7 +157,8 @@ def check_arrays(
         rows = most
     if len(set(dimensions.values())) > 1:
         raise InputError(f"numbers a sample differ, {dimensions}; expected one dimension; resize or pad some")
-    return {"dimension": dimensions[str(source)], "n_test": n_test or rows}
+    outputs = max(values[0].size for values in _outputs(read, labels).values())
+    return {"dimension": dimensions[str(source)], "n_test": n_test or rows, "n_outputs": outputs}
 
 
 def _check_test_count(n_test: int | None, target: str | Path) -> None:
@@ -192,10 +185,32 @@ def _labels_name(path: str | Path, labels_path: str | Path | None, labels_key: s
 
 
 def _read(path: str | Path, labels_path: str | Path | None, inputs_key: str, labels_key: str) -> tuple:
-    """Inputs (n, D) and labels (n,) of a set, checked."""
+    """Inputs (n, D) and labels (n,) or (n, C) of a set, checked, and how the labels' shape was read."""
     x, y = (read_array(*place, _EXPECTED, _REMEDY) for place in _places(path, labels_path, inputs_key, labels_key))
     name = str(path) if Path(str(path)).suffix == ARRAY else f"{path}, {inputs_key}"
-    return check_samples({name: x, _labels_name(path, labels_path, labels_key): y})[:2]
+    return check_samples({name: x, _labels_name(path, labels_path, labels_key): y})
+
+
+def _outputs(read: Mapping[str, tuple[str, np.ndarray, str]], labels: str) -> dict[str, np.ndarray]:
+    """Labels of each part as a network's outputs, (n,) or (n, C): the test's in the target's units.
+
+    Args:
+        read: part → what its labels are called, the labels, and how their shape was read; the target's before the
+            test's.
+        labels: what labels are.
+    """
+    units: dict[str, LabelUnits] = {}
+    found = {}
+    for part, (name, y, change) in read.items():
+        task = "source" if part == "source" else "target"
+        if task not in units:
+            units[task] = label_units(name, y, labels, change=change)
+        found[part] = units[task](name, y)
+        if (found[part] == found[part][0]).all():
+            raise InputError(
+                f"{name}: every label is {y[0].tolist()}; expected two classes or different numbers; add others"
+            )
+    return found
 
 
 def _draw(

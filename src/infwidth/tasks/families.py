@@ -96,7 +96,10 @@ class Arrays:
     labels_key: Annotated[str, Meaning("Key of the labels in an .npz.")] = "y"
     labels: Annotated[
         Literal["auto", "classes", "regression"],
-        Meaning("What labels are: two classes, or a regression's numbers; `auto` finds out where it is clear."),
+        Meaning(
+            "What labels are: up to 20 classes, or a regression's numbers; `auto` finds out where it is clear. Three "
+            "classes or more, or several numbers a sample, are a network's outputs, which `bayes` alone covers."
+        ),
     ] = "auto"
     n_source: Annotated[Axis[Count], Meaning("P1, source samples.")]
     n_target: Annotated[Axis[Count], Meaning("P2, target samples.")]

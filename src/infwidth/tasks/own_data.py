@@ -154,10 +154,8 @@ def _read(path: str | Path, labels: str, *, centred: bool = True) -> tuple[np.nd
         raise InputError(f"{path}: not an .npz by its name; {_EXPECTED}; write it with numpy.savez")
     arrays = read_archive(path, ("x", "y"), _EXPECTED, "correct the path")
     named = {f"{path}, {key}": arrays[key] for key in ("x", "y")}
-    x, y, change = check_samples(named, most=LARGEST, several=True)
-    if y.ndim < arrays["y"].ndim and arrays["y"].shape[1] > 1 and labels == "auto":
-        labels = "classes"  # as one-hot labels are
-    units = label_units(f"{path}, y", y, labels, centred=centred, several=True)
+    x, y, change = check_samples(named, most=LARGEST)
+    units = label_units(f"{path}, y", y, labels, change=change, centred=centred)
     y = units(f"{path}, y", y)
     needed = 1 if y.ndim == 1 else y.shape[1] - (units.classes is not None)
     if len(y) * needed > LARGEST:
@@ -173,15 +171,20 @@ def _names(units: LabelUnits) -> tuple[str, ...]:
     return () if units.classes is None or len(units.classes) == 2 else tuple(map(str, units.classes))
 
 
-def check_samples(
-    arrays: Mapping[str, np.ndarray], *, most: float = math.inf, several: bool = False
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Check inputs (n, …) and labels of any kind, (n,), (n, 1) or one-hot.
+def check_label_shape(name: str, y: np.ndarray, count: int) -> tuple[np.ndarray, str]:
+    """Labels of ``count`` samples as (n,) or (n, C), and what was done to them, or ""; raises InputError for others."""
+    y, change = flat_labels(y)
+    if y.shape[:1] != (count,) or y.ndim > 2:
+        raise InputError(f"{name}: has shape {y.shape}; expected ({count},), one label a sample of x; fix y")
+    return y, change
+
+
+def check_samples(arrays: Mapping[str, np.ndarray], *, most: float = math.inf) -> tuple[np.ndarray, np.ndarray, str]:
+    """Check inputs (n, …) and labels of any kind, (n,), (n, 1), one-hot or (n, C) of several numbers each.
 
     Args:
         arrays: what each is called → inputs and labels, in this order.
         most: samples that there may be.
-        several: whether labels may be several numbers each, (n, C).
 
     Returns:
         The inputs flattened, (n, D), in float64; the labels, (n,) or (n, C); what was done to those, or "".
@@ -192,9 +195,7 @@ def check_samples(
     (name, x), (name_y, y) = arrays.items()
     if x.ndim < 2 or x.size == 0:
         raise InputError(f"{name}: has shape {x.shape}; expected (samples, …), not empty; reshape it")
-    y, change = flat_labels(y)
-    if y.shape[:1] != x.shape[:1] or y.ndim > 1 + several:
-        raise InputError(f"{name_y}: has shape {y.shape}; expected ({len(x)},), one label a sample of x; fix y")
+    y, change = check_label_shape(name_y, y, len(x))
     if len(x) > most:
         raise InputError(f"{name}: {len(x)} samples; expected at most {most}; write a random subset of them")
     if len(x) < FEWEST:

@@ -55,38 +55,25 @@ class LabelUnits:
         return 2.0 * index - 1 if len(self.classes) == 2 else one_hot(index, len(self.classes))
 
 
-def read_labels(
-    name: str, y: np.ndarray, labels: str = "auto", *, centred: bool = True, several: bool = False
-) -> tuple[np.ndarray, str]:
-    """Classes as outputs, a regression's labels standardised.
+def label_units(
+    name: str, y: np.ndarray, labels: str = "auto", *, change: str = "", centred: bool = True
+) -> LabelUnits:
+    """What labels are, classes or a regression's, and their units.
 
     Args:
         name: what they are called.
         y: labels, (n,) or (n, C).
-        labels: see :func:`own_data`.
+        labels: "classes" or "regression", or "auto" to find out where it is clear; see ``own_data``.
+        change: how their shape was read, as ``flat_labels`` says it; one-hot labels are classes.
         centred: whether a regression's are given mean 0; otherwise their mean square is 1 as they are.
-        several: whether there may be more than one output.
-
-    Returns:
-        The labels, (n,) or (n, C), and how they were read.
 
     Raises:
-        InputError: as :func:`label_units`.
+        InputError: dates, complex numbers or records, NaN, one class only, more than ``MOST_CLASSES`` classes or
+            outputs, numbers that only rounding tells apart, text where numbers are expected, or whole numbers that may
+            be either.
     """
-    units = label_units(name, y, labels, centred=centred, several=several)
-    return units(name, y), units.note
-
-
-def label_units(
-    name: str, y: np.ndarray, labels: str = "auto", *, centred: bool = True, several: bool = False
-) -> LabelUnits:
-    """What labels are, and their units; see :func:`read_labels`.
-
-    Raises:
-        InputError: dates, complex numbers or records, NaN, one class only, too many classes (more than two, or than
-            ``MOST_CLASSES`` where there may be several outputs), numbers that only rounding tells apart, text where
-            numbers are expected, or whole numbers that may be either.
-    """
+    if labels == "auto" and change.startswith("one-hot"):
+        labels = "classes"
     if y.dtype.kind not in "biufSU":
         real_array(name, y, "classes or real numbers")  # says why not
     if y.dtype.kind == "f" and not np.isfinite(y).all():
@@ -107,19 +94,17 @@ def label_units(
     unclear = labels == "auto" and whole and len(found) <= MOST_CLASSES
     if words and labels == "regression":
         raise InputError(f"{name}: has dtype {y.dtype}; expected a regression's numbers; convert the labels")
-    if several and (labels == "classes" or words) and len(found) <= MOST_CLASSES:
+    if (labels == "classes" or words) and len(found) <= MOST_CLASSES:
         note = f"{len(found)} classes, " + ", ".join(
             f"{a} ({count} samples)" for a, count in zip(found, counts, strict=True)
         )
         return LabelUnits(note, classes=found)
     if labels == "classes" or words or unclear:
-        most = f"at most {MOST_CLASSES}" if several else "two"
-        remedy = f"keep {most}"
+        expected, remedy = f"at most {MOST_CLASSES}, or a regression's numbers", "keep fewer, or say it is a regression"
         if unclear:
-            remedy += ", or ask for a regression (--regression, labels: regression) if they are numbers"
-        if unclear and several:
-            most, remedy = "to be told whether they are classes", "say --classes or --regression"
-        raise InputError(f"{name}: {len(found)} classes; expected {most}, or a regression's numbers; {remedy}")
+            expected = "to be told whether they are classes or a regression's numbers"
+            remedy = "say --classes or --regression (in a configuration labels: classes or labels: regression)"
+        raise InputError(f"{name}: {len(found)} classes; expected {expected}; {remedy}")
     return _numbers(name, y, centred=centred)
 
 

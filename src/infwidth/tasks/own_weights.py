@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infwidth.io.archives import check_archive, describe, read_archive
+from infwidth.io.archives import array_shape, check_archive, describe, read_array
 from infwidth.io.reading import at_home
 from infwidth.numerics.arrays import LARGEST_ENTRY, real_array
 from infwidth.numerics.checks import InputError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 FEWEST = 16
 """Neurons below which there are no blocks of them to compare."""
+MOST_NAMED = 8
+"""Arrays of a file that a message names at most."""
 _EXPECTED = "expected an .npz, or a torch state_dict (.pt, .pth), with a layer's weights (neurons, inputs)"
 
 
@@ -38,8 +44,9 @@ def own_weights(place: str | Path, dimension: int, readout: str | None = None) -
     """Read the weights of a first layer, h = W·x + b for inputs x as the user's network takes them, and of its readout.
 
     Args:
-        place: ``file:name``, the key of an .npz or the layer's name in a state_dict ("fc1" finds "fc1.weight", and
-            "fc1.bias" where there is one); the name may be left out where there is one matrix of ``dimension`` columns.
+        place: ``file:name``, the key of an .npz or the layer's name in a state_dict ("fc1" finds "fc1.weight" and
+            "model.fc1.weight", and the bias where there is one); the name may be left out where there is one matrix of
+            ``dimension`` columns. A checkpoint that holds a state_dict among other things is one.
         dimension: D, numbers a sample of the target.
         readout: the last layer's name in the same file; its bias is not read. None leaves it unknown.
 
@@ -50,42 +57,52 @@ def own_weights(place: str | Path, dimension: int, readout: str | None = None) -
         InputError: no such file or layer, several that it may be, pickled objects, wrong shapes, NaN, few neurons.
     """
     path, name = _split(str(place))
-    arrays = _arrays(path)
+    shapes, read = _arrays(path)
     if name:
-        key = _find(arrays, name)
-        found = [key] if key else []
+        found, what = _find(shapes, name), f"layer {name!r}"
     else:
-        found = [key for key, array in arrays.items() if array.ndim == 2 and array.shape[1] == dimension]
+        found = [key for key, shape in shapes.items() if len(shape) == 2 and shape[1] == dimension]
+        what = f"matrix of {dimension} columns"
     if len(found) != 1:
-        what = f"no layer {name!r}" if name else f"{len(found)} matrices of {dimension} columns"
-        raise InputError(f"{path}: {what} ({_known(arrays)}); {_EXPECTED}; name one, --weights {path}:layer")
+        raise InputError(
+            f"{path}: {_counted(found, what)} ({_known(shapes)}); {_EXPECTED}; name one, --weights {path}:layer"
+        )
     key = found[0]
-    weights = check_neurons(f"{path}, {key}", arrays[key], dimension)
+    weights = check_neurons(f"{path}, {key}", read(key), dimension)
     bias = None
     place = key.removesuffix("weight") + "bias"
-    if key.endswith("weight") and place in arrays and np.any(arrays[place]):
-        bias = _finite(f"{path}, {place}", arrays[place])
+    if key.endswith("weight") and place in shapes and np.any(read(place)):
+        bias = _finite(f"{path}, {place}", read(place))
         if bias.shape != (len(weights),):
             raise InputError(
                 f"{path}, {place}: has shape {bias.shape}; expected ({len(weights)},), one a neuron; check the layer"
             )
     if readout is None:
         return OwnNetwork(weights, bias)
-    last = _find(arrays, readout)
-    if last is None:
+    last = _find(shapes, readout)
+    if len(last) != 1:
         raise InputError(
-            f"{path}: no layer {readout!r} ({_known(arrays)}); expected the last layer's weights (outputs, "
-            f"{len(weights)}); correct --readout"
+            f"{path}: {_counted(last, f'layer {readout!r}')} ({_known(shapes)}); expected the last layer's weights "
+            f"(outputs, {len(weights)}); correct --readout"
         )
-    return OwnNetwork(weights, bias, check_readout(f"{path}, {last}", arrays[last], len(weights)))
+    return OwnNetwork(weights, bias, check_readout(f"{path}, {last[0]}", read(last[0]), len(weights)))
 
 
-def _find(arrays: dict[str, np.ndarray], name: str) -> str | None:
-    return next((key for key in (name, f"{name}.weight") if key in arrays), None)
+def _find(shapes: Mapping[str, tuple[int, ...]], name: str) -> list[str]:
+    """Keys of that name, or else of that name below others, as wrappers of a model put theirs before it."""
+    exact = [key for key in (name, f"{name}.weight") if key in shapes][:1]
+    return exact or [key for key in shapes if name and key.endswith((f".{name}", f".{name}.weight"))]
 
 
-def _known(arrays: dict[str, np.ndarray]) -> str:
-    return "it has " + ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+def _counted(found: Sequence[str], what: str) -> str:
+    return f"no {what}" if not found else f"more than one {what}, {', '.join(found)}"
+
+
+def _known(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """What a file has; of many arrays those that may be layers."""
+    layers = [f"{key} {shape}" for key, shape in shapes.items() if len(shape) == 2 or len(shapes) <= MOST_NAMED]
+    more = ["…"] * (len(layers) > MOST_NAMED or not layers)
+    return "it has " + ", ".join(layers[:MOST_NAMED] + more) if shapes else "it has no arrays"
 
 
 def check_readout(name: str, readout: Any, neurons: int) -> np.ndarray:
@@ -153,11 +170,12 @@ def _split(place: str) -> tuple[Path, str]:
     return at_home(place), ""
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file, by name."""
+def _arrays(path: Path) -> tuple[dict[str, tuple[int, ...]], Callable[[str], np.ndarray]]:
+    """The shapes of all arrays of a file, by name, and how one of them is read."""
+    told = _EXPECTED, "correct the path"
     if path.suffix == ".npz":
-        names = check_archive(path, (), _EXPECTED, "correct the path")
-        return read_archive(path, names, _EXPECTED, "correct the path")
+        names = check_archive(path, (), *told)
+        return {name: array_shape(path, name, *told) for name in names}, lambda name: read_array(path, name, *told)
     if path.suffix not in (".pt", ".pth"):
         raise InputError(f"{path}: suffix {path.suffix!r}; {_EXPECTED}; save it as one")
     if not path.is_file():
@@ -168,6 +186,28 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or foreign pickle raises has many types
         raise InputError(f"{path}: can't be read ({describe(error)}); {_EXPECTED}; save model.state_dict()") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(f"{path}: holds {type(state).__name__}; {_EXPECTED}; save model.state_dict()")
-    return {str(key): value.detach().float().numpy() for key, value in state.items()}
+    tensors = dict(_tensors(state)) if isinstance(state, dict) else {}
+    if not tensors:
+        found = type(state).__name__ + " without tensors" * isinstance(state, dict)
+        raise InputError(f"{path}: holds {found}; {_EXPECTED}; save model.state_dict()")
+    return {name: tuple(one.shape) for name, one in tensors.items()}, lambda name: _dense(path, name, tensors[name])
+
+
+def _tensors(state: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors of a state_dict, or of a checkpoint that holds some, by their names below one another."""
+    for key, value in state.items():
+        if isinstance(value, Mapping):
+            yield from _tensors(value, f"{above}{key}.")
+        elif hasattr(value, "detach"):
+            yield f"{above}{key}", value
+
+
+def _dense(path: Path, name: str, tensor: Tensor) -> np.ndarray:
+    """A tensor of whatever layout and kind of number as an array."""
+    try:
+        plain = tensor.detach().dequantize() if tensor.is_quantized else tensor.detach().to_dense()
+        return plain.resolve_conj().resolve_neg().numpy() if plain.is_complex() else plain.double().numpy()
+    except (RuntimeError, TypeError, NotImplementedError) as error:  # of a device or layout that numpy has no like of
+        raise InputError(
+            f"{path}, {name}: can't be read ({describe(error)}); expected a tensor of real numbers; save a plain copy"
+        ) from error

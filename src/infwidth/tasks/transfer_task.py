@@ -73,6 +73,11 @@ class TransferTask:
         """Input dimension D."""
         return self.x_target.shape[1]
 
+    @property
+    def several_outputs(self) -> bool:
+        """Whether source or target has labels of shape (P, C)."""
+        return self.y_source.ndim > 1 or self.y_target.ndim > 1
+
     def refuse_several_outputs(self, what: str) -> None:
         """Raise InputError, on behalf of what covers networks of one output alone, if labels have shape (P, C)."""
         for name in ("y_source", "y_target"):

@@ -88,8 +88,8 @@ def solve(
         device: where particles are moved, "cpu" or "cuda".
         observe: called with an ``Observed`` for each replica: the source's particles at the end of its training, the
             target's at every time that is reached. Not for the linear activation, which has no particles.
-        sources: where trained source particles are kept: calls that are passed the same dict, initially empty, train
-            equal sources once, whatever γ, δ, start and anchor. The linear activation has no use for it.
+        sources: where trained sources are kept: calls that are passed the same dict, initially empty, train equal
+            sources once, whatever γ, δ, start and anchor.
 
     Returns:
         The solution.
@@ -128,7 +128,7 @@ def solve(
     check_count("seed", seed, minimum=0)
     if activation == "linear":
         check_no_observer(observe)
-        points = solve_linear(problem)
+        points = solve_linear(problem, sources=sources)
     else:
         from infwidth.theory.dynamics.solve import solve_particles  # torch takes a second to import
 

@@ -40,6 +40,13 @@ class TestTraining:
         assert entropy - 0.1 < history.validation.mean_loss < 0.75 * np.log(V)
         assert fractions == pytest.approx(np.arange(1, 151) / 150)
 
+    def test_the_choice_of_a_rate_measures_the_final_validation_loss_alone(self):
+        whole, some = (run(steps=20, evaluate_every=5, only_validation=only)[1] for only in (False, True))
+        assert some.validation.mean_loss == whole.validation.mean_loss == some.validation_loss[-1]
+        assert some.train_loss.tolist() == whole.train_loss.tolist()
+        assert some.status is Status.CONVERGED
+        assert np.isnan([*some.validation_loss[:-1], some.test.mean_loss]).all()
+
     def test_batches_depend_on_seed_and_step_alone(self):
         tokens = task().train
         batch = batch_at(tokens, 7, batch=4, context=T, seed=3)

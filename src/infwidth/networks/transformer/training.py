@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from infwidth.io.checkpoints import Checkpoint
+from infwidth.numerics.batching import keep_freed_memory
 from infwidth.numerics.checks import InputError, check_count
 from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import generator
@@ -66,9 +67,9 @@ class TrainingHistory:
     Attributes:
         steps: steps done at each point of the curve, (K,).
         train_loss: mean loss of the batches since the point before, (K,), in nats per token.
-        validation_loss: over at most ``CURVE_WINDOWS`` windows, (K,).
+        validation_loss: over at most ``CURVE_WINDOWS`` windows, the last that of ``validation``, (K,).
         validation: over at most ``final_windows`` windows, after the last step.
-        test: likewise.
+        test: likewise; NaN where it was not asked for.
         status: converged (all steps were done) or diverged.
         diverged_at: the step, counted from 0, whose batch had a loss that wasn't finite; ``steps`` where only the
             final losses weren't; None if none.
@@ -150,6 +151,7 @@ def train(
     evaluate_every: int,
     warmup: int = 50,
     final_windows: int = FINAL_WINDOWS,
+    only_validation: bool = False,
     checkpoint: Checkpoint | None = None,
     progress: Progress = None,
     device: str = "cpu",
@@ -171,6 +173,8 @@ def train(
         evaluate_every: steps ≥ 1 between points of the curve; the last step adds one.
         warmup: steps ≥ 0.
         final_windows: windows ≥ 2, at most, of the final validation and test losses.
+        only_validation: measure the final validation loss alone, all that the choice of a learning rate needs, and
+            not that of the test part or of the curve's other points, which are NaN.
         checkpoint: where the state is kept, written at points of the curve when it is due, and at the end; the caller
             discards it once the outcome is stored.
         progress: called after each step with the fraction done, 0 … 1.
@@ -191,9 +195,11 @@ def train(
     check_count("seed", seed, minimum=0)
     task.check_context(context)
     _check_model(model, task, context)
+    keep_freed_memory()
     model.to(device)
     rates = [_Rate(optimiser) for optimiser in optimisers]
     _check_all_move(model, optimisers)
+    seen: dict[str, Any] = {"batch": batch, "context": context, "device": device}
     curve: list[list[float]] = []  # (steps, train loss, validation loss) a point
     recent: list[float] = []  # losses since the last point
     start = 0
@@ -218,23 +224,24 @@ def train(
             optimiser.step()
         done = step + 1
         if done % evaluate_every == 0 or done == steps:
-            point = evaluate(model, task.validation, windows=CURVE_WINDOWS, batch=batch, context=context, device=device)
-            curve.append([done, float(np.mean(recent)), point.mean_loss])
+            curve.append([done, float(np.mean(recent)), math.nan])
             recent.clear()
+            if done < steps and not only_validation:
+                point = evaluate(model, task.validation, windows=CURVE_WINDOWS, **seen)
+                curve[-1][2] = point.mean_loss
             if checkpoint is not None and (checkpoint.due or done == steps):
                 checkpoint.save(_state(done, curve, model, optimisers))
         if progress is not None:
             progress(done / steps)
 
-    validation, test = (
-        evaluate(model, part, windows=final_windows, batch=batch, context=context, device=device)
-        for part in (task.validation, task.test)
-    )
-    finite = math.isfinite(validation.mean_loss) and math.isfinite(test.mean_loss)
+    validation = evaluate(model, task.validation, windows=final_windows, **seen)
+    test = _UNKNOWN if only_validation else evaluate(model, task.test, windows=final_windows, **seen)
+    curve[-1][2] = validation.mean_loss
+    finite = math.isfinite(validation.mean_loss) and (only_validation or math.isfinite(test.mean_loss))
     return _history(curve, validation, test, None if finite else steps)
 
 
-_DIVERGED = Evaluation(math.inf, math.nan, np.zeros(0))
+_DIVERGED, _UNKNOWN = (Evaluation(loss, math.nan, np.zeros(0)) for loss in (math.inf, math.nan))
 
 
 def _history(curve: list[list[float]], validation: Evaluation, test: Evaluation, at: int | None) -> TrainingHistory:

@@ -14,6 +14,7 @@ from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, or
 from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, decay_factor, integrate
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
+from infwidth.numerics.batching import per_chunk
 from infwidth.numerics.status import Status
 
 
@@ -118,8 +119,8 @@ def target_weights(
 
     Args:
         source: B networks of N neurons.
-        x: target inputs, (P2, D).
-        y: target labels, (P2,).
+        x: target inputs, (P2, D), or (B, P2, D).
+        y: target labels, (P2,), or (B, P2).
         points: couplings in units of the flow, strengths and starts.
         activation: φ.
         weight_decay: λ ≥ 0 of both layers.
@@ -132,24 +133,25 @@ def target_weights(
     Raises:
         UnconvergedError: a network diverged.
     """
-    anchors, inputs, labels, _ = target_data(source, x, y, x[:1], points, seeds, torch.float64, "cpu")
-    starts = Starts(anchors, inputs, inputs[:, :1], seeds)
-    pairs = [(body, point) for body in range(len(seeds)) for point in range(len(points))]
-    batch = target_batch(starts, pairs, points, labels, weight_decay)
+    anchors, inputs, labels, _ = target_data(source, x, y, x[..., :1, :], points, seeds, torch.float64, "cpu")
     neurons = 2 * anchors.hidden.shape[1]
     hidden = labels.new_empty(len(seeds), len(points), neurons, inputs.shape[-1])
     readout = labels.new_empty(len(seeds), len(points), neurons)
+    for chunk in per_chunk(len(seeds) * len(points), neurons, inputs.shape[1], inputs):
+        starts = Starts(anchors, inputs, inputs[:, :1], seeds)
+        pairs = [divmod(k, len(points)) for k in chunk]
+        batch = target_batch(starts, pairs, points, labels, weight_decay)
 
-    def keep(k, _, outer, coordinates, __):
-        body, point = pairs[k]
-        left = float(decay_factor(batch.stiffness[k], labels.new_tensor(time)))
-        passive = left + (1 - left) * float(batch.pull[k])
-        first = origin_weights(anchors, body, seeds[body], points[point].origin).repeat(2, 1)
-        hidden[body, point] = starts.spans[body].replace(first, coordinates.mT, passive)
-        readout[body, point] = outer
+        def keep(k, _, outer, coordinates, __, pairs=pairs, starts=starts, batch=batch):
+            body, point = pairs[k]
+            left = float(decay_factor(batch.stiffness[k], labels.new_tensor(time)))
+            passive = left + (1 - left) * float(batch.pull[k])
+            first = origin_weights(anchors, body, seeds[body], points[point].origin).repeat(2, 1)
+            hidden[body, point] = starts.spans[body].replace(first, coordinates.mT, passive)
+            readout[body, point] = outer
 
-    outcome = integrate(
-        batch, torch.tensor([float(time)]), keep, activation=get_activation(activation), safety=DEFAULT_SAFETY
-    )
-    require_converged(outcome.status, ["target network"] * len(pairs))
+        outcome = integrate(
+            batch, torch.tensor([float(time)]), keep, activation=get_activation(activation), safety=DEFAULT_SAFETY
+        )
+        require_converged(outcome.status, ["target network"] * len(pairs))
     return hidden, readout

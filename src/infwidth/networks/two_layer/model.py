@@ -46,14 +46,25 @@ class Evaluator:
 
     def __init__(self, activation: Activation):
         self.activation, self.linear = activation, activation.name == "linear"
+        self.keeps = activation.name not in ("linear", "relu")  # φ and φ' cost more than to read them again
         self.room: Tensor | None = None
         self.hidden: Tensor | None = None
 
-    def _room(self, networks: int, samples: int, width: int, like: Tensor) -> Tensor:
-        """Two arrays (networks, samples, width)."""
+    def _room(self, networks: int, samples: int, width: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Arrays (networks, samples, width) for h, or φ'(h) where it is kept, for φ(h) and for work.
+
+        Where nothing is kept φ(h) has the room of the work.
+        """
         if self.room is None or self.room.shape[1] < networks:
-            self.room = like.new_empty(2, networks, samples, width)
-        return self.room[:, :networks]
+            self.room = like.new_empty(2 + self.keeps, networks, samples, width)
+        slopes, *features, work = self.room[:, :networks]
+        return slopes, features[0] if features else work, work
+
+    def _gated(self, slopes: Tensor, weight: Tensor, work: Tensor) -> Tensor:
+        """φ'(h) times a weight, in the room for work; ``slopes`` as :meth:`_room` has them."""
+        if self.keeps:
+            return torch.mul(slopes, weight, out=work)
+        return self.activation.gated(slopes, weight, out=work)
 
     def respond(self, readout: Tensor, hidden: Tensor, inputs: Tensor, labels: Tensor, strength: Tensor) -> Response:
         """Evaluate outputs and forces of K networks on their training sets.
@@ -72,20 +83,22 @@ class Evaluator:
         if self.linear:
             self.hidden = hidden
             return _linear_response(readout, hidden, inputs, labels, strength)
-        preactivation, work = self._room(*labels.shape[:2], width, hidden)
-        torch.bmm(inputs, hidden, out=preactivation)
-        features = phi.value(preactivation, out=work)
+        slopes, features, work = self._room(*labels.shape[:2], width, hidden)
+        torch.bmm(inputs, hidden, out=slopes)
+        features = phi.value(slopes, out=features)
+        if self.keeps:
+            slopes = phi.derivative(slopes, out=slopes)
         if readout.ndim == 3:
             output = torch.bmm(features, readout.mT) / (strength[:, None, None] * width)
             error = labels - output
             readout_force = torch.bmm(error.mT, features)
-            slopes = torch.bmm(inputs.mT, phi.gated(preactivation, torch.bmm(error, readout), out=work))
-            return Response(output, readout_force, slopes)
+            force = torch.bmm(inputs.mT, self._gated(slopes, torch.bmm(error, readout), work))
+            return Response(output, readout_force, force)
         output = torch.bmm(readout[:, None], features.mT)[:, 0] / (strength[:, None] * width)
         error = labels - output
         readout_force = torch.bmm(error[:, None], features)[:, 0]
-        slopes = torch.bmm(inputs.mT, phi.gated(preactivation, error[:, :, None], out=work))
-        return Response(output, readout_force, slopes)
+        force = torch.bmm(inputs.mT, self._gated(slopes, error[:, :, None], work))
+        return Response(output, readout_force, force)
 
     def probe(self, vector: Tensor, shares: tuple[Tensor, Tensor], readout: Tensor, inputs: Tensor) -> Tensor:
         """Multiply a vector with the tangent kernel of the networks evaluated last.
@@ -102,20 +115,21 @@ class Evaluator:
         phi, width = self.activation, readout.shape[-1]
         if self.linear:
             return _linear_product(vector, shares, readout, self.hidden, inputs)
-        preactivation, work = self._room(*vector.shape[:2], width, readout)
-        features = phi.value(preactivation, out=work)
+        slopes, features, work = self._room(*vector.shape[:2], width, readout)
+        if not self.keeps:
+            features = phi.value(slopes, out=features)
         if readout.ndim == 3:
             projected = torch.bmm(vector.mT, features) * shares[0][:, None, None]
             product = torch.bmm(features, projected.mT)
-            pulled = torch.bmm(inputs.mT, phi.gated(preactivation, torch.bmm(vector, readout), out=work))
+            pulled = torch.bmm(inputs.mT, self._gated(slopes, torch.bmm(vector, readout), work))
             back = torch.bmm(inputs, pulled * shares[1][:, None, None])
-            return (product + torch.bmm(phi.gated(preactivation, back, out=work), readout.mT)) / width
+            return (product + torch.bmm(self._gated(slopes, back, work), readout.mT)) / width
         projected = torch.bmm(vector[:, None], features) * shares[0][:, None, None]
         product = torch.bmm(projected, features.mT)[:, 0]
-        pulled = torch.bmm(inputs.mT, phi.gated(preactivation, vector[:, :, None], out=work))
+        pulled = torch.bmm(inputs.mT, self._gated(slopes, vector[:, :, None], work))
         pulled *= (readout.square() * shares[1][:, None])[:, None]
         back = torch.bmm(inputs, pulled)
-        return (product + phi.gated(preactivation, back, out=work).sum(2)) / width
+        return (product + self._gated(slopes, back, work).sum(2)) / width
 
 
 def _linear_response(readout: Tensor, hidden: Tensor, inputs: Tensor, labels: Tensor, strength: Tensor) -> Response:

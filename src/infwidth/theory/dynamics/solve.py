@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from functools import partial
 
@@ -73,7 +74,7 @@ def _solve(
     """All couplings on the same particles."""
     task, phi, times = problem.task, get_activation(problem.activation), problem.times
     limits = Limits(rtol=problem.rtol, max_evaluations=problem.max_evaluations)
-    inputs = coordinates([x / np.sqrt(task.dimension) for x in (task.x_source, task.x_target, task.x_test)])
+    inputs = _inputs(task)
     like = torch.zeros(inputs[0].shape, dtype=torch.float64, device=device)
     source = None
     if problem.origin != "scratch":
@@ -109,6 +110,12 @@ def _solve(
         source_status=source and source.status,
     )
     return [_observe(task, times, courses, source, g) for g in range(len(problem.couplings))]
+
+
+@functools.lru_cache(maxsize=1)  # the lines of a figure are solved one after another, on the same task
+def _inputs(task: TransferTask) -> list[np.ndarray]:
+    """X/√D of source, target and test in common coordinates."""
+    return coordinates([x / np.sqrt(task.dimension) for x in (task.x_source, task.x_target, task.x_test)])
 
 
 def _show(observe: Observer, seen: Shown) -> None:

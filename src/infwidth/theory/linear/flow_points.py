@@ -21,28 +21,33 @@ LOOSER = 100.0
 ACCUMULATION = 100.0
 
 
-def solve_linear(problem: FlowProblem) -> list[FlowSolution]:
+def solve_linear(problem: FlowProblem, sources: dict | None = None) -> list[FlowSolution]:
     """Train the source once, and the target at every coupling; both once more at a looser tolerance.
 
     Args:
         problem: the checked problem, of the linear activation.
+        sources: where trained sources are kept, see ``flow.solve``.
 
     Returns:
         One point a coupling.
     """
     task, designs = problem.task, Designs.of(problem.task)
     source_decay, decay = problem.decays
+    sources = {} if sources is None else sources
+    key = (designs.source.shape, designs.source.tobytes(), task.y_source.tobytes(), designs.dimension)
+    key += (problem.strengths[0], source_decay, problem.source_time, problem.max_evaluations)
     source = Training.of(designs.source, task.y_source, problem.strengths[0], source_decay, source_decay)
     target = Training.of(designs.target, task.y_target, problem.strengths[1], decay, decay)
     rank = designs.target.shape[1]
     nothing = {"weights": np.full((len(problem.times), rank), np.nan), "hidden_moment": np.full((rank, rank), np.nan)}
 
-    expansion = FlowExpansion(problem, designs)
+    expansion = FlowExpansion(problem, designs, sources.setdefault((*key, "around it"), []))
 
-    @functools.cache
     def trained(rtol: float) -> SourceEnd:
-        limits = {"rtol": rtol, "max_evaluations": problem.max_evaluations}
-        return source_moment(source, problem.source_time, designs.dimension, **limits)
+        place, limits = (*key, rtol), {"rtol": rtol, "max_evaluations": problem.max_evaluations}
+        if place not in sources:
+            sources[place] = source_moment(source, problem.source_time, designs.dimension, **limits)
+        return sources[place]
 
     @functools.cache
     def course(elastic_coupling: float, rtol: float) -> Course:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -121,10 +121,12 @@ class FlowExpansion:
     Attributes:
         problem: the data and the training.
         designs: the data's inputs.
+        trained: where the source networks are kept once they are trained, which other targets of theirs may share.
     """
 
     problem: FlowProblem
     designs: Designs
+    trained: list[Scatter] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._courses: dict[float, np.ndarray] = {}
@@ -139,9 +141,14 @@ class FlowExpansion:
         decay = self.problem.decays[which]
         return Training.of(padded, labels, self.problem.strengths[which], decay, decay)
 
-    @functools.cached_property
+    @property
     def source(self) -> Scatter:
         """Source networks at the end of their training; N/2 pairs of neurons (w, W), (−w, W)."""
+        if not self.trained:
+            self.trained.append(self._train_source())
+        return self.trained[0]
+
+    def _train_source(self) -> Scatter:
         d, end = self.size, self.problem.source_time
         training = self._training(self.designs.source, self.problem.task.y_source, 0)
         if end > late_time(training):  # nothing is left of where it started

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from infwidth.theory import elastic
 from infwidth.theory.linear.course import Training
 from infwidth.theory.linear.integrators import dormand_prince, implicit_extrapolation
 
-RTOL = 1e-4
+RTOL = 1e-5
 """Of an integration. All members take the same steps, so that differences between them lose nothing to it."""
 MAX_EVALUATIONS = 300_000
 """Right-hand sides allowed an integration."""
@@ -83,109 +82,106 @@ class Cloud:
 
 
 class _CloudFlow:
-    """The equations of ``moments._AnchoredFlow`` for m networks, in coordinates whose first q span the inputs.
+    """Neurons of m networks as linear maps of their initial weights, in coordinates whose first q span the inputs.
 
-    The drive s has no other coordinates, so neither has U = W − m(t)W̄: R is (q, q) and Y (q, d). Without a tie the
-    anchor is none: U is W, q is d, and there are neither z nor Y. The state is flat, (a, p, R, z, Y) of all networks,
-    block by block.
+    Weights of a network change by a matrix that all its neurons share, so that at any time
+        w = κ w₀ + γ h·W̄,   W = m(t)W̄ + U,   U = γ g w₀ + γ² H W̄
+    with one Ψ = (κ hᵀ; g H), (q + 1, q + 1), a network: the drive s has no coordinates off the inputs' span, and so
+    neither h nor U. With L = λ_W + δ the equations of ``moments.AnchoredFlow`` are
+        (κ h)˙ = γ² sᵀ(g H) + m (0 s) − λ_w (κ h)        (g H)˙ = s (κ h) − L (g H)
+    and every moment follows from those at time 0. The state is flat, Ψ of all networks.
     """
 
     decay_rate = math.inf  # no state is taken to be at rest
 
     def __init__(self, cloud: Cloud, training: Training, elastic_coupling: float):
         inputs = training.design.matrix
-        count, d = len(cloud), inputs.shape[1]
-        self.tied = elastic_coupling > 0
-        q = len(training.design.singular) if self.tied else d
-        self.turn = np.linalg.svd(inputs, full_matrices=True)[2] if self.tied else np.eye(d)
+        count, q = len(cloud), len(training.design.singular)
+        self.turn = np.linalg.svd(inputs, full_matrices=True)[2]
         self.strength, self.readout_decay = training.strength, training.readout_decay
         self.stiffness = elastic.stiffness(training.hidden_decay, elastic_coupling)
         self.pull = elastic.pull(training.hidden_decay, elastic_coupling)
         self.force = self.turn[:q] @ (inputs.T @ training.labels)
         self.covariance = self.turn[:q] @ (inputs.T @ inputs) @ self.turn[:q].T
-        hidden, predictor = self.turn @ cloud.hidden_moment @ self.turn.T, cloud.predictor @ self.turn.T / self.strength
-        self.anchor, self.seen = hidden, np.ascontiguousarray(hidden[:, :, :q])
-        shapes = ((count,), (count, q), (count, q, q)) + self.tied * ((count, d), (count, q, d))
-        self.shapes, self.sizes = shapes, tuple(math.prod(shape) for shape in shapes)
-        edges = [0, *itertools.accumulate(self.sizes)]
-        self.parts = [slice(*pair) for pair in itertools.pairwise(edges)]
-        self.start = np.zeros(edges[-1])
-        a, p, r, *anchored = self.split(self.start)
-        a[:] = cloud.readout_moment
-        if self.tied:
-            anchored[0][:] = predictor
-        else:
-            p[:], r[:] = predictor, hidden
-        kernel = max(float(a.max()), float(np.linalg.eigvalsh(hidden[0])[-1]))
+        self.readout, self.predictor = cloud.readout_moment, cloud.predictor @ self.turn.T / self.strength
+        self.hidden = self.turn @ cloud.hidden_moment @ self.turn.T
+        self.seen, self.seen_predictor = np.ascontiguousarray(self.hidden[:, :q, :q]), self.predictor[:, :q]
+        self.shape, self.sizes = (count, q + 1, q + 1), (q + 1, q * (q + 1)) * count
+        start = np.zeros(self.shape)
+        start[:, 0, 0] = 1.0
+        self.start = start.ravel()
+        kernel = max(float(self.readout.max()), float(np.linalg.eigvalsh(self.hidden[0])[-1]))
         largest = float(training.design.singular[0]) ** 2
         self.driven_rate = kernel * largest + self.strength * float(np.linalg.norm(self.force))
-
-    def split(self, state):
-        """Views (a, p, R), of tied networks with (z, Y), of a state."""
-        return [state[part].reshape(shape) for part, shape in zip(self.parts, self.shapes, strict=True)]
 
     def anchoring(self, time):
         """m(t), the weight that is left on the anchor."""
         return self.pull + (1 - self.pull) * math.exp(-self.stiffness * time)
 
     def relevance(self, time):
-        """What matters through m(t) alone counts as much as it."""
-        m = self.anchoring(time)
-        return np.array([1.0, 1.0, 1.0, m, m][: len(self.sizes)])
+        """All of a map counts."""
+        return np.ones(len(self.sizes))
+
+    def split(self, state):
+        """Views (κ, h, g, H) of a state."""
+        maps = state.reshape(self.shape)
+        return maps[:, 0, 0], maps[:, 0, 1:], maps[:, 1:, 0], maps[:, 1:, 1:]
+
+    def seen_by(self, state):
+        """E wW̄/γ along the inputs, (m, q), and E w w₀, (m,)."""
+        kappa, h, _, _ = self.split(state)
+        gain = self.strength**2
+        tied = np.matmul(self.seen, h[:, :, None])[:, :, 0] + kappa[:, None] * self.seen_predictor
+        return tied, kappa * self.readout + gain * np.einsum("kq,kq->k", h, self.seen_predictor)
+
+    def driven(self, state):
+        """E wU/γ, (m, q), and E wW̄/γ along the inputs."""
+        _, _, g, hidden = self.split(state)
+        tied, own = self.seen_by(state)
+        return own[:, None] * g + self.strength**2 * np.matmul(hidden, tied[:, :, None])[:, :, 0], tied
 
     def derivative(self, time, state):
         """Right-hand side at a state."""
-        a, p, r, *anchored = self.split(state)
-        q, gain = p.shape[1], self.strength**2
-        out = np.empty_like(state)
-        da, dp, dr, *moved = self.split(out)
-        if self.tied:
-            (z, y), m = anchored, self.anchoring(time)
-            v = m * z[:, :q] + p
-        else:
-            v = p
-        s = self.force - v @ self.covariance
-        column = s[:, :, None]
-        driven = gain * column
-        da[:] = 2 * gain * np.einsum("kq,kq->k", s, v) - 2 * self.readout_decay * a
-        dp[:] = np.matmul(r, column)[:, :, 0] + a[:, None] * s - (self.readout_decay + self.stiffness) * p
-        half = driven * p[:, None, :]
-        np.add(half, half.transpose(0, 2, 1), out=dr)
-        dr -= (2 * self.stiffness) * r
-        if self.tied:
-            dz, dy = moved
-            dp += m * np.matmul(y[:, :, :q], column)[:, :, 0]
-            dz[:] = m * np.matmul(self.seen, column)[:, :, 0] + np.matmul(s[:, None, :], y)[:, 0]
-            dz -= self.readout_decay * z
-            np.multiply(driven, z[:, None, :], out=dy)
-            dy -= self.stiffness * y
-        return out
+        maps, m = state.reshape(self.shape), self.anchoring(time)
+        p, tied = self.driven(state)
+        s = self.force - (m * tied + p) @ self.covariance
+        out = np.empty(self.shape)
+        np.multiply(s[:, :, None], maps[:, :1], out=out[:, 1:])
+        out[:, 1:] -= self.stiffness * maps[:, 1:]
+        top = np.matmul((self.strength**2 * s)[:, None, :], maps[:, 1:])[:, 0]
+        top[:, 1:] += m * s
+        np.subtract(top, self.readout_decay * maps[:, 0], out=out[:, 0])
+        return out.ravel()
 
     def implicit_solver(self, time, state, step_size):
         """Return v ↦ (I − step·J)⁻¹ v with J what decays alone: extrapolation leaves its order to the rest."""
-        decay, stiffness = self.readout_decay, self.stiffness
-        rates = (2 * decay, decay + stiffness, 2 * stiffness, decay, stiffness)[: len(self.sizes)]
-        scale = np.repeat([1 / (1 + step_size * rate) for rate in rates], self.sizes)
+        scale = np.empty(self.shape)
+        scale[:, 0] = 1 / (1 + step_size * self.readout_decay)
+        scale[:, 1:] = 1 / (1 + step_size * self.stiffness)
+        scale = scale.ravel()
         return lambda vector: scale * vector
 
     def weights(self, time, state):
         """Predictors v of all networks, (m, d)."""
-        _, p, _, *anchored = self.split(state)
-        if not self.tied:
-            return p.copy()
-        found = self.anchoring(time) * anchored[0]
-        found[:, : p.shape[1]] += p
+        kappa, h, _, _ = self.split(state)
+        p, _ = self.driven(state)
+        q = p.shape[1]
+        found = np.matmul(self.hidden[:, :, :q], h[:, :, None])[:, :, 0] + kappa[:, None] * self.predictor
+        found *= self.anchoring(time)
+        found[:, :q] += p
         return found @ self.turn
 
     def cloud(self, time, state) -> Cloud:
         """The moments at a state."""
-        a, p, r, *anchored = self.split(state)
-        hidden = r
-        if self.tied:
-            m, q, y = self.anchoring(time), p.shape[1], anchored[1]
-            hidden = m * m * self.anchor
-            hidden[:, :q] += m * y
-            hidden[:, :, :q] += m * y.transpose(0, 2, 1)
-            hidden[:, :q, :q] += r
-            hidden = self.turn.T @ hidden @ self.turn
-        return Cloud(a, self.strength * self.weights(time, state), hidden)
+        kappa, h, g, moved = self.split(state)
+        tied, own = self.seen_by(state)
+        m, q, gain = self.anchoring(time), h.shape[1], self.strength**2
+        cross = g[:, :, None] * self.predictor[:, None] + np.matmul(moved, self.hidden[:, :q])  # E UW̄ᵀ/γ²
+        fresh = self.readout[:, None] * g + gain * np.matmul(moved, self.seen_predictor[:, :, None])[:, :, 0]
+        hidden = m * m * self.hidden
+        hidden[:, :q] += m * gain * cross
+        hidden[:, :, :q] += m * gain * cross.transpose(0, 2, 1)
+        own_moment = g[:, :, None] * fresh[:, None] + gain * np.matmul(moved, cross[:, :, :q].transpose(0, 2, 1))
+        hidden[:, :q, :q] += gain * own_moment
+        readout = kappa * own + gain * np.einsum("kq,kq->k", h, tied)
+        return Cloud(readout, self.strength * self.weights(time, state), self.turn.T @ hidden @ self.turn)

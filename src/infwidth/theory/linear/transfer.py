@@ -76,7 +76,7 @@ def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
             return [point]
         place = (problem, designs, tied, found, elastic_coupling)
         expand, answer = functools.partial(expand_posteriors, *place), functools.partial(respond, *place)
-        return [dataclasses.replace(point, expand=expand, respond=answer if task.y_target.ndim == 1 else None)]
+        return [dataclasses.replace(point, expand=expand, respond=None if task.several_outputs else answer)]
 
     def missing(status: Status) -> BayesSolution:
         nothing = np.full((designs.target.shape[1],) * 2, np.nan)

@@ -107,6 +107,7 @@ class Population:
         angle: the adapted angle between kicks.
         acceptance: that of the last trajectory.
         fields: preactivations on the training points, (S, P), where a move has left them.
+        known: features at these, (S, P), once they have been asked for.
     """
 
     hidden: Tensor
@@ -117,6 +118,7 @@ class Population:
     angle: float = 0.5
     acceptance: float = 1.0
     fields: Tensor | None = field(init=False, default=None)
+    known: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.log_weight = self.hidden.new_zeros(len(self.hidden))
@@ -130,7 +132,8 @@ class Population:
     def copy(self, generator: torch.Generator) -> Population:
         """The same particles on a random stream of their own."""
         copy = Population(self.hidden, self.centre, self.siblings, generator)
-        copy.log_weight, copy.angle, copy.fields = self.log_weight, self.angle, self.fields
+        copy.log_weight, copy.angle = self.log_weight, self.angle
+        copy.fields, copy.known = self.fields, self.known
         return copy
 
     def weights(self) -> Tensor:
@@ -157,12 +160,16 @@ class Population:
         points = (shift + torch.arange(r, device=total.device)) / r
         chosen = torch.searchsorted(total, points).clamp(max=r - 1)
         chosen = chosen + r * torch.arange(len(total), device=total.device)[:, None]
-        self.hidden, self.fields = self.hidden[chosen.reshape(-1)], None
+        self.hidden, self.fields, self.known = self.hidden[chosen.reshape(-1)], None, None
         self.log_weight = torch.zeros_like(self.log_weight)
 
     def features(self, layer: Layer) -> Tensor:
         """φ(h) on the training points, (S, P)."""
-        return layer.features(self.hidden) if self.fields is None else layer.activation.value(self.fields)
+        if self.fields is None:
+            return layer.features(self.hidden)
+        if self.known is None:
+            self.known = layer.activation.value(self.fields)
+        return self.known
 
     def move(self, layer: Layer, dual: Tensor) -> None:
         """One sweep: a reflection, a redraw of norms where φ is homogeneous, and a Hamiltonian trajectory."""
@@ -202,7 +209,7 @@ class Population:
         if layer.activation.homogeneity == 1:
             longer = self._stretch(layer, score, factor * towards)
             factor, score = longer * factor, _along(longer, score) * score
-        self.hidden, self.fields = factor[:, None] * self.hidden, factor[:, None] * self.fields
+        self.hidden, self.fields, self.known = factor[:, None] * self.hidden, factor[:, None] * self.fields, None
         return score
 
     def _reflection(self, layer: Layer, dual: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,7 +217,8 @@ class Population:
 
         Signs, (S,), and the scores that particles have with them, given W·m.
         """
-        here, there = layer.score(self.fields, dual), layer.score(-self.fields, dual)
+        here = self.features(layer) @ dual
+        there = -here if layer.activation.odd else layer.score(-self.fields, dual)
         gain = 0.5 * layer.sharpness * (squared(there) - squared(here)) - 2 * layer.stiffness * towards
         taken = self._uniform(len(gain)).log() < gain
         return torch.where(taken, -1.0, 1.0).to(here), torch.where(_along(taken, here), there, here)

@@ -108,20 +108,19 @@ def observe_windows(
         if not frozen:
             covariances += _covariance(scored.view(blocks, -1, size), r).double() / sweeps
         if sweep % 2:
-            means = scored.view(-1, r, size).mean(1)
+            # s times what sφ is beyond its group's mean: with φ(x) of test points it makes their covariance
+            beyond = scored - scored.view(-1, r, size).mean(1).repeat_interleave(r, 0)
+            beyond = (score.view(count, outputs, 1) * beyond[:, None]).flatten(1)
             for start in range(0, points, chunk):
                 part = slice(start, start + chunk)
                 rows = slice(start * outputs, (start + chunk) * outputs)
                 field = fields_outside(population.hidden, test_points, part, population.generator)
                 outside = layer.activation.value(field)
                 cross[part] += outside.T @ features / (count * (sweeps // 2))
-                outside = scored_features(outside, score)
-                found[:, rows] += outside.view(blocks, -1, outside.shape[1]).mean(1) / (
-                    readout_precision * (sweeps // 2)
-                )
+                means = outside.view(blocks, -1, outside.shape[1]).mT @ score.view(blocks, -1, outputs)
+                found[:, rows] += means.flatten(1) * (blocks / (count * readout_precision * (sweeps // 2)))
                 if not frozen:
-                    between = outside.view(-1, r, outside.shape[1]).mean(1).T @ means / len(means)
-                    covariance = (outside.T @ scored / count - between) * (r / (r - 1))
+                    covariance = (outside.T @ beyond).view(-1, size) * (r / (count * (r - 1)))
                     bent[rows] += factor * covariance / (sweeps // 2)
     kernel_shift = zeros(blocks, samples, samples)
     hessians = of_outputs(kernels, dual) / readout_precision + factor * covariances
