@@ -3,12 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/batched.py [--repeats 5]
 
 Writes benchmarks/results/batched.json: seconds of the loop over those of the batch, process time, medians of pairs that
-took turns. Their networks are the same: a network depends on its seed and data alone.
+took turns. Their networks are the same: a network depends on its seed and data alone. ``sources``: the networks that
+choose between four sources of a target, in all ways of the study real_transfer, likewise.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from statistics import median
 
@@ -16,6 +18,9 @@ import numpy as np
 from report import write
 
 from infwidth.networks import gradient_flow
+from infwidth.studies.real_choices import Setting
+from infwidth.studies.real_problems import draw_task, read_pools
+from infwidth.studies.real_transfer import trials
 from infwidth.tasks import linear
 
 SEEDS, COUPLINGS = (0, 1, 2, 3), (0.0, 1.0, 10.0, 100.0)
@@ -37,14 +42,49 @@ def loop(task, width):
     ]
 
 
+def sources() -> tuple:
+    """The default's tasks of digits 0 and 1, and how they are trained on."""
+    read = {"extractor": "pixels", "text": "cpython", "text_bytes": None, "problems": 5, "most": 100}
+    (pool,) = read_pools("digits", None, **read)
+    sizes = {"n_source": 100, "n_target": 16, "seed": 0}
+    tasks = [draw_task(pool, (2 * i, 2 * i + 1), (0, 1), **sizes) for i in range(1, 5)]
+    setting = Setting("linear", (0.0, 1.0, 10.0, math.inf), 10.0, 8, 1, False, 48, 2048, 10.0, 0.01, 20.0, 0)
+    return tasks, setting
+
+
+def chosen_apart(tasks, setting):
+    return [trials([task], setting, {})[0] for task in tasks]
+
+
 def seconds(work, *arguments):
     started = time.process_time()
     found = work(*arguments)
     return time.process_time() - started, found
 
 
+def same_loss(one, many):
+    mean = np.mean([[each.test_loss for each in row] for row in many], axis=0)
+    np.testing.assert_allclose(mean, one.test_loss, rtol=1e-6)
+
+
+def same_losses(together, apart):
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one.losses, other.losses, rtol=1e-4)
+
+
+def compare(batched, looped, arguments, repeats, check):
+    """Pairs that take turns; ``check`` sees what both found."""
+    ratios, spent = [], []
+    for _ in range(repeats):
+        (together, one), (apart, many) = seconds(batched, *arguments), seconds(looped, *arguments)
+        check(one, many)
+        ratios.append(apart / together)
+        spent.append(together)
+    return {"ratio": round(median(ratios), 2), "batch_seconds": round(median(spent), 3)}
+
+
 def main() -> None:
-    """Measure each width."""
+    """Measure each width, and sources."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
@@ -52,16 +92,11 @@ def main() -> None:
     batch(task, 100)
     rows = []
     for width in (100, 500, 2000):
-        ratios, spent = [], []
-        for _ in range(repeats):
-            (together, one), (apart, many) = seconds(batch, task, width), seconds(loop, task, width)
-            mean = np.mean([[each.test_loss for each in row] for row in many], axis=0)
-            np.testing.assert_allclose(mean, one.test_loss, rtol=1e-6)
-            ratios.append(apart / together)
-            spent.append(together)
-        rows.append({"width": width, "ratio": round(median(ratios), 2), "batch_seconds": round(median(spent), 3)})
+        rows.append({"width": width} | compare(batch, loop, (task, width), repeats, same_loss))
         print(rows[-1], flush=True)
-    write("batched", {"seeds": len(SEEDS), "couplings": len(COUPLINGS), "rows": rows})
+    of_sources = compare(lambda *given: trials(*given, {}), chosen_apart, sources(), repeats, same_losses)
+    print(of_sources, flush=True)
+    write("batched", {"seeds": len(SEEDS), "couplings": len(COUPLINGS), "rows": rows, "sources": of_sources})
 
 
 if __name__ == "__main__":

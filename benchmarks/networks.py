@@ -6,6 +6,7 @@ Writes benchmarks/results/networks.json. Each ratio is an earlier run's seconds 
 in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow
 of source and target networks, per width N. ``hmc``: posterior sampling of sources. ``posterior``: of targets of the
 default's linear experiments' size, with answers on 1,000 test points. ``language``: training of a transformer.
+``ablation``: small image classifiers of one start, by every optimiser at three rates.
 ``matmul_ratio``: a step of the flow over its bare matrix products, without an earlier revision.
 """
 
@@ -38,6 +39,7 @@ MODULES = {
     "training": "networks.transformer.training",
     "language": "studies.language",
     "text": "tasks.text",
+    "architecture": "studies.architecture",
 }
 SAMPLES, DIMENSION = 60, 20
 ACTIVATIONS = ("relu", "erf", "linear")
@@ -131,6 +133,10 @@ def language_run(code: SimpleNamespace, optimiser: str, width: int) -> Callable[
     return act
 
 
+def ablation_run(code: SimpleNamespace, architecture: str) -> Callable[[], object]:
+    return lambda: code.architecture.run(seed=0, steps=20, architectures=[architecture], infinite=False)
+
+
 def compare(theirs: Callable[[], object], ours: Callable[[], object], repeats: int) -> dict:
     def seconds(act: Callable[[], object]) -> float:
         started = time.process_time()
@@ -189,7 +195,7 @@ def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
 
 
 ON_NETWORKS = {"flow": flow_run, "hmc": hmc_run, "posterior": posterior_run}
-PARTS = (*ON_NETWORKS, "language", "matmul_ratio")
+PARTS = (*ON_NETWORKS, "language", "ablation", "matmul_ratio")
 TRANSFORMERS = (("unfrozen_adam", 256), ("frozen_adam", 256), ("adam_star", 256), ("adam_star", 1024))
 
 
@@ -200,6 +206,10 @@ def rows_of(part: str, activations: Sequence[str], theirs: SimpleNamespace, repe
         for optimiser, width in TRANSFORMERS:
             acts = (language_run(code, optimiser, width) for code in (theirs, ours))
             yield {"optimiser": optimiser, "width": width} | compare(*acts, repeats)
+    elif part == "ablation":
+        for architecture in ("mlp", "cnn"):
+            acts = (ablation_run(code, architecture) for code in (theirs, ours))
+            yield {"architecture": architecture} | compare(*acts, repeats)
     elif part == "matmul_ratio":
         for dtype in types:
             yield {"width": 2000, "dtype": str(dtype).removeprefix("torch.")} | matmul_ratio(2000, dtype, repeats)

@@ -99,7 +99,7 @@ def jobs():
     yield (
         "language",
         ["stages.language"],
-        f"{TABLE} {READOUTS} adam_ntk.frozen_readout adam_ntk.variants networks.transformer "
+        f"{TABLE} {READOUTS} adam_ntk.frozen_readout adam_ntk.variants networks.transformer numerics.batching "
         "io.checkpoints io.closure stages.parts.device studies.language tasks.text tasks.text_sources",
     )
     yield "pool", ["stages.pool"], f"{DRAWN} {IMAGES} tasks.image_tasks"

@@ -94,3 +94,13 @@ def test_failures(monkeypatch):
     assert len(said) == 2 * 3 + 2
     unstable = said[said["target_strength"].notna()].sort_values("target_strength")
     assert unstable["value"].tolist() == [0.0, 1.0]
+
+
+def test_sources_are_trained_once_for_all_target_strengths(monkeypatch):
+    """And what comes out is what each strength gives by itself."""
+    trained, train = [], networks.train_source
+    monkeypatch.setattr(networks, "train_source", lambda *given, **more: trained.append(1) or train(*given, **more))
+    together = table(network_seeds=2)
+    assert len(trained) == 1
+    apart = [table(network_seeds=2, target_strength=[strength]) for strength in SMALL["target_strength"]]
+    assert together["value"].tolist() == [value for one in apart for value in one["value"]]

@@ -11,7 +11,7 @@ import torch
 
 from infwidth.networks.gradient_flow import train_source
 from infwidth.networks.solution import require_converged
-from infwidth.networks.two_layer.ensemble import TargetPoint, target_data
+from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint, target_data
 from infwidth.networks.two_layer.exponential_flow import DEFAULT_SAFETY, decay_factor, integrate
 from infwidth.networks.two_layer.starts import Starts, target_batch
 from infwidth.numerics.activations import get_activation
@@ -28,12 +28,14 @@ class NetworksForgetting:
         old_readout: under the target's hidden weights and the source's readout, (B, n, T).
         refitted: under the target's hidden weights and a readout that is trained on the source's samples, (B, n, T).
         times: the target times, (T,).
+        sources: the source networks.
     """
 
     before: np.ndarray
     old_readout: np.ndarray
     refitted: np.ndarray
     times: np.ndarray
+    sources: SourceNetworks
 
 
 def run(
@@ -54,6 +56,7 @@ def run(
     width: int,
     seeds: Sequence[int] = (0,),
     dtype: torch.dtype = torch.float64,
+    sources: SourceNetworks | None = None,
 ) -> NetworksForgetting:
     """Train source networks and then the target ones, and go back to the source's test points.
 
@@ -74,6 +77,7 @@ def run(
         width: N of the source, even; the target has 2N neurons.
         seeds: B of them, one a network.
         dtype: of the integration.
+        sources: those of an earlier run that differs in the target's settings alone, which need not be trained again.
 
     Returns:
         The losses of each network.
@@ -85,7 +89,7 @@ def run(
     task.refuse_several_outputs("forgetting")
     phi, root = get_activation(activation), math.sqrt(task.dimension)
     decay = weight_decay if source_weight_decay is None else source_weight_decay
-    sources = train_source(
+    sources = sources or train_source(
         task.x_source, task.y_source, activation=activation, source_strength=source_strength, weight_decay=decay,
         time=source_time, width=width, seeds=seeds, dtype=dtype,
     )  # fmt: skip
@@ -123,4 +127,4 @@ def run(
     require_converged(outcome.status, [f"target network, seed {seeds[b]}, {points[g]}" for b, g in pairs])
     first = [w @ phi.value(hidden @ tests) for w, hidden in zip(sources.readout, sources.hidden, strict=True)]
     before = np.array([mean_squared_error((f / (width * source_strength)).numpy(), y_source_test) for f in first])
-    return NetworksForgetting(before, old, new, times)
+    return NetworksForgetting(before, old, new, times, sources)

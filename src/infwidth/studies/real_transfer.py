@@ -134,7 +134,7 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
     trained: dict[bytes, SourceNetworks] = {}  # one of a problem serves all targets
     for target, sources in itertools.groupby(itertools.permutations(pool.pair_names, 2), key=lambda pair: pair[0]):
         tasks = [draw_task(pool, source, target, **sizes) for _, source in sources]
-        found = _trials(tasks, setting, trained)
+        found = trials(tasks, setting, trained)
         for trial in found:
             tied = {"dataset": trial.task.label}
             yield from (trial.columns() | tied | row for row in trial.rows())
@@ -144,7 +144,7 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
             yield from (of_target | row for row in _which_source(found))
 
 
-def _trials(tasks: Sequence[TransferTask], setting: Setting, trained: dict[bytes, SourceNetworks]) -> list[_Trial]:
+def trials(tasks: Sequence[TransferTask], setting: Setting, trained: dict[bytes, SourceNetworks]) -> list[_Trial]:
     """Choose in every way for each source of a target, then look at the test samples.
 
     Networks of all sources are trained together: small ones cost their steps, not their number. ``trained`` keeps
