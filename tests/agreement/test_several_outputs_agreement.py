@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, stdtrit
 
 from infwidth.networks import langevin
 from infwidth.tasks import TransferTask, one_hot
 from infwidth.theory import bayes
 
 COUPLINGS = (0.0, 3.0)
+SEEDS = 8
 
 
 def classes(count):
@@ -24,26 +26,32 @@ def classes(count):
 
 @pytest.mark.parametrize(
     ("activation", "count", "strength"),
-    [("erf", 3, 0.5), ("relu", 3, 0.1), ("tanh", 4, 0.4), ("erf", 5, 0.5)],  # richer ReLU networks condense
+    [("erf", 5, 0.5), ("relu", 3, 0.1), ("tanh", 4, 0.4)],  # richer ReLU networks condense
 )
 def test_sampled_classifiers_are_the_theory(activation, count, strength):
-    """Test and train loss extrapolated from N = 200 and 400 within 3 standard errors; f and error rate near."""
+    """Test and train loss extrapolated from N = 200 and 400 within 3 standard errors; f and error rate near.
+
+    Of eight networks these are Student's, as improbable as a normal variable's three.
+    """
+    far = stdtrit(SEEDS - 1, ndtr(3.0))
     task = classes(count)
     settings = {"activation": activation, "inverse_temperature": 15.0}
     settings |= {"source_strength": strength, "target_strength": strength}
     theory = bayes.solve(task, elastic_coupling=COUPLINGS, particles=3072, evidence=False, **settings)
     narrow, wide = (
-        langevin.run(task, elastic_coupling=COUPLINGS, width=width, seeds=range(6), sampling_time=150.0, **settings)
+        langevin.run(task, elastic_coupling=COUPLINGS, width=width, seeds=range(SEEDS), sampling_time=150.0, **settings)
         for width in (200, 400)
     )
     for name in ("test_loss", "train_loss"):
         limit = 2 * getattr(wide, name) - getattr(narrow, name)
         error = np.sqrt(4 * wide.stderr[name] ** 2 + narrow.stderr[name] ** 2 + theory.stderr[name] ** 2)
-        assert (np.abs(limit - getattr(theory, name)) < 3 * error).all()
+        assert (np.abs(limit - getattr(theory, name)) < far * error).all()
         assert (error < 0.05 * getattr(theory, name)).all()
     for i in range(2):
         size = np.linalg.norm(theory.prediction[i])
         assert np.linalg.norm(wide.prediction[i] - theory.prediction[i]) < 0.06 * size
-        assert np.linalg.norm(wide.kernel[i] - theory.kernel[i]) < 0.04 * np.linalg.norm(theory.kernel[i])
+        noise = np.linalg.norm(np.hypot(wide.stderr["kernel"][i], theory.stderr["kernel"][i]))
+        apart = np.linalg.norm(wide.kernel[i] - theory.kernel[i])
+        assert apart < 0.03 * np.linalg.norm(theory.kernel[i]) + 2 * noise
         wrong = np.mean(wide.prediction[i].argmax(-1) != task.y_test.argmax(-1))
         assert wrong == pytest.approx(theory.test_error[i], abs=0.03)

@@ -59,7 +59,7 @@ def test_nonlinear_advice_has_error_bars_of_the_particles():
         ([(0, 1.0, 0, 0, "converged"), (1, 0.9, 0.1, 0.2, "converged")], None, "within the error bars"),
         ([(0, 1.0, 0, 0, "converged"), (1, 1.01, -0.01, 0.02, "converged")], None, "within the error bars"),
         ([(0, 1.0, 0, 0, "converged"), (1, 1.5, -0.5, 0.02, "converged")], 0.0, "the source hurts, by 50.0 ± 2.0 %"),
-        ([(0, math.nan, 0, 0, "condensed"), (1, 1.5, -0.5, 0.1, "converged")], None, "condensed at δ = 0"),
+        ([(0, math.nan, 0, 0, "condensed"), (1, 1.5, -0.5, 0.1, "converged")], None, "from scratch (condensed: reduce"),
         ([(0, 1.0, 0, 0, "converged"), (math.inf, math.nan, 0, 0, "unmixed")], None, "unmixed at δ = ∞"),
         ([(0, 1.0, 0, 0, "converged"), (math.inf, 0.5, 0.5, 0.1, "converged")], math.inf, "50.0 ± 10.0 % below"),
         # what rounding leaves of equal losses, and losses beyond all others
@@ -77,6 +77,28 @@ def test_the_sentence_says_what_the_table_can(rows, recommended, words):
     found, sentence = conclude(table, 40)
     assert found == recommended
     assert words in sentence
+
+
+def test_nothing_is_solved_that_has_nothing_to_be_compared_with(monkeypatch):
+    """Where training from scratch has no answer no other δ costs time; its status is theirs."""
+    _, data = data_of(overlap=0.5, size=24)
+    solved = []
+
+    def counted(task, *, elastic_coupling, **settings):
+        solved.extend(elastic_coupling)
+        return bayes.solve(task, elastic_coupling=elastic_coupling, **settings)
+
+    monkeypatch.setattr("infwidth.applied.advice.solve", counted)
+    rich = {"activation": "relu", "target_strength": 3.0, "particles": 512}
+    found = advise(data, couplings=[1, math.inf], **rich)
+    assert solved == [0.0]
+    assert list(found.table["status"]) == ["condensed"] * 3
+    assert found.table["loss"].isna().all()
+    assert found.sentence.startswith(
+        "Can't tell: the theory has no answer for training from scratch (condensed: reduce"
+    )
+    advise(data, couplings=[1, math.inf], **rich | {"target_strength": 0.05})
+    assert solved == [0.0, 0.0, 1.0, math.inf]
 
 
 def test_there_has_to_be_a_coupling_to_compare():

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from infwidth.applied.distinct import distinct
 from infwidth.applied.given_network import GivenNetwork
-from infwidth.applied.prediction import Prediction, choose_folds, predict
+from infwidth.applied.prediction import Prediction, choose_folds, predict_in_turn
 from infwidth.applied.verdict import about_smaller, conclude
 from infwidth.numerics.arrays import LARGEST_ENTRY
 from infwidth.numerics.checks import InputError
@@ -145,10 +146,10 @@ def advise(
     folds = left_out["folds"]
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
         return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, sets.notes)
-    found = solve(task, elastic_coupling=couplings, progress=lambda part: show(share * part), **common, **left_out)
-    table = _compare(couplings, found, predict(found, folds, sets.judged))
+    found = _solve_in_turn(task, couplings, lambda part: show(share * part), **common, **left_out)
+    table = _compare(couplings, found, predict_in_turn(found, folds, sets.judged, len(couplings)))
     if classes:
-        mistakes = predict(found, folds, sets.judged, classes=data.y_target)
+        mistakes = predict_in_turn(found, folds, sets.judged, len(couplings), classes=data.y_target)
         errors = [mistakes.loss_stderr(i) for i in range(len(couplings))]
         table.insert(len(table.columns) - 1, "error", mistakes.losses)
         table.insert(len(table.columns) - 1, "error_stderr", errors)
@@ -167,6 +168,21 @@ def advise(
     show(1.0)
     smaller = pd.DataFrame(rows)
     return Advice(table, smaller, recommended, sentence + about_smaller(smaller) + sets.warning(), size, sets.notes)
+
+
+def _solve_in_turn(
+    task: TransferTask, couplings: Sequence[float], show: Callable[[float], None], **settings: Any
+) -> list[BayesSolution]:
+    """Solutions of the first δ, training from scratch, and of the others if it has an answer to compare them with."""
+    count = len(couplings)
+    scratch = solve(task, elastic_coupling=couplings[:1], progress=lambda part: show(part / count), **settings)
+    if scratch.status[0] is not Status.CONVERGED:
+        return [scratch]
+
+    def show_rest(part: float) -> None:
+        show((1 + (count - 1) * part) / count)
+
+    return [scratch, solve(task, elastic_coupling=couplings[1:], progress=show_rest, **settings)]
 
 
 def _check_labels(data: OwnData, *, classes: bool) -> None:
@@ -198,8 +214,13 @@ def _nothing(couplings: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame([{"elastic_coupling": value} | missing | {"status": "not judged"} for value in couplings])
 
 
-def _compare(couplings: Sequence[float], found: BayesSolution, prediction: Prediction) -> pd.DataFrame:
-    """Losses and gains with errors; those of a gain are paired, sample by sample."""
+def _compare(couplings: Sequence[float], found: Sequence[BayesSolution], prediction: Prediction) -> pd.DataFrame:
+    """Losses and gains with errors; those of a gain are paired, sample by sample.
+
+    A δ that was not solved, as training from scratch had no answer, has its status.
+    """
+    statuses = [status for one in found for status in one.status]
+    statuses += statuses[:1] * (len(couplings) - len(statuses))
     rows = []
     for i, coupling in enumerate(couplings):
         gain, error = prediction.gain(i)
@@ -211,7 +232,7 @@ def _compare(couplings: Sequence[float], found: BayesSolution, prediction: Predi
                 "gain": gain,
                 "gain_stderr": error,
                 "first_order_loss": prediction.first_order[i],
-                "status": found.status[i].value,
+                "status": statuses[i].value,
             }
         )
     return pd.DataFrame(rows)

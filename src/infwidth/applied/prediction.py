@@ -7,8 +7,8 @@ some folds only, first order in the removal stands for the others, and the folds
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -123,6 +123,19 @@ def predict(
         columns.append((losses, learnt, cheap[judged].mean(), numeric))
     losses, learnt, plain, numeric = (np.stack(part, -1) for part in zip(*columns, strict=True))
     return Prediction(losses[0], plain, losses[1:], learnt, numeric)
+
+
+def predict_in_turn(
+    found: Sequence[BayesSolution], folds: np.ndarray, judged: np.ndarray, count: int, **options: Any
+) -> Prediction:
+    """:func:`predict` of solutions one after the other, and NaN for those of ``count`` couplings that there are not."""
+    parts = [predict(one, folds, judged, **options) for one in found]
+
+    def joined(name: str) -> np.ndarray:
+        values = np.concatenate([getattr(part, name) for part in parts], -1)
+        return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, count - values.shape[-1])], constant_values=np.nan)
+
+    return Prediction(**{one.name: joined(one.name) for one in fields(Prediction)})
 
 
 Cost = Callable[[np.ndarray, int], np.ndarray]

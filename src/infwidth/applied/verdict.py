@@ -39,7 +39,9 @@ def conclude(table: pd.DataFrame, judged: int) -> tuple[float | None, str]:
         ends = {f"{Status(row.status).value} at δ = {_spell(row.elastic_coupling)}" for row in lost.itertuples()}
         missing = f" ({'; '.join(sorted(ends))}: {Status(lost['status'].iloc[0]).remedy})"
     if 0.0 not in set(good["elastic_coupling"]):
-        return None, f"Can't tell: the theory has no answer for training from scratch{missing}."
+        first = set(lost.loc[lost["elastic_coupling"] == 0, "status"])
+        why = "".join(f" ({status}: {Status(status).remedy})" for status in first)
+        return None, f"Can't tell: the theory has no answer for training from scratch{why}."
     if len(good) < 2:
         return None, f"Can't tell: the theory has an answer for training from scratch only{missing}."
     best = good.loc[good["loss"].idxmin()]
