@@ -19,7 +19,8 @@ from infwidth.plan.config import load_config
 from infwidth.plan.transfer import Plan
 from infwidth.tasks.linear_tasks import linear
 from infwidth.theory import bayes, flow
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import Moments
 from infwidth.theory.linear.posterior import solve_posterior
 
 COUPLINGS = (0.0, 1.0, 10.0, 100.0)

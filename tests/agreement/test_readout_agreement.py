@@ -12,7 +12,8 @@ from infwidth.tasks import hermite, linear
 from infwidth.theory import flow
 from infwidth.theory.dynamics import solve as particles
 from infwidth.theory.frozen import frozen_course
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import Moments
 
 SETTINGS = {"source_strength": 0.5, "target_strength": 0.3, "weight_decay": 0.05, "source_time": 4.0}
 SETTINGS |= {"target_times": [0.0, 0.3, 3.0], "elastic_coupling": [0.0, 2.0, math.inf], "readout": "continued"}

@@ -17,7 +17,8 @@ from infwidth.numerics.checks import InputError, check_choice, check_number
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status, UnconvergedError, worst
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import Moments
 from infwidth.theory.problem import check_activation, check_couplings, check_strengths, check_task, check_times
 
 

@@ -28,20 +28,17 @@ def frozen_course(
         c(t), (T, P); of fresh readouts it is the same at every strength γ.
     """
     values, modes = np.linalg.eigh(kernel)
-    rates = np.maximum(values, 0.0) + readout_decay
-    # ∫₀ᵗ e^{−λ_w(t−t')} Δ dt' along each mode: (1 − e^{−rate·t})/rate, or t for a mode that does not decay.
+    # What features can't express has an eigenvalue of rounding alone, which long times would make an output.
+    rank = np.count_nonzero(values > np.finfo(np.float64).eps * len(values) * values[-1])
+    values, modes = values[len(values) - rank :], modes[:, len(values) - rank :]
     times = np.asarray(times, dtype=np.float64)[:, None]
-    moving = rates > 0
-    with np.errstate(invalid="ignore"):
-        grown = np.where(moving, -np.expm1(-rates * times) / np.where(moving, rates, 1.0), times)
-    driven = grown * (modes.T @ labels)
+    # ∫₀ᵗ e^{−λ_w(t−t')} Δ dt' along each mode: (1 − e^{−rate·t})/rate
+    rates = values + readout_decay
+    driven = -np.expm1(-rates * times) / rates * (modes.T @ labels)
     if initial_output is not None:
         # ∫₀ᵗ e^{−rate(t−t')} e^{−λ_w t'} dt' = e^{−λ_w t} (1 − e^{−φt})/φ: what f(0), decaying, takes off the labels
-        own = np.maximum(values, 0.0)
-        left = faded(times, readout_decay)
-        with np.errstate(invalid="ignore"):
-            lasting = np.where(own > 0, -np.expm1(-own * times) / np.where(own > 0, own, 1.0), times)
-            driven = driven - np.where(left > 0, left * lasting, 0.0) * (modes.T @ initial_output)
+        lasting = -np.expm1(-values * times) / values
+        driven = driven - faded(times, readout_decay) * lasting * (modes.T @ initial_output)
     return driven @ modes.T
 
 

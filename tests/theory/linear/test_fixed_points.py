@@ -11,7 +11,8 @@ from infwidth.theory.linear.fixed_points import (
     collapses,
     free_fixed_point,
 )
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import Moments
 
 D = 6
 RATES = {"strength": 0.9, "readout_decay": 0.4, "hidden_decay": 0.15}

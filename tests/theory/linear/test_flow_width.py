@@ -13,7 +13,8 @@ from infwidth.theory.linear import flow_width
 from infwidth.theory.linear.course import Training
 from infwidth.theory.linear.finite_flow import sample_flow
 from infwidth.theory.linear.moment_cloud import Cloud
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import Moments
 from infwidth.theory.solution import PARTS
 
 TASK = linear(dimension=5, overlap=0.3, n_source=12, n_target=4, n_test=40, seed=0)

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 from builders import train_neurons
+from scipy.integrate import solve_ivp
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
 from infwidth.theory.linear.integrators import COLUMNS, _extrapolate, dormand_prince
-from infwidth.theory.linear.moments import Moments, _AnchoredFlow, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import AnchoredFlow, Moments
+from infwidth.theory.linear.residual_flow import ResidualFlow
 
 D = 6
 RATES = {"strength": 0.9, "readout_decay": 0.11, "hidden_decay": 0.07}
@@ -104,7 +107,7 @@ def test_explicit_error_follows_the_tolerance():
 
 def test_implicit_extrapolation_has_its_order():
     x, y = data(3, 7)
-    flow = _AnchoredFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.0, 0.11, 0.07)
+    flow = AnchoredFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.0, 0.11, 0.07)
     end = 0.5
     exact = dormand_prince(flow, flow.start, np.array([end]), rtol=1e-13, max_evaluations=10**6).states[0]
     counts, errors = np.array([12, 16, 24, 32]), []
@@ -120,7 +123,7 @@ def test_implicit_extrapolation_has_its_order():
 def test_jacobian_solver_matches_finite_differences():
     x, y = data(4, 9)
     rng = np.random.default_rng(0)
-    flow = _AnchoredFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.7, 0.11, 0.07)
+    flow = AnchoredFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.7, 0.11, 0.07)
     state, vector = rng.standard_normal((2, len(flow.start)))
     time, step, h = 0.3, 0.05, 1e-6
     solved = flow.implicit_solver(time, state, step)(vector)
@@ -156,3 +159,68 @@ def test_without_decay_a_course_that_fits_its_data_stays_where_it_is(end):
     assert late.evaluations < 5000
     np.testing.assert_allclose(late.moments[0].predictor, early.moments[0].predictor, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(design @ late.moments[0].predictor / 0.7, labels, atol=1e-9)
+
+
+def reduced_course(predictor, hidden, readout, inputs, strength, decayed):
+    """The course once the data are fitted, in units of the decay's time, λt, as λ → 0.
+
+    The weights move along what fits the data: the push s = λσ is the multiplier that keeps them there.
+    """
+    d, response = len(predictor), inputs.T
+
+    def derivative(_, state):
+        u, q, a = state[:d], state[d:-1].reshape(d, d), state[-1]
+        kernel = q + a * np.eye(d)
+        sigma = response @ np.linalg.solve(response.T @ kernel @ response, response.T @ (2 * u))
+        tied = np.outer(sigma, u)
+        return np.concatenate([kernel @ sigma - 2 * u, (tied + tied.T - 2 * q).ravel(), [2 * sigma @ u - 2 * a]])
+
+    start = np.concatenate([predictor, hidden.ravel(), [readout]])
+    found = solve_ivp(derivative, (0, decayed[-1]), start, "DOP853", t_eval=decayed, rtol=1e-11, atol=1e-13)
+    return found.y.T
+
+
+@pytest.mark.parametrize("decay", [1e-8, 1e-10, 1e-14])
+@pytest.mark.parametrize(("strength", "samples"), [(0.4, 3), (2.0, 4)])
+def test_decay_that_is_slow_moves_the_weights_along_what_fits(decay, strength, samples):
+    x, y = data(5, samples)
+    start = Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D)))
+    (fitted,) = integrate_moments(start, x, y, [1e3], strength=strength, rtol=1e-11).moments
+    decayed = np.array([0.01, 0.5, 3.0, 30.0])
+    exact = reduced_course(fitted.predictor, fitted.hidden_moment, fitted.readout_moment, x, strength, decayed)
+    path = integrate_moments(
+        start, x, y, decayed / decay, strength=strength, readout_decay=decay, hidden_decay=decay, rtol=1e-9
+    )
+    assert path.status is Status.CONVERGED
+    assert path.evaluations < 10_000
+    for moments, state in zip(path.moments, exact, strict=True):
+        np.testing.assert_allclose(moments.predictor, state[:D], atol=2e-6)
+        np.testing.assert_allclose(moments.hidden_moment.ravel(), state[D:-1], atol=2e-6)
+        assert moments.readout_moment == pytest.approx(state[-1], abs=2e-6)
+
+
+@pytest.mark.parametrize("decay", [0.0, 1e-200, 1e-30])
+@pytest.mark.parametrize("coupling", [1e-6, 1.0, 1e6])
+def test_a_tie_without_decay_draws_the_weights_back_to_the_anchor(decay, coupling):
+    """What stays is the readout that fits the data on the anchor's features, at every later time."""
+    x, y = data(6, 4)
+    anchor = np.diag(np.linspace(0.5, 2, D))
+    options = {"strength": 0.7, "elastic_coupling": coupling, "readout_decay": decay, "hidden_decay": decay}
+    path = integrate_moments(Moments.fresh_readout(anchor), x, y, [1e10, 1e15, 1e18], **options)
+    assert path.status is Status.CONVERGED
+    assert path.evaluations < 10_000
+    fit = 0.7 * anchor @ x.T @ np.linalg.solve(x @ anchor @ x.T, y)
+    for moments in path.moments:
+        np.testing.assert_allclose(moments.predictor, fit, atol=1e-6)
+        np.testing.assert_allclose(moments.hidden_moment, anchor, atol=1e-6)
+
+
+def test_jacobian_solver_with_the_residual_matches_finite_differences():
+    x, y = data(4, 4)
+    rng = np.random.default_rng(0)
+    flow = ResidualFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.7, 0.11, 0.07)
+    state, vector = rng.standard_normal((2, len(flow.start)))
+    time, step, h = 0.3, 0.05, 1e-6
+    solved = flow.implicit_solver(time, state, step)(vector)
+    along = (flow.derivative(time, state + h * solved) - flow.derivative(time, state - h * solved)) / (2 * h)
+    np.testing.assert_allclose(solved - step * along, vector, atol=1e-7)

@@ -10,7 +10,8 @@ from infwidth.tasks import linear
 from infwidth.theory import flow
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.fixed_points import free_fixed_point
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import Moments
 from infwidth.theory.linear.spiked_flow import Modes, marchenko_pastur, spiked_flow, tuned_readouts
 
 

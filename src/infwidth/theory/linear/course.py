@@ -11,14 +11,13 @@ from infwidth.numerics.status import Status, tied, worst
 from infwidth.theory.frozen import faded, frozen_course
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.fixed_points import FixedPoint, anchored_fixed_point, free_fixed_point
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import MomentPath, integrate_moments
+from infwidth.theory.linear.moments import Moments
 from infwidth.theory.problem import FlowProblem
 
 # Times of the slowest decay after which a course may have ended at its fixed point, so that later times are alike ...
 LATE = 1e3
-# ... if a run at this tolerance, or a given one that is looser, forgets its errors on the way there ...
-COARSE = 1e-3
-# ... and comes as near to it as this many tolerances.
+# ... if it has come as near to it as this many tolerances.
 NEAR = 100.0
 
 
@@ -137,25 +136,20 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
     """
     variance_outside = math.exp(-2 * training.hidden_decay * end)
     r = training.design.matrix.shape[1]
-    start, limits = Moments.fresh_readout(np.eye(r)), {"rtol": rtol, "max_evaluations": max_evaluations}
-    late, gap, spent = late_time(training), 0.0, 0
-    if late < end:
+    limits, last, ended = {"rtol": rtol, "max_evaluations": max_evaluations}, None, True
+    if late_time(training) < end:
         rates = {"strength": training.strength, "readout_decay": training.readout_decay}
         last = free_fixed_point(training.design, training.labels, stiffness=training.hidden_decay, **rates)
-        spent = last.iterations
-        if math.isfinite(end):
-            gap, more = _gap(training, start, 0.0, late, last, **limits)
-            spent += more
-        if gap <= NEAR * rtol:
-            found = last.hidden_moment, last.readout_moment, training.strength * last.weights
-            return SourceEnd(*found, variance_outside, dimension, last.residual, spent, last.status)
-    moments, status = Moments.fresh_readout(np.full((r, r), np.nan), np.nan), Status.STALLED
-    if not math.isnan(gap):
-        design, labels = training.design.matrix, training.labels
-        path = integrate_moments(start, design, labels, np.array([end]), **limits, **training.rates)
-        moments, status, spent = (*path.moments, moments)[0], path.status, spent + path.evaluations
+    path, spent = MomentPath((), 0, Status.CONVERGED), last.iterations if last else 0
+    if math.isfinite(end):
+        path, ended = _follow(training, Moments.fresh_readout(np.eye(r)), 0.0, np.array([end]), last, **limits)
+        spent += path.evaluations
+    if last and ended:
+        found = last.hidden_moment, last.readout_moment, training.strength * last.weights
+        return SourceEnd(*found, variance_outside, dimension, last.residual, spent, last.status)
+    moments = (*path.moments, Moments.fresh_readout(np.full((r, r), np.nan), np.nan))[0]
     found = moments.hidden_moment, moments.readout_moment, moments.predictor
-    return SourceEnd(*found, variance_outside, dimension, 0.0, spent, status)
+    return SourceEnd(*found, variance_outside, dimension, 0.0, spent, path.status)
 
 
 def late_time(training: Training) -> float:
@@ -164,34 +158,33 @@ def late_time(training: Training) -> float:
     return LATE / slowest if slowest else math.inf
 
 
-def _gap(
+def _follow(
     training: Training,
     start: Moments,
     elastic_coupling: float,
-    late: float,
-    end: FixedPoint,
+    times: np.ndarray,
+    end: FixedPoint | None,
     *,
     rtol: float,
     max_evaluations: int,
-) -> tuple[float, int]:
-    """How far from a fixed point the course is at ``late``, relative, and right-hand sides that it took to tell.
+) -> tuple[MomentPath, bool]:
+    """The moments at finite times, but for those at which the course has come to its fixed point, and whether it has.
 
-    NaN where it could not be followed so far.
+    Steps as long as the latest times leave no digit to moments that have long been at the fixed point.
     """
-    path = integrate_moments(
-        start,
-        training.design.matrix,
-        training.labels,
-        np.array([late]),
-        elastic_coupling=elastic_coupling,
-        rtol=max(rtol, COARSE),
-        max_evaluations=max_evaluations,
-        **training.rates,
-    )
-    if not path.moments:
-        return math.nan, path.evaluations
-    gap = np.linalg.norm(path.moments[-1].predictor / training.strength - end.weights)
-    return float(gap / (np.linalg.norm(end.weights) or 1.0)), path.evaluations
+    late, data = late_time(training), (training.design.matrix, training.labels)
+    options = {"elastic_coupling": elastic_coupling, "rtol": rtol, "max_evaluations": max_evaluations}
+    early, spent = times[times <= late], 0
+    if len(early) < len(times):
+        path = integrate_moments(start, *data, np.append(early, late), **options, **training.rates)
+        if len(path.moments) <= len(early):
+            return path, False
+        gap = np.linalg.norm(path.moments[-1].predictor / training.strength - end.weights)
+        if gap <= NEAR * rtol * (np.linalg.norm(end.weights) or 1.0):
+            return replace(path, moments=path.moments[:-1]), True
+        spent = path.evaluations
+    path = integrate_moments(start, *data, times, **options, **training.rates)
+    return replace(path, evaluations=path.evaluations + spent), False
 
 
 def target_course(
@@ -224,32 +217,20 @@ def target_course(
         left = faded(times, training.readout_decay)[:, None] * first
         return Course(left + dual @ features, anchor_moment, 0.0, 0, Status.CONVERGED)
     limits = {"rtol": rtol, "max_evaluations": max_evaluations}
-    rates = {"elastic_coupling": elastic_coupling, **training.rates}
-    late, last, evaluations = late_time(training), None, 0
-    followed = times[np.isfinite(times)]
-    if late < times[-1]:
-        last = anchored_fixed_point(design, labels, anchor_moment, **rates)
-        evaluations = last.iterations
-    if np.any(followed > late):
-        gap, spent = _gap(training, initial_moments, elastic_coupling, late, last, **limits)
-        evaluations += spent
-        if not gap > NEAR * rtol:
-            followed = times[times < late]
-        if math.isnan(gap):
-            last = None
+    last, path, ended = None, MomentPath((), 0, Status.CONVERGED), False
+    if late_time(training) < times[-1]:
+        last = anchored_fixed_point(design, labels, anchor_moment, elastic_coupling=elastic_coupling, **training.rates)
+    finite = times[np.isfinite(times)]
+    if len(finite):
+        path, ended = _follow(training, initial_moments, elastic_coupling, finite, last, **limits)
     weights = np.full((len(times), len(anchor_moment)), np.nan)
-    hidden_moment, residual, status = np.full_like(anchor_moment, np.nan), 0.0, Status.CONVERGED
-    if len(followed):
-        path = integrate_moments(initial_moments, design.matrix, labels, followed, **limits, **rates)
-        evaluations, status = evaluations + path.evaluations, path.status
-        for i, moments in enumerate(path.moments):
-            weights[i] = moments.predictor / training.strength
-        if len(path.moments) == len(times):
-            hidden_moment = path.moments[-1].hidden_moment
-    if len(followed) < len(times):
-        if last is None:
-            status = worst((status, Status.STALLED))
-        else:
-            weights[len(followed) :], hidden_moment, residual = last.weights, last.hidden_moment, last.residual
-            status = worst((status, last.status))
-    return Course(weights, hidden_moment, residual, evaluations, status)
+    hidden_moment, residual, status = np.full_like(anchor_moment, np.nan), 0.0, path.status
+    for i, moments in enumerate(path.moments):
+        weights[i] = moments.predictor / training.strength
+    if len(path.moments) == len(times):
+        hidden_moment = path.moments[-1].hidden_moment
+    at_end = ~np.isfinite(times) | (ended & (np.arange(len(times)) >= len(path.moments)))
+    if at_end.any():
+        weights[at_end], hidden_moment, residual = last.weights, last.hidden_moment, last.residual
+        status = worst((status, last.status))
+    return Course(weights, hidden_moment, residual, path.evaluations + (last.iterations if last else 0), status)

@@ -19,7 +19,8 @@ from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.linear.course import Training, target_course
-from infwidth.theory.linear.moments import Moments, integrate_moments
+from infwidth.theory.linear.moment_path import integrate_moments
+from infwidth.theory.linear.moments import Moments
 from infwidth.theory.problem import check_couplings, check_times
 
 

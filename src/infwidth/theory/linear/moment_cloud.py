@@ -87,7 +87,7 @@ class _CloudFlow:
     Weights of a network change by a matrix that all its neurons share, so that at any time
         w = κ w₀ + γ h·W̄,   W = m(t)W̄ + U,   U = γ g w₀ + γ² H W̄
     with one Ψ = (κ hᵀ; g H), (q + 1, q + 1), a network: the drive s has no coordinates off the inputs' span, and so
-    neither h nor U. With L = λ_W + δ the equations of ``moments._AnchoredFlow`` are
+    neither h nor U. With L = λ_W + δ the equations of ``moments.AnchoredFlow`` are
         (κ h)˙ = γ² sᵀ(g H) + m (0 s) − λ_w (κ h)        (g H)˙ = s (κ h) − L (g H)
     and every moment follows from those at time 0. The state is flat, Ψ of all networks.
     """

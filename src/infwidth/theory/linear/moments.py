@@ -9,13 +9,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
-from infwidth.numerics.checks import InputError, check_choice
-from infwidth.numerics.status import Status
 from infwidth.theory import elastic
-from infwidth.theory.linear.integrators import Trajectory, dormand_prince, implicit_extrapolation
-
-# An explicit step is bounded by stability at a few units of 1/rate; beyond this rate × time implicit ones are cheaper.
-STIFF = 1000.0
 
 
 @dataclass(frozen=True)
@@ -56,71 +50,7 @@ class Moments:
         )
 
 
-@dataclass(frozen=True)
-class MomentPath:
-    """Moments at each time that was asked for, and what it took.
-
-    Attributes:
-        moments: one Moments per time reached; fewer than asked for when the integrator stopped early.
-        evaluations: right-hand sides computed.
-        status: CONVERGED if every time was reached.
-    """
-
-    moments: tuple[Moments, ...]
-    evaluations: int
-    status: Status
-
-
-def integrate_moments(
-    moments: Moments,
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    times: np.ndarray,
-    *,
-    strength: float,
-    elastic_coupling: float = 0.0,
-    readout_decay: float = 0.0,
-    hidden_decay: float = 0.0,
-    rtol: float = 1e-8,
-    max_evaluations: int = 1_000_000,
-    method: str = "auto",
-) -> MomentPath:
-    """Integrate the moment equations of docs/theory.md §2 from any moments.
-
-    They are exact at every width when started from a network's empirical moments, and at N = ∞ when started
-    from the moments of the initial law. Time is that of the flow with learning rate γ²N.
-
-    Args:
-        moments: the moments at time 0.
-        inputs: training inputs over √D, X/√D, (P, D).
-        labels: training labels, (P,).
-        times: times ≥ 0, increasing, finite, (T,).
-        strength: feature-learning strength γ.
-        elastic_coupling: δ, finite.
-        readout_decay: λ_w.
-        hidden_decay: λ_W.
-        rtol: local error allowed per step, relative to the largest entry of each moment.
-        max_evaluations: right-hand sides after which the integrator gives up with status STALLED.
-        method: "explicit" (Dormand–Prince of order 8), "implicit" (extrapolated linearly implicit Euler), or
-            "auto": implicit where decay and coupling would dictate the explicit step.
-
-    Returns:
-        The moments at ``times``.
-    """
-    check_choice("method", method, ("auto", "explicit", "implicit"))
-    flow = _AnchoredFlow(moments, inputs, labels, strength, elastic_coupling, readout_decay, hidden_decay)
-    times = np.asarray(times, dtype=np.float64)
-    if times.size == 0 or not np.isfinite(times).all() or times[0] < 0 or np.any(np.diff(times) <= 0):
-        raise InputError(f"times = {times.tolist()}: expected increasing finite numbers ≥ 0; reorder them")
-    if method == "auto":
-        method = "implicit" if flow.fastest_rate * times[-1] > STIFF else "explicit"
-    integrate = implicit_extrapolation if method == "implicit" else dormand_prince
-    path: Trajectory = integrate(flow, flow.start, times, rtol=rtol, max_evaluations=max_evaluations)
-    reached = zip(times, path.states, strict=False)
-    return MomentPath(tuple(flow.moments(t, state) for t, state in reached), path.evaluations, path.status)
-
-
-class _AnchoredFlow:
+class AnchoredFlow:
     """The moment equations with the anchor split off, W = m(t) W̄ + U.
 
     With L = λ_W + δ and m = δ/L + (1 − δ/L) e^{−Lt}, dU/dt = w s − L U: nothing of order δ is left but decay.
@@ -186,6 +116,7 @@ class _AnchoredFlow:
         return self.pull + (1 - self.pull) * np.exp(-self.stiffness * time)
 
     def moments(self, time, state) -> Moments:
+        """What a state stands for."""
         a, z, p, r, y = self.split(state)
         m = self.anchoring(time)
         hidden_moment = m * m * self.anchor_moment + m * (y + y.T) + r
@@ -194,12 +125,16 @@ class _AnchoredFlow:
             float(a[0]), predictor, hidden_moment, m * self.anchor_moment + y, anchor_readout, self.anchor_moment
         )
 
+    def push(self, state, v) -> np.ndarray:
+        """s, the gradient of the loss, at a state and the v that it implies."""
+        return self.force - self.covariance @ v
+
     def derivative(self, time, state):
         """Right-hand side at a state."""
         a, z, p, r, y = self.split(state)
         m = self.anchoring(time)
         v = m * z + p
-        s = self.force - self.covariance @ v
+        s = self.push(state, v)
         out = np.empty_like(state)
         da, dz, dp, dr, dy = self.split(out)
         gain = self.strength**2
@@ -235,52 +170,81 @@ class _AnchoredFlow:
 
         R and Y feed on (a, z, p) alone, so they are eliminated by hand: one LU of size 2D + 1.
         """
-        a, z, p, r, y = self.split(state)
-        d, h, m = self.dimension, step_size, self.anchoring(time)
-        v = m * z + p
-        s = self.force - self.covariance @ v
-        shrink_r, shrink_y = 1 / (1 + 2 * h * self.stiffness), 1 / (1 + h * self.stiffness)
-        # What R and Y pass back to (z, p) per unit of their own drive.
-        echo_r, echo_y = h * shrink_r * self.strength**2, h * shrink_y * self.strength**2
-        eye = np.eye(d)
-        # With e = −(XᵀX/D)(m ζ + π) the change of s, change of (z, p) per unit of e, ζ, π (before decay):
-        z_e = m * self.anchor_moment + y.T + echo_y * np.outer(z, s)
-        z_z = echo_y * (s @ s) * eye
-        p_e = m * y + r + (a + m * echo_y * (z @ s) + echo_r * (p @ s)) * eye
-        p_e += echo_r * np.outer(p, s)
-        p_z = m * echo_y * np.outer(s, s)
-        p_p = echo_r * (np.outer(s, s) + (s @ s) * eye)
-        z_e, p_e = -z_e @ self.covariance, -p_e @ self.covariance
-        a_v = 2 * self.strength**2 * (s - self.covariance @ v)
+        at = Linearised(self, time, state, step_size)
+        d, h, m, s = self.dimension, step_size, at.anchoring, at.push
+        z_e, p_e = -at.z_s @ self.covariance, -at.p_s @ self.covariance
+        a_v = 2 * self.strength**2 * (s - self.covariance @ at.weights)
         core = np.zeros((2 * d + 1, 2 * d + 1))
         core[0, 0] = -2 * self.readout_decay
         core[0, 1 : d + 1], core[0, d + 1 :] = m * a_v, a_v
-        core[1 : d + 1, 1 : d + 1] = m * z_e + z_z - self.readout_decay * eye
+        core[1 : d + 1, 1 : d + 1] = m * z_e + at.z_z - self.readout_decay * np.eye(d)
         core[1 : d + 1, d + 1 :] = z_e
         core[d + 1 :, 0] = s
-        core[d + 1 :, 1 : d + 1] = m * p_e + p_z
-        core[d + 1 :, d + 1 :] = p_e + p_p - (self.readout_decay + self.stiffness) * eye
+        core[d + 1 :, 1 : d + 1] = m * p_e + at.p_z
+        core[d + 1 :, d + 1 :] = p_e + at.p_p - (self.readout_decay + self.stiffness) * np.eye(d)
         core *= -h
         core.flat[:: 2 * d + 2] += 1
         factors, pivots, _ = dgetrf(core, overwrite_a=True)
 
         def solve(vector):
-            va, vz, vp, vr, vy = self.split(vector)
-            right = np.concatenate(
-                [va, vz + h * shrink_y * (s @ vy), vp + h * (m * shrink_y * (vy @ s) + shrink_r * (vr @ s))]
-            )
+            va, vz, vp, _, _ = self.split(vector)
+            z_more, p_more = at.echoes(vector)
             out = np.empty_like(vector)
-            small, _ = dgetrs(factors, pivots, right)
+            small, _ = dgetrs(factors, pivots, np.concatenate([va, vz + z_more, vp + p_more]))
             out[: len(small)] = small
-            _, dz, dp, dr, dy = self.split(out)
-            moved = (h * self.strength**2) * np.stack([-self.covariance @ (m * dz + dp), s], 1)
-            half = moved @ np.stack([p, dp])
-            np.add(half, half.T, out=dr)
-            dr += vr
-            dr *= shrink_r
-            np.matmul(moved, np.stack([z, dz]), out=dy)
-            dy += vy
-            dy *= shrink_y
+            _, dz, dp, _, _ = self.split(out)
+            at.fill(out, vector, -self.covariance @ (m * dz + dp))
             return out
 
         return solve
+
+
+class Linearised:
+    """What a flow and its Jacobian are at a state, for an implicit step of one size.
+
+    R and Y feed on (a, z, p) and the change e of s alone: they are eliminated by hand.
+
+    Attributes:
+        anchoring: m(t).
+        weights: v.
+        push: s.
+        z_s, p_s: change of (z, p), before decay, per unit of e; R and Y pass a part of it back.
+        z_z, p_z, p_p: likewise per unit of ζ and π, the changes of z and p.
+    """
+
+    def __init__(self, flow: AnchoredFlow, time: float, state: np.ndarray, step_size: float):
+        a, z, p, r, y = flow.split(state)
+        h, m = step_size, flow.anchoring(time)
+        self.flow, self.state, self.step_size, self.anchoring = flow, state, step_size, m
+        self.weights = m * z + p
+        s = self.push = flow.push(state, self.weights)
+        self.shrink_r, self.shrink_y = 1 / (1 + 2 * h * flow.stiffness), 1 / (1 + h * flow.stiffness)
+        # What R and Y pass back to (z, p) per unit of their own drive.
+        echo_r, echo_y = h * self.shrink_r * flow.strength**2, h * self.shrink_y * flow.strength**2
+        eye = np.eye(flow.dimension)
+        self.z_s = m * flow.anchor_moment + y.T + echo_y * np.outer(z, s)
+        self.z_z = echo_y * (s @ s) * eye
+        self.p_s = m * y + r + (a + m * echo_y * (z @ s) + echo_r * (p @ s)) * eye
+        self.p_s += echo_r * np.outer(p, s)
+        self.p_z = m * echo_y * np.outer(s, s)
+        self.p_p = echo_r * (np.outer(s, s) + (s @ s) * eye)
+
+    def echoes(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the parts R and Y of a right-hand side add to those of z and p."""
+        _, _, _, vr, vy = self.flow.split(vector)
+        h, m, s = self.step_size, self.anchoring, self.push
+        return h * self.shrink_y * (s @ vy), h * (m * self.shrink_y * (vy @ s) + self.shrink_r * (vr @ s))
+
+    def fill(self, out: np.ndarray, vector: np.ndarray, e: np.ndarray) -> None:
+        """Put into a solution that has its (a, z, p) the R and Y that belong to them and to e."""
+        _, z, p, _, _ = self.flow.split(self.state)
+        _, _, _, vr, vy = self.flow.split(vector)
+        _, dz, dp, dr, dy = self.flow.split(out)
+        moved = (self.step_size * self.flow.strength**2) * np.stack([e, self.push], 1)
+        half = moved @ np.stack([p, dp])
+        np.add(half, half.T, out=dr)
+        dr += vr
+        dr *= self.shrink_r
+        np.matmul(moved, np.stack([z, dz]), out=dy)
+        dy += vy
+        dy *= self.shrink_y
