@@ -13,14 +13,14 @@ import yaml
 from click.testing import CliRunner
 
 from infwidth.analysis.claims import Verdict
-from infwidth.cli import main
+from infwidth.cli.commands import infwidth
 from infwidth.cli.verdicts import summary, undrawn_line
 from infwidth.io.yaml import read_yaml
 from infwidth.plan.config import load_config
 
 
 def invoke(*arguments):
-    return CliRunner().invoke(main, list(arguments))
+    return CliRunner().invoke(infwidth, list(arguments))
 
 
 def test_check_says_what_a_preset_holds(root, monkeypatch):
@@ -48,8 +48,8 @@ def test_resolve_prints_the_whole_and_results_the_folder(root, monkeypatch, tmp_
 def test_what_solves_nothing_imports_nothing_that_does(root, arguments):
     """A configuration and its claims are checked within half a second, before anything else is known to be needed."""
     code = (
-        "import sys, infwidth.cli\n"
-        f"infwidth.cli.main({arguments!r}, standalone_mode=False)\n"
+        "import sys\nfrom infwidth.cli.commands import infwidth\n"
+        f"infwidth({arguments!r}, standalone_mode=False)\n"
         "heavy = {'pandas', 'scipy', 'torch', 'matplotlib', 'snakemake', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or None)"
     )

@@ -1,5 +1,6 @@
 # Helpers of the rules: the resolved plan, and what a rule takes from it.
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -182,6 +183,16 @@ def conda_environment(wildcards):
     """
     methods = {method.name for method in workflow.deployment_settings.deployment_method}
     return "infwidth" if "CONDA" in methods else None
+
+
+def interruption_held_back():
+    """What to put before a job's command so that Ctrl-C waits while its interpreter starts, which would be a traceback.
+
+    The job ends by it from its first line on (infwidth.stages.__main__). Only GNU's `env` can do that.
+    """
+    command = ["env", "--block-signal=INT"]
+    tried = subprocess.run([*command, "true"], stderr=subprocess.DEVNULL, check=False)
+    return " ".join([*command, ""]) if tried.returncode == 0 else ""
 
 
 def failures(since):

@@ -1,34 +1,19 @@
 """What a person types: ``infwidth …``."""
 
-import click
+import signal
 
-from infwidth.cli.advice import advise
-from infwidth.cli.configuration import check, keys, resolve, results_place
-from infwidth.cli.errors import OneLineErrors
-from infwidth.cli.example_data import example_data
-from infwidth.cli.results import cite, claims, compare, diff, figures, reference
-from infwidth.cli.run import decide, plan, run
 
-main = click.version_option(package_name="infwidth")(
-    OneLineErrors(
-        name="infwidth",
-        help="Theory of learning in infinitely wide networks, beside finite networks. Run in the repository's root.",
-        commands=[
-            run,
-            decide,
-            plan,
-            claims,
-            figures,
-            compare,
-            diff,
-            reference,
-            cite,
-            check,
-            resolve,
-            results_place,
-            keys,
-            advise,
-            example_data,
-        ],
-    )
-)
+def main() -> None:
+    """Run a command; Ctrl-C ends it without a traceback, also while it is imported and when it is done."""
+    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not so in the background of a script
+    if heeded:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from infwidth.cli.commands import infwidth
+
+    try:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        infwidth()
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
