@@ -2,12 +2,14 @@
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 try:
     from infwidth.io.closure import import_closure
+    from infwidth.io.failures import machine_failure
     from infwidth.plan.claims import check_run_claims, claim_files
     from infwidth.plan.additions import load_run, looks
     from infwidth.plan.inputs import (
@@ -40,6 +42,18 @@ except ImportError as error:
     )
 
 
+@contextmanager
+def in_one_line():
+    """Whatever is wrong with the input, or refused by the machine, as Snakemake's own kind of error."""
+    try:
+        yield
+    except InputError as error:
+        raise WorkflowError(str(error))
+    except OSError as error:
+        raise WorkflowError(machine_failure(error) or str(error))
+
+
+@in_one_line()
 def make_plan():
     """Validate the configuration before any job starts: one line an error.
 
@@ -47,24 +61,19 @@ def make_plan():
     """
     given = workflow.config_settings
     files = given.configfiles or ["config/config.yaml"]
-    try:
-        plan = Plan(load_run(*files, given=given.config))
-        check_files(plan.config)
-        check_run_claims(plan.config)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    plan = Plan(load_run(*files, given=given.config))
+    check_files(plan.config)
+    check_run_claims(plan.config)
     return plan
 
 
+@in_one_line()
 def hold_results():
     """Refuse to run beside another run of the same results.
 
     Snakemake's own lock outlives a killed run and then asks for `--unlock`; the profiles switch it off.
     """
-    try:
-        hold(RESULTS)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    hold(RESULTS)
 
 
 PLAN = make_plan()
@@ -73,24 +82,20 @@ RESULTS = PLAN.results
 FORESEEN = Foreseen(RESULTS)
 
 
+@in_one_line()
 def set_aside():
     """Rename outputs that are not what their jobs wrote, before jobs are planned: they are made again."""
-    try:
-        for line in set_damaged_aside(RESULTS):
-            print(line, file=sys.stderr)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    for line in set_damaged_aside(RESULTS):
+        print(line, file=sys.stderr)
 
 
+@in_one_line()
 def date_files():
     """Date no file in the future, before jobs start: Snakemake would discard what they make of it."""
     inputs = [*all_files(PLAN.config)]
     inputs += ["config/claims.yaml", *Path("src").rglob("*.py")]
-    try:
-        for line in date_to_now([*inputs, *job_files(RESULTS)]):
-            print(line, file=sys.stderr)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    for line in date_to_now([*inputs, *job_files(RESULTS)]):
+        print(line, file=sys.stderr)
 
 
 # A job on a cluster reads the Snakefile too, and what another run is writing only looks damaged.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from infwidth.io.archives import check_archive, describe, read_archive
-from infwidth.io.reading import at_home
+from infwidth.io.archives import check_archive, read_archive
+from infwidth.io.reading import at_home, cannot_read
 from infwidth.numerics.arrays import LARGEST_ENTRY, real_array
 from infwidth.numerics.checks import InputError
 
@@ -167,7 +167,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or foreign pickle raises has many types
-        raise InputError(f"{path}: can't be read ({describe(error)}); {_EXPECTED}; save model.state_dict()") from error
+        raise cannot_read(path, error, _EXPECTED, "save model.state_dict()") from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path}: holds {type(state).__name__}; {_EXPECTED}; save model.state_dict()")
     return {str(key): value.detach().float().numpy() for key, value in state.items()}
