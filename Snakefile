@@ -38,6 +38,7 @@ rule all:
 STARTED = time.time()
 # What the jobs inherit: whose end is theirs too, and UTF-8 for every file and argument, whatever the locale.
 os.environ |= {RUN: str(os.getpid()), "PYTHONUTF8": "1"}
+shell.prefix(f"set -euo pipefail; {interruption_held_back()}")
 
 
 onstart:

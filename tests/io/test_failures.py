@@ -74,6 +74,22 @@ def test_what_the_machine_refused_stands_alone_however_it_is_wrapped(text):
     assert last_words(text) == "a/b: Read-only file system; make it writable for you, and readable, or work elsewhere"
 
 
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("results: another run is making it; wait for it", "results: another run is making it; wait for it"),
+        ("[Errno 13] Permission denied: 'config/a.yaml'", "config/a.yaml: Permission denied; make it writable"),
+    ],
+)
+@pytest.mark.parametrize(
+    "places", ["", '\n  File "a/common.smk", line 79, in <module>\n  File "a/common.smk", line 5, in b']
+)
+def test_what_is_wrong_while_the_snakefile_is_read_comes_before_where(end, words, places):
+    line = last_words(f'WorkflowError in file "/a b/common.smk", line 53:\n{end}{places}\n')
+    assert line.startswith(words)
+    assert "\n" not in line
+
+
 def test_outputs_that_cant_be_written_over_come_to_the_first():
     text = (
         'ProtectedOutputException in rule theory in file "theory.smk", line 1:\nWrite-protected output files for rule '

@@ -48,8 +48,8 @@ def test_resolve_prints_the_whole_and_results_the_folder(root, monkeypatch, tmp_
 def test_what_solves_nothing_imports_nothing_that_does(root, arguments):
     """A configuration and its claims are checked within half a second, before anything else is known to be needed."""
     code = (
-        "import sys, infwidth.cli\n"
-        f"infwidth.cli.main({arguments!r}, standalone_mode=False)\n"
+        "import sys\nfrom infwidth.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
         "heavy = {'pandas', 'scipy', 'torch', 'matplotlib', 'snakemake', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or None)"
     )
@@ -376,7 +376,7 @@ LOCALES = [
 @pytest.mark.parametrize("locale", LOCALES, ids=str)
 @pytest.mark.parametrize("arguments", [["claims", REFERENCE], ["keys"], ["check", "τ.yaml"]], ids=lambda a: a[0])
 def test_any_locale_will_do(root, locale, arguments):
-    command = [sys.executable, "-m", "infwidth.cli", *arguments]
+    command = [sys.executable, "-m", "infwidth", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(root / "src"), **locale}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False)
     assert b"Traceback" not in done.stderr

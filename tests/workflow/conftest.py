@@ -49,7 +49,7 @@ class Project:
         return self.call("snakemake", "--cores", "2", *arguments)
 
     def infwidth(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        return self.call("infwidth.cli", *arguments, **environment)
+        return self.call("infwidth", *arguments, **environment)
 
     def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         """Run make, with this Python in place of the one that it would install."""
@@ -59,7 +59,7 @@ class Project:
         scripts = self.root / ".venv/bin"
         if not scripts.exists():
             scripts.mkdir()
-            (scripts / "infwidth").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m infwidth.cli "$@"\n')
+            (scripts / "infwidth").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m infwidth "$@"\n')
             (scripts / "infwidth").chmod(0o755)
         env = {**self.environment, **environment}
         return subprocess.run(

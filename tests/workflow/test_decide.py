@@ -54,7 +54,7 @@ def test_it_adds_what_decides_and_leaves_what_was_there(project):
     before = made(project)
     assert {entry["verdict"] for entry in verdicts(project).values()} == {"inconclusive"}
     # killed as soon as it has bought something: what it bought is made by whatever runs next
-    command = [sys.executable, "-m", "infwidth.cli", "decide", "--minutes", "3"]
+    command = [sys.executable, "-m", "infwidth", "decide", "--minutes", "3"]
     options = {"cwd": project.root, "env": project.environment, "start_new_session": True}
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
     added, end = project.root / "results/added.yaml", time.monotonic() + 120

@@ -78,7 +78,7 @@ def test_the_preset_runs(extended):
     project, to_run = extended
     for line in (line for kind, code in to_run if kind == "sh" for line in code.splitlines()):
         name, *arguments = shlex.split(line)
-        done = project.call({"infwidth": "infwidth.cli", "snakemake": "snakemake"}[name], *arguments)
+        done = project.call(name, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
     results = project.root / "results/extended"
     assert (results / "figures/learning_curve.pdf").exists()

@@ -24,8 +24,6 @@ ENDS = [
     (signal.SIGTERM, "all"),
     (signal.SIGINT, "alone"),
 ]
-STARTING = re.compile(r"Traceback(?:(?!Traceback|src/infwidth/(?!(?:stages/)?__)).)*?KeyboardInterrupt", re.DOTALL)
-"""What the interpreter says of Ctrl-C while it starts a job: of the project no frame but the first is there yet."""
 PATIENCE = 120  # seconds; on an idle machine nothing takes more than three
 
 
@@ -36,7 +34,7 @@ def heed_signals():
 
 
 def start(project, log, by="", **variables):
-    command = [by, "reproduce"] if by else [sys.executable, "-m", "infwidth.cli", "run"]
+    command = [by, "reproduce"] if by else [sys.executable, "-m", "infwidth", "run"]
     options = {"stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True, "preexec_fn": heed_signals}
     return subprocess.Popen(command, cwd=project.root, env=project.environment | variables, **options)
 
@@ -88,7 +86,7 @@ def test_a_run_killed_again_and_again_ends_in_the_same_tables(make_project, undi
                 (os.kill if to == "alone" else os.killpg)(run.pid, sent)
                 interrupted += 1
             run.wait(PATIENCE)
-        text = STARTING.sub("", path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
         assert "Traceback" not in text, (sent, to, text)
         if run.returncode == 0 and "claims:" in text:
             break
@@ -96,6 +94,36 @@ def test_a_run_killed_again_and_again_ends_in_the_same_tables(make_project, undi
     last = project.infwidth("run")
     assert last.returncode == 0, last.stdout + last.stderr
     assert results(project) == undisturbed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's env holds signals back")
+@pytest.mark.parametrize("delay", [0.005, 0.01, 0.02])
+def test_ctrl_c_ends_a_job_without_a_word_while_its_interpreter_starts(make_project, tmp_path, delay):
+    project = make_project(CONFIG)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n(sleep {delay}; kill -INT $$) &\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{project.environment['PATH']}"
+    done = project.infwidth("run", "--only=flow", INFWIDTH_FORK_SERVER="off", PATH=path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "stopped: data flow" in done.stderr
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.5])
+def test_ctrl_c_when_all_is_done_is_no_traceback(delay):
+    """Python waits for threads when it ends."""
+    code = (
+        "import os, signal, sys, threading, time\n"
+        f"threading.Timer({delay} + 0.2, os.kill, [os.getpid(), signal.SIGINT]).start()\n"
+        f"threading.Thread(target=time.sleep, args=[{delay} + 0.5]).start()\n"
+        "import infwidth.__main__\n"
+        "sys.argv = ['infwidth', '--version']\n"
+        "infwidth.__main__.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", preexec_fn=heed_signals)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(("server", "sent"), [("on", "SIGKILL"), ("off", "SIGABRT")])
@@ -119,7 +147,7 @@ def test_a_job_that_the_system_ends_is_said_with_the_remedy(make_project, server
 
 def test_too_little_memory_for_any_run_is_said_before_a_library_aborts(make_project):
     project = make_project(CONFIG)
-    shell = f"ulimit -v 400000; exec {sys.executable} -m infwidth.cli"
+    shell = f"ulimit -v 400000; exec {sys.executable} -m infwidth"
     for command in ("run", "plan", "decide"):
         options = {"cwd": project.root, "env": project.environment, "capture_output": True, "encoding": "utf-8"}
         done = subprocess.run(["bash", "-c", f"{shell} {command}"], **options)

@@ -1,12 +1,15 @@
 # Helpers of the rules: the resolved plan, and what a rule takes from it.
 import shutil
+import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 try:
     from infwidth.io.closure import import_closure
+    from infwidth.io.failures import machine_failure
     from infwidth.plan.claims import check_run_claims, claim_files
     from infwidth.plan.additions import load_run, looks
     from infwidth.plan.inputs import (
@@ -39,6 +42,18 @@ except ImportError as error:
     )
 
 
+@contextmanager
+def in_one_line():
+    """Whatever is wrong with the input, or refused by the machine, as Snakemake's own kind of error."""
+    try:
+        yield
+    except InputError as error:
+        raise WorkflowError(str(error))
+    except OSError as error:
+        raise WorkflowError(machine_failure(error) or str(error))
+
+
+@in_one_line()
 def make_plan():
     """Validate the configuration before any job starts: one line an error.
 
@@ -46,50 +61,48 @@ def make_plan():
     """
     given = workflow.config_settings
     files = given.configfiles or ["config/config.yaml"]
-    try:
-        plan = Plan(load_run(*files, given=given.config))
-        check_files(plan.config)
-        check_run_claims(plan.config)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    plan = Plan(load_run(*files, given=given.config))
+    check_files(plan.config)
+    check_run_claims(plan.config)
     return plan
 
 
+@in_one_line()
 def hold_results():
     """Refuse to run beside another run of the same results.
 
     Snakemake's own lock outlives a killed run and then asks for `--unlock`; the profiles switch it off.
     """
-    try:
-        hold(RESULTS)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    hold(RESULTS)
+
+
+@in_one_line()
+def make_records():
+    """The folder of Snakemake's records, which it would make too late for one line."""
+    Path(".snakemake").mkdir(exist_ok=True)
 
 
 PLAN = make_plan()
+make_records()
 STUDIES = StudyPlan(PLAN.config)
 RESULTS = PLAN.results
 FORESEEN = Foreseen(RESULTS)
 
 
+@in_one_line()
 def set_aside():
     """Rename outputs that are not what their jobs wrote, before jobs are planned: they are made again."""
-    try:
-        for line in set_damaged_aside(RESULTS):
-            print(line, file=sys.stderr)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    for line in set_damaged_aside(RESULTS):
+        print(line, file=sys.stderr)
 
 
+@in_one_line()
 def date_files():
     """Date no file in the future, before jobs start: Snakemake would discard what they make of it."""
     inputs = [*all_files(PLAN.config)]
     inputs += ["config/claims.yaml", *Path("src").rglob("*.py")]
-    try:
-        for line in date_to_now([*inputs, *job_files(RESULTS)]):
-            print(line, file=sys.stderr)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    for line in date_to_now([*inputs, *job_files(RESULTS)]):
+        print(line, file=sys.stderr)
 
 
 # A job on a cluster reads the Snakefile too, and what another run is writing only looks damaged.
@@ -182,6 +195,16 @@ def conda_environment(wildcards):
     """
     methods = {method.name for method in workflow.deployment_settings.deployment_method}
     return "infwidth" if "CONDA" in methods else None
+
+
+def interruption_held_back():
+    """What to put before a job's command so that Ctrl-C waits while its interpreter starts, which would be a traceback.
+
+    The job ends by it from its first line on (infwidth.stages.__main__). Only GNU's `env` can do that.
+    """
+    command = ["env", "--block-signal=INT"]
+    tried = subprocess.run([*command, "true"], stderr=subprocess.DEVNULL, check=False)
+    return " ".join([*command, ""]) if tried.returncode == 0 else ""
 
 
 def failures(since):

@@ -1,6 +1,6 @@
 """``python -m infwidth.cli …`` is ``infwidth …``."""
 
-import infwidth.cli
+from infwidth.cli import main
 
 if __name__ == "__main__":
-    infwidth.cli.main()
+    main()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infwidth.io.reading import READ_ERRORS, at_home, describe
+from infwidth.io.reading import READ_ERRORS, at_home, cannot_read, is_there
 from infwidth.numerics.checks import InputError
 
 ARRAY = ".npy"
@@ -106,7 +106,7 @@ def _existing(path: str | Path, expected: str, remedy: str) -> Path:
     path = at_home(path)
     if os.path.isdir(path):
         raise InputError(f"{path}: is a folder; {expected}; name the file")
-    if not os.path.exists(path):  # unlike Path.exists, no exception where a folder on the way is closed
+    if not is_there(path, expected):
         raise InputError(f"{path}: no such file; {expected}; {remedy}")
     return path
 
@@ -122,6 +122,4 @@ def _reading(what: str, expected: str) -> Iterator[None]:
                 f"{what}: holds pickled Python objects, which are never loaded; expected a plain numeric "
                 "array; save it with a numeric dtype"
             ) from error
-        raise InputError(
-            f"{what}: can't be read ({describe(error)}); {expected}; write or copy the file again"
-        ) from error
+        raise cannot_read(what, error, expected, "write or copy the file again") from error

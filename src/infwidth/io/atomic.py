@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from boltons.fileutils import atomic_save
 
-from infwidth.io.reading import READ_ERRORS, describe
+from infwidth.io.reading import READ_ERRORS, cannot_read
 from infwidth.io.whole import check_whole
 from infwidth.numerics.checks import InputError
 
@@ -85,6 +85,4 @@ def reading(path: str | Path, expected: str) -> Iterator[None]:
     except InputError:
         raise
     except READ_ERRORS as error:
-        raise InputError(
-            f"{path}: can't be read ({describe(error)}); expected {expected} as a job wrote it; delete it and run again"
-        ) from error
+        raise cannot_read(path, error, f"expected {expected} as a job wrote it", "delete it and run again") from error

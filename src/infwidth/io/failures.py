@@ -69,6 +69,9 @@ def last_words(text: str) -> str:
     protected = re.match(r"ProtectedOutputException.*affected files:\s+(.+?)(?:\n|$)", text, re.DOTALL)
     if protected:
         return machine_failure(OSError(errno.EACCES, "Write-protected", protected[1])) or text
+    in_snakefile = re.match(r'\w+ in file ".+", line \d+:\n(.+?)(?=\n  File "|\Z)', text.strip(), re.DOTALL)
+    if in_snakefile:  # what is wrong comes before where it was found
+        return "\n".join(remedied(line.strip()) for line in in_snakefile[1].splitlines())
     refused = next((line for line in lines if "[Errno " in line), None)
     if refused is None and '\n  File "' not in text:
         return text

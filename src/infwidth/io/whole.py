@@ -43,11 +43,14 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
     Raises:
         InputError: it can't be read, or isn't what its job wrote.
+        PermissionError: it is closed to the user, which is no damage.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except PermissionError:
+        raise
     except (OSError, ValueError) as error:
         raise _damaged(path, f"can't be read ({describe(error)})") from error
     # one of an earlier version holds neither outputs nor a checksum

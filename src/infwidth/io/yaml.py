@@ -35,7 +35,8 @@ def load_yaml(path: str | Path) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a YAML file; correct the path") from error
+        remedy = "make it readable for you" if isinstance(error, PermissionError) else "correct the path"
+        raise InputError(f"{path}: {error.strerror}; expected a YAML file; {remedy}") from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: byte {error.start} is not UTF-8; expected a YAML file; save it as UTF-8, or name another"

@@ -8,6 +8,7 @@ import signal
 
 if __name__ == "__main__":  # before other imports take their time
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the workflow holds it back until here
 
 import importlib
 import os

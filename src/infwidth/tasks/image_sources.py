@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from infwidth.io.archives import check_archive, describe, read_archive
-from infwidth.io.reading import at_home
+from infwidth.io.archives import check_archive, read_archive
+from infwidth.io.reading import at_home, describe
 from infwidth.numerics.checks import InputError, check_choice
 from infwidth.tasks.labels import flat_labels
 from infwidth.tasks.pictures import check_pictures, check_size, one_unit, prepare

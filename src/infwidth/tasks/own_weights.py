@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infwidth.io.archives import array_shape, check_archive, describe, read_array
-from infwidth.io.reading import at_home
+from infwidth.io.archives import array_shape, check_archive, read_array
+from infwidth.io.reading import at_home, cannot_read, describe
 from infwidth.numerics.arrays import LARGEST_ENTRY, real_array
 from infwidth.numerics.checks import InputError
 
@@ -185,7 +185,7 @@ def _arrays(path: Path) -> tuple[dict[str, tuple[int, ...]], Callable[[str], np.
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or foreign pickle raises has many types
-        raise InputError(f"{path}: can't be read ({describe(error)}); {_EXPECTED}; save model.state_dict()") from error
+        raise cannot_read(path, error, _EXPECTED, "save model.state_dict()") from error
     tensors = dict(_tensors(state)) if isinstance(state, dict) else {}
     if not tensors:
         found = type(state).__name__ + " without tensors" * isinstance(state, dict)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from infwidth.io.reading import at_home, describe, shorten
+from infwidth.io.reading import at_home, cannot_read, describe, is_there, shorten
 from infwidth.numerics.checks import InputError, check_choice, check_count
 
 DATASETS = ("auto", "c4", "cpython")
@@ -121,7 +121,7 @@ def _check_path(path: Path) -> str:
             break
     else:
         raise InputError(f"{path}: suffix {path.suffix!r}; {_EXPECTED}; convert or rename the file")
-    if not os.path.exists(path):
+    if not is_there(path, _EXPECTED):
         raise InputError(f"{path}: no such file; {_EXPECTED}; correct text.path")
     return suffix
 
@@ -136,7 +136,7 @@ def _read(path: Path, max_bytes: int | None) -> Iterator[bytes]:
             else:
                 yield _plain(path, handle, max_bytes)
     except _READ_ERRORS as error:
-        raise InputError(f"{path}: can't be read ({describe(error)}); {_EXPECTED}; copy the file again") from error
+        raise cannot_read(path, error, _EXPECTED, "copy the file again") from error
 
 
 def _plain(path: Path, handle: IO[bytes], max_bytes: int | None) -> bytes:
