@@ -121,7 +121,7 @@ def test_the_end_of_a_flow_may_be_asked_for(small_config):
 def test_files_say_what_the_configuration_does_not(small_config, tmp_path, monkeypatch):
     """The dimension of a user's arrays counts as that of any family does, though only the file's header says it."""
     for part in ("source", "target", "test"):
-        np.savez(tmp_path / f"{part}.npz", x=np.zeros((6, 50)), y=np.arange(6.0))
+        np.savez(tmp_path / f"{part}.npz", x=np.zeros((6, 50)), y=np.arange(6) + 0.5)
     files = {part: str(tmp_path / f"{part}.npz") for part in ("source", "target", "test")}
     small_config["experiments"]["lin"]["task"] = {"arrays": files | {"n_source": 5, "n_target": 5}}
     small_config["figures"] = {}

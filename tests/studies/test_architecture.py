@@ -64,7 +64,7 @@ class TestClassifiers:
 
     @pytest.mark.parametrize("trained", [False, True])
     def test_blocks_side_by_side_are_frozen_readouts_of_that_start(self, trained):
-        block = Readouts(4, 3, width=5, count=2, trained=trained, seed=2)
+        block = Readouts(4, 3, width=5, count=2, train_features=trained, seed=2)
         single = FrozenReadout(4, 3, width=5, bias=True, seed=2)
         x = torch.randn(2, 7, 4)
         for k in range(2):

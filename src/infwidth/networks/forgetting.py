@@ -28,14 +28,14 @@ class NetworksForgetting:
         old_readout: under the target's hidden weights and the source's readout, (B, n, T).
         refitted: under the target's hidden weights and a readout that is trained on the source's samples, (B, n, T).
         times: the target times, (T,).
-        sources: the source networks.
+        source: the source networks.
     """
 
     before: np.ndarray
     old_readout: np.ndarray
     refitted: np.ndarray
     times: np.ndarray
-    sources: SourceNetworks
+    source: SourceNetworks
 
 
 def run(
@@ -56,7 +56,7 @@ def run(
     width: int,
     seeds: Sequence[int] = (0,),
     dtype: torch.dtype = torch.float64,
-    sources: SourceNetworks | None = None,
+    source: SourceNetworks | None = None,
 ) -> NetworksForgetting:
     """Train source networks and then the target ones, and go back to the source's test points.
 
@@ -77,7 +77,7 @@ def run(
         width: N of the source, even; the target has 2N neurons.
         seeds: B of them, one a network.
         dtype: of the integration.
-        sources: those of an earlier run that differs in the target's settings alone, which need not be trained again.
+        source: those of an earlier run that differs in the target's settings alone, which need not be trained again.
 
     Returns:
         The losses of each network.
@@ -89,7 +89,7 @@ def run(
     task.refuse_several_outputs("forgetting")
     phi, root = get_activation(activation), math.sqrt(task.dimension)
     decay = weight_decay if source_weight_decay is None else source_weight_decay
-    sources = sources or train_source(
+    sources = source or train_source(
         task.x_source, task.y_source, activation=activation, source_strength=source_strength, weight_decay=decay,
         time=source_time, width=width, seeds=seeds, dtype=dtype,
     )  # fmt: skip

@@ -14,6 +14,8 @@ from infwidth.numerics.checks import check_choice
 if TYPE_CHECKING:
     from torch import Tensor
 
+VECTOR = 64  # numbers that a processor computes with at once, or a multiple
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -96,9 +98,23 @@ def _erf(h: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def _erf_slope(h: Tensor, out: Tensor | None = None) -> Tensor:
-    # 2/√π e^{−h²} as a power of 2, which libraries raise several times as fast, its exponent in one pass
-    top = h.new_full((), math.log2(2 / math.sqrt(math.pi)))
-    return _torch().addcmul(top, h, h, value=-1 / math.log(2), out=out).exp2_()
+    # e^{−h²} as a power of 2, which libraries raise several times as fast; added to 0, as whether a product and a sum
+    # are rounded once or twice depends on an entry's place in memory
+    exponent = _torch().addcmul(h.new_zeros(()), h, h, value=-1 / math.log(2), out=out)
+    return _power_of_two(exponent).mul_(2 / math.sqrt(math.pi))
+
+
+def _power_of_two(h: Tensor) -> Tensor:
+    """2^h, in place, wherever an entry lies: those that fill no whole vector at the end are rounded another way."""
+    rest = h.numel() % VECTOR if h.is_contiguous() else 0
+    if not rest:
+        return h.exp2_()
+    end = h.view(-1)[-rest:]
+    whole = h.new_zeros(VECTOR)
+    whole[:rest] = end
+    h.exp2_()
+    end.copy_(whole.exp2_()[:rest])
+    return h
 
 
 def _erf_gated(h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:

@@ -186,7 +186,7 @@ class _Runner:
     def train(self, architecture: str, ways: Sequence[tuple[str, float]]) -> dict[tuple[str, float], Outcome]:
         """Train one for each optimiser and rate, side by side: either all ``UNFROZEN`` or none of them."""
         trained = ways[0][0] == UNFROZEN
-        settings = {"width": self.width, "count": len(ways), "trained": trained, "seed": self._root}
+        settings = {"width": self.width, "count": len(ways), "train_features": trained, "seed": self._root}
         model = self._model(architecture, lambda *sizes: Readouts(*sizes, **settings), len(ways))
         found = self._train(model, [*self._movers(ways, model.block)])
         return dict(zip(ways, found, strict=True))

@@ -28,7 +28,7 @@ class Classifiers(nn.Module):
         shape: (channels, height, width) of an image, each side ≥ 2.
         make_block: number of inputs d' → what takes the inputs (K, n, d'), or (1, n, d') where all have the same, of
             the K blocks to logits.
-        count: K.
+        count: number of blocks, K.
         seed: whole number ≥ 0 that the backbones' weights derive from.
 
     Raises:
@@ -98,8 +98,8 @@ class Readouts(nn.Module):
         in_features: d ≥ 1.
         out_features: E ≥ 1.
         width: H ≥ 1.
-        count: K.
-        trained: whether each has features of its own, to be trained as well.
+        count: number of blocks, K.
+        train_features: whether each has features of its own, to be trained as well.
         seed: of the FrozenReadout.
 
     Raises:
@@ -110,12 +110,12 @@ class Readouts(nn.Module):
         hidden: ω, (H, d + 1): a buffer, or where it is trained a parameter of each.
     """
 
-    def __init__(self, in_features: int, out_features: int, *, width: int, count: int, trained: bool, seed: int):
+    def __init__(self, in_features: int, out_features: int, *, width: int, count: int, train_features: bool, seed: int):
         super().__init__()
         start = FrozenReadout(in_features, out_features, width=width, bias=True, seed=seed)
         self.scale = start.gain / width
         self.readouts = nn.ParameterList(start.readout.detach().clone() for _ in range(count))
-        if trained:
+        if train_features:
             self.hidden = nn.ParameterList(start.hidden.clone() for _ in range(count))
         else:
             self.register_buffer("hidden", start.hidden)

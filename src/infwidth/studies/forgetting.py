@@ -106,7 +106,7 @@ def run(
         for kind, size, solve, options in sides:
             found = solve(task, back.x_test, back.y_test, **settings, target_strength=strength, **options)
             if isinstance(found, NetworksForgetting):
-                options["sources"] = found.sources  # no γ of the target is theirs
+                options["source"] = found.source  # no γ of the target is theirs
             which = columns | {"kind": kind, "width": size, "target_strength": float(strength)}
             rows += [which | row for row in _rows(found, settings["elastic_coupling"])]
             counter.advance()

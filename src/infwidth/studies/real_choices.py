@@ -79,18 +79,18 @@ class Choice:
 
 
 def all_choices(
-    tasks: Sequence[TransferTask], setting: Setting, sources: Sequence[SourceNetworks]
+    tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]
 ) -> list[dict[str, Choice]]:
     """Return what each way that chooses δ says of each source of a target; none looks at test samples.
 
     Networks of all sources are trained together; each has an equal share of the seconds.
     """
     couplings = list(setting.couplings)
-    validated, validation = _timed(lambda: _cross_validated(tasks, setting, sources), len(tasks))
-    weights, training = _timed(lambda: _trained(tasks, setting, sources), len(tasks))
+    validated, validation = _timed(lambda: _cross_validated(tasks, setting, source_networks), len(tasks))
+    weights, training = _timed(lambda: _trained(tasks, setting, source_networks), len(tasks))
     ways = {"evidence": laplace_evidence} | ({"laplace_torch": kronecker_evidence} if setting.laplace_torch else {})
     found = []
-    for task, source, losses, *trained in zip(tasks, sources, validated, *weights, strict=True):
+    for task, source, losses, *trained in zip(tasks, source_networks, validated, *weights, strict=True):
         named = {"scratch": 0, "frozen": len(couplings) - 1, "fixed": couplings.index(setting.fixed)}
         choices = {name: Choice(index) for name, index in named.items()}
         (predicted, recommended), seconds = _timed(lambda task=task: _advised(task, setting))
@@ -151,7 +151,9 @@ def theory_losses(task: TransferTask, setting: Setting) -> np.ndarray:
     ).test_loss
 
 
-def _cross_validated(tasks: Sequence[TransferTask], setting: Setting, sources: Sequence[SourceNetworks]) -> np.ndarray:
+def _cross_validated(
+    tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]
+) -> np.ndarray:
     """Loss of each δ by cross-validation of networks, weight decay towards the source's weights (L2-SP): (tasks, n)."""
     sets = []
     for task in tasks:
@@ -159,7 +161,7 @@ def _cross_validated(tasks: Sequence[TransferTask], setting: Setting, sources: S
             sets.append((task.x_target[kept], task.y_target[kept], task.x_target[out], task.y_target[out]))
     x, y, x_out, y_out = (np.stack(part) for part in zip(*sets, strict=True))
     folds = len(setting.seeds)
-    found = network_answers(x, y, x_out, setting, sources, setting.seeds)
+    found = network_answers(x, y, x_out, setting, source_networks, setting.seeds)
     return np.square(found - y_out[:, None]).reshape(len(tasks), folds, *found.shape[1:]).mean((1, 3))
 
 
@@ -177,7 +179,7 @@ def _partitions(y: np.ndarray, setting: Setting) -> Iterator[tuple[np.ndarray, n
 
 
 def _trained(
-    tasks: Sequence[TransferTask], setting: Setting, sources: Sequence[SourceNetworks]
+    tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights of networks trained with each δ on all target samples, as many as cross-validation trains, by task."""
     count = len(setting.seeds)
@@ -185,7 +187,7 @@ def _trained(
         np.repeat(np.stack(part), count, 0) for part in zip(*((t.x_target, t.y_target) for t in tasks), strict=True)
     )
     found = target_weights(
-        _repeated(sources, count), x, y, points=setting.points(default_strength(x.shape[-1])),
+        _repeated(source_networks, count), x, y, points=setting.points(default_strength(x.shape[-1])),
         time=setting.training_time, seeds=setting.seeds * len(tasks), **setting.flow,
     )  # fmt: skip
     hidden, readout = (weights.unflatten(0, (len(tasks), count)) for weights in found)
@@ -238,22 +240,22 @@ def network_answers(
     y: np.ndarray,
     x_test: np.ndarray,
     setting: Setting,
-    sources: Sequence[SourceNetworks],
+    source_networks: Sequence[SourceNetworks],
     seeds: Sequence[int],
 ) -> np.ndarray:
     """Answers (B, n, Pt) of networks trained with each δ on each of B sets, one a seed for each source in turn."""
     found = train_target(
-        _repeated(sources, len(seeds)), x, y, x_test, points=setting.points(default_strength(x.shape[-1])),
-        times=[setting.training_time], seeds=[*seeds] * len(sources), dtype=torch.float32, **setting.flow,
+        _repeated(source_networks, len(seeds)), x, y, x_test, points=setting.points(default_strength(x.shape[-1])),
+        times=[setting.training_time], seeds=[*seeds] * len(source_networks), dtype=torch.float32, **setting.flow,
     )  # fmt: skip
     for status in found.status:
         require_converged(status, [f"network at δ = {coupling:g}" for coupling in setting.couplings])
     return found.prediction[:, :, -1]
 
 
-def _repeated(sources: Sequence[SourceNetworks], count: int) -> SourceNetworks:
+def _repeated(source_networks: Sequence[SourceNetworks], count: int) -> SourceNetworks:
     """Each source network ``count`` times."""
-    hidden, readout = (torch.cat([getattr(one, name) for one in sources]) for name in ("hidden", "readout"))
-    status = tuple(status for one in sources for status in one.status * count)
-    steps = np.repeat(np.concatenate([one.steps for one in sources]), count)
+    hidden, readout = (torch.cat([getattr(one, name) for one in source_networks]) for name in ("hidden", "readout"))
+    status = tuple(status for one in source_networks for status in one.status * count)
+    steps = np.repeat(np.concatenate([one.steps for one in source_networks]), count)
     return SourceNetworks(hidden.repeat_interleave(count, 0), readout.repeat_interleave(count, 0), status, steps)

@@ -131,10 +131,10 @@ def run(
 
 def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Counter) -> Iterator[dict[str, Any]]:
     """Rows of all problems of a pool."""
-    trained: dict[bytes, SourceNetworks] = {}  # one of a problem serves all targets
+    kept: dict[bytes, SourceNetworks] = {}  # one of a problem serves all targets
     for target, sources in itertools.groupby(itertools.permutations(pool.pair_names, 2), key=lambda pair: pair[0]):
         tasks = [draw_task(pool, source, target, **sizes) for _, source in sources]
-        found = trials(tasks, setting, trained)
+        found = trials(tasks, setting, kept)
         for trial in found:
             tied = {"dataset": trial.task.label}
             yield from (trial.columns() | tied | row for row in trial.rows())
@@ -144,17 +144,17 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
             yield from (of_target | row for row in _which_source(found))
 
 
-def trials(tasks: Sequence[TransferTask], setting: Setting, trained: dict[bytes, SourceNetworks]) -> list[_Trial]:
+def trials(tasks: Sequence[TransferTask], setting: Setting, kept: dict[bytes, SourceNetworks]) -> list[_Trial]:
     """Choose in every way for each source of a target, then look at the test samples.
 
-    Networks of all sources are trained together: small ones cost their steps, not their number. ``trained`` keeps
+    Networks of all sources are trained together: small ones cost their steps, not their number. ``kept`` keeps
     source networks, by their inputs.
     """
     keys = [task.x_source.tobytes() for task in tasks]
-    new = {key: task for key, task in zip(keys, tasks, strict=True) if key not in trained}
+    new = {key: task for key, task in zip(keys, tasks, strict=True) if key not in kept}
     if new:
-        trained |= zip(new, _sources([*new.values()], setting), strict=True)
-    sources = [trained[key] for key in keys]
+        kept |= zip(new, _sources([*new.values()], setting), strict=True)
+    sources = [kept[key] for key in keys]
     chosen = all_choices(tasks, setting, sources)
     sets = (np.stack([getattr(task, name) for task in tasks]) for name in ("x_target", "y_target", "x_test"))
     answers = network_answers(*sets, setting, sources, [setting.seed])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -25,20 +27,25 @@ def frozen_course(
         initial_output: f(X, 0), (P,); None is 0, that of fresh readouts.
 
     Returns:
-        c(t), (T, P); of fresh readouts it is the same at every strength γ.
+        c(t), (T, P); of fresh readouts it is the same at every strength γ. Where the decay is below rounding it is 0
+        along modes of Φ that are, which no output sees.
     """
     values, modes = np.linalg.eigh(kernel)
-    # What features can't express has an eigenvalue of rounding alone, which long times would make an output.
-    rank = np.count_nonzero(values > np.finfo(np.float64).eps * len(values) * values[-1])
-    values, modes = values[len(values) - rank :], modes[:, len(values) - rank :]
-    times = np.asarray(times, dtype=np.float64)[:, None]
-    # ∫₀ᵗ e^{−λ_w(t−t')} Δ dt' along each mode: (1 − e^{−rate·t})/rate
+    rounding = np.finfo(np.float64).eps * len(values)
+    if readout_decay <= math.sqrt(rounding) * values[-1]:
+        # What features can't express has an eigenvalue of rounding alone, which long times would make an output.
+        rank = np.count_nonzero(values > rounding * values[-1])
+        values, modes = values[len(values) - rank :], modes[:, len(values) - rank :]
+    values, times = np.maximum(values, 0.0), np.asarray(times, dtype=np.float64)[:, None]
     rates = values + readout_decay
+    # ∫₀ᵗ e^{−λ_w(t−t')} Δ dt' along each mode: (1 − e^{−rate·t})/rate
     driven = -np.expm1(-rates * times) / rates * (modes.T @ labels)
     if initial_output is not None:
         # ∫₀ᵗ e^{−rate(t−t')} e^{−λ_w t'} dt' = e^{−λ_w t} (1 − e^{−φt})/φ: what f(0), decaying, takes off the labels
-        lasting = -np.expm1(-values * times) / values
-        driven = driven - faded(times, readout_decay) * lasting * (modes.T @ initial_output)
+        left, flat = faded(times, readout_decay), values == 0
+        with np.errstate(invalid="ignore"):
+            lasting = np.where(flat, times, -np.expm1(-values * times) / np.where(flat, 1.0, values))
+            driven = driven - np.where(left > 0, left * lasting, 0.0) * (modes.T @ initial_output)
     return driven @ modes.T
 
 

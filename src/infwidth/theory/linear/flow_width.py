@@ -121,12 +121,12 @@ class FlowExpansion:
     Attributes:
         problem: the data and the training.
         designs: the data's inputs.
-        trained: where the source networks are kept once they are trained, which other targets of theirs may share.
+        known_sources: where source networks are kept once they are trained, which other targets of theirs may share.
     """
 
     problem: FlowProblem
     designs: Designs
-    trained: list[Scatter] = field(default_factory=list)
+    known_sources: list[Scatter] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._courses: dict[float, np.ndarray] = {}
@@ -144,9 +144,9 @@ class FlowExpansion:
     @property
     def source(self) -> Scatter:
         """Source networks at the end of their training; N/2 pairs of neurons (w, W), (−w, W)."""
-        if not self.trained:
-            self.trained.append(self._train_source())
-        return self.trained[0]
+        if not self.known_sources:
+            self.known_sources.append(self._train_source())
+        return self.known_sources[0]
 
     def _train_source(self) -> Scatter:
         d, end = self.size, self.problem.source_time

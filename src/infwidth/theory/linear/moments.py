@@ -212,17 +212,17 @@ class Linearised:
         z_z, p_z, p_p: likewise per unit of ζ and π, the changes of z and p.
     """
 
-    def __init__(self, flow: AnchoredFlow, time: float, state: np.ndarray, step_size: float):
-        a, z, p, r, y = flow.split(state)
-        h, m = step_size, flow.anchoring(time)
-        self.flow, self.state, self.step_size, self.anchoring = flow, state, step_size, m
+    def __init__(self, equations: AnchoredFlow, time: float, state: np.ndarray, step_size: float):
+        a, z, p, r, y = equations.split(state)
+        h, m = step_size, equations.anchoring(time)
+        self.equations, self.state, self.step_size, self.anchoring = equations, state, step_size, m
         self.weights = m * z + p
-        s = self.push = flow.push(state, self.weights)
-        self.shrink_r, self.shrink_y = 1 / (1 + 2 * h * flow.stiffness), 1 / (1 + h * flow.stiffness)
+        s = self.push = equations.push(state, self.weights)
+        self.shrink_r, self.shrink_y = 1 / (1 + 2 * h * equations.stiffness), 1 / (1 + h * equations.stiffness)
         # What R and Y pass back to (z, p) per unit of their own drive.
-        echo_r, echo_y = h * self.shrink_r * flow.strength**2, h * self.shrink_y * flow.strength**2
-        eye = np.eye(flow.dimension)
-        self.z_s = m * flow.anchor_moment + y.T + echo_y * np.outer(z, s)
+        echo_r, echo_y = h * self.shrink_r * equations.strength**2, h * self.shrink_y * equations.strength**2
+        eye = np.eye(equations.dimension)
+        self.z_s = m * equations.anchor_moment + y.T + echo_y * np.outer(z, s)
         self.z_z = echo_y * (s @ s) * eye
         self.p_s = m * y + r + (a + m * echo_y * (z @ s) + echo_r * (p @ s)) * eye
         self.p_s += echo_r * np.outer(p, s)
@@ -231,16 +231,16 @@ class Linearised:
 
     def echoes(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the parts R and Y of a right-hand side add to those of z and p."""
-        _, _, _, vr, vy = self.flow.split(vector)
+        _, _, _, vr, vy = self.equations.split(vector)
         h, m, s = self.step_size, self.anchoring, self.push
         return h * self.shrink_y * (s @ vy), h * (m * self.shrink_y * (vy @ s) + self.shrink_r * (vr @ s))
 
     def fill(self, out: np.ndarray, vector: np.ndarray, e: np.ndarray) -> None:
         """Put into a solution that has its (a, z, p) the R and Y that belong to them and to e."""
-        _, z, p, _, _ = self.flow.split(self.state)
-        _, _, _, vr, vy = self.flow.split(vector)
-        _, dz, dp, dr, dy = self.flow.split(out)
-        moved = (self.step_size * self.flow.strength**2) * np.stack([e, self.push], 1)
+        _, z, p, _, _ = self.equations.split(self.state)
+        _, _, _, vr, vy = self.equations.split(vector)
+        _, dz, dp, dr, dy = self.equations.split(out)
+        moved = (self.step_size * self.equations.strength**2) * np.stack([e, self.push], 1)
         half = moved @ np.stack([p, dp])
         np.add(half, half.T, out=dr)
         dr += vr
