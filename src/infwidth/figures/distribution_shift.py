@@ -21,6 +21,7 @@ from infwidth.figures.parts.style import (
 from infwidth.io.tables import select
 
 SPECTRUM, SOURCE, TARGET = "spectrum ", "source label noise ", "target label noise "
+LEGEND = 0.25  # of a panel's height, left above the curves for the words
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -40,6 +41,8 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for axes, (title, curves) in zip(grid.ravel(), _panels(gains).items(), strict=True):
         _draw_panel(axes, title, curves)
         axes.sharey(grid[0, 0])
+    bottom, top = grid[0, 0].get_ylim()
+    grid[0, 0].set_ylim(bottom, top + LEGEND * (top - bottom))
     widths = ", ".join(f"N = {width:g}" for width in sorted(select(gains, kind="network")["width"].unique()))
     looks = [entry((0.3,) * 3, "theory, N = ∞", marker="")]
     if widths:
@@ -81,5 +84,6 @@ def _draw_panel(axes: Axes, title: str, curves: Mapping[str, pd.DataFrame]) -> N
             draw_curve(axes, x, networks, colour=colour, joined=False)
         entries.append(entry(colour, words, linewidth=1.2, marker=colour.marker))
     axes.set(ylabel="gain over scratch, %", title=title)
-    # in as many rows as there is room for below the line of no gain
-    axes.legend(handles=entries, loc="best", frameon=False, fontsize="x-small", ncols=1 if len(entries) < 5 else 2)
+    axes.legend(
+        handles=entries, loc="upper left", frameon=False, fontsize="x-small", ncols=1 if len(entries) < 5 else 2
+    )
