@@ -210,6 +210,20 @@ def test_a_reference_is_made_of_a_finished_run_alone(project):
     assert "manifest" in refused()
 
 
+def test_a_part_of_a_reference_is_renewed_by_a_run_of_that_part(project):
+    """The table, its verdicts and what is drawn of it."""
+    assert project.infwidth("reference").returncode == 0
+    reference = project.root / "results/reference/default"
+    before = outputs(reference)
+    for name in ("tables/flow.csv", "figures/linear_dynamics.png", "figures/verdicts.png"):
+        (reference / name).write_bytes(b"of an earlier run")
+    assert "stopped" not in project.infwidth("run", "--only", "flow").stderr
+    done = project.infwidth("reference", "--only", "flow")
+    assert done.returncode == 0, done.stderr
+    assert outputs(reference) == before
+    assert "--only 'other': no such experiment" in project.infwidth("reference", "--only", "other").stderr
+
+
 def test_leftovers_of_a_renamed_experiment_are_no_part_of_a_reference(project):
     results = project.root / "results"
     shutil.copy(results / "tables/flow.csv", results / "tables/former.csv")
