@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
+from infwidth.numerics.tolerance import left_open
 
 EDGES = np.linspace(-10.0, 10.0, 101)
 """Bins of the densities; what lies outside is left out, so that a density may integrate to less than 1."""
@@ -86,12 +87,21 @@ def sorted_subset(labels: np.ndarray, count: int = DRAWN) -> np.ndarray:
     return np.concatenate([g[np.linspace(0, len(g) - 1, min(share, len(g))).round().astype(int)] for g in groups])
 
 
-def average(found: Sequence[Representation]) -> tuple[Representation, dict[str, float]]:
-    """Mean over networks or replicas, and the standard error of each metric (nan for a single one)."""
+def average(
+    found: Sequence[Representation], coarser: Representation | None = None
+) -> tuple[Representation, dict[str, float]]:
+    """Mean over networks or replicas, and the standard error of each metric (nan for a single one).
+
+    Args:
+        found: of each network or replica.
+        coarser: of the first replica at a coarser tolerance of the integrator, whose error then counts too.
+    """
     metrics, errors = {}, {}
     for name in found[0].metrics:
         values = np.array([one.metrics[name] for one in found])
         metrics[name] = float(values.mean())
         errors[name] = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+        if coarser is not None:
+            errors[name] = math.hypot(errors[name], left_open(values[0], np.array(coarser.metrics[name])))
     kernel, density = (np.mean([getattr(one, name) for one in found], axis=0) for name in ("kernel", "density"))
     return Representation(metrics, kernel, density), errors

@@ -35,7 +35,11 @@ def main(job: Job) -> None:
         size = replicas(p)
         watching = {
             "observe": lambda seen: recorder.target(
-                (seen.replica // size, seen.coupling_index), seen.time_index, seen.preactivation, y[seen.replica]
+                (seen.replica // size, seen.coupling_index),
+                seen.replica % size,
+                seen.time_index,
+                seen.preactivation,
+                y[seen.replica],
             )
         }
         _record_sources(p, recorder, source, read_arrays(job.inputs["source_data"]))
@@ -95,7 +99,7 @@ def _record_sources(
     xs, ys = repeated(p, origin["x_source"], origin["y_source"])
     for b, hidden in enumerate(source.hidden):
         inputs = torch.from_numpy(xs[b]).to(hidden) / xs.shape[-1] ** 0.5
-        recorder.source((b // replicas(p), None), hidden @ inputs.mT, ys[b])
+        recorder.source((b // replicas(p), None), b % replicas(p), hidden @ inputs.mT, ys[b])
 
 
 def _measure(p: Mapping[str, Any], found, y: np.ndarray, y_test: np.ndarray) -> dict[str, np.ndarray]:

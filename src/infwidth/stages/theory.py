@@ -61,7 +61,8 @@ def _recorder(p: Mapping[str, Any]):
     # imported here: it reads torch, which the linear theory does without
     from infwidth.stages.parts.recorder import Recorder
 
-    return Recorder(p["activation"], p["settings"].get("target_times", [math.nan]))
+    new = partial(Recorder, p["activation"], p["settings"].get("target_times", [math.nan]))
+    return new(coarser=new())
 
 
 def _solve(engine, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources):
@@ -72,6 +73,8 @@ def _solve(engine, assembly: Assembly, task: TransferTask, line: Line, place: tu
         options |= line.protocol | {"sources": sources}
     if assembly.recorder:
         options["observe"] = partial(_record, assembly.recorder, *place, task)
+        if engine.over_time:
+            options["observe_coarser"] = partial(_record, assembly.recorder.coarser, *place, task)
     return engine.theory_door().solve(
         task,
         activation=p["activation"],
@@ -164,9 +167,9 @@ def _record(recorder, index: int, number: int, task: TransferTask, seen: Observe
     """Hand the recorder what the solver shows."""
     key = (index, number, seen.coupling_index)
     if seen.coupling_index is None:
-        recorder.source(key, seen.preactivation, task.y_source)
+        recorder.source(key, seen.replica, seen.preactivation, task.y_source)
     else:
-        recorder.target(key, seen.time_index, seen.preactivation, task.y_target)
+        recorder.target(key, seen.replica, seen.time_index, seen.preactivation, task.y_target)
 
 
 def _stderr(stderr: Mapping, metric: str, coupling: int, times: int) -> np.ndarray:

@@ -47,6 +47,7 @@ def solve(
     strict: bool = True,
     device: str = "cpu",
     observe: Observer | None = None,
+    observe_coarser: Observer | None = None,
     sources: dict | None = None,
 ) -> FlowSolution:
     """Solve the gradient flow of elastic transfer at N = ∞ (docs/theory.md §2 eq. (7)).
@@ -54,8 +55,9 @@ def solve(
     A linear network's moment equations close and are integrated as they are. For other activations the
     mean-field dynamics are solved with S particles, neurons sampled from the initial law, in R independent
     replicas that also give the standard errors; no network is involved. ``stderr`` measures the error from finite
-    S; its bias is of order 1/S. Couplings are solved on the same particles, so their differences are more
-    accurate than each.
+    S, whose bias is of order 1/S, and that from the integrator's finite steps: the first replica is integrated once
+    more at ten times the tolerance, and a third of what that changes counts. Couplings are solved on the same
+    particles, so their differences are more accurate than each.
 
     Time is that of the flow with learning rate γ²N on readout and hidden weights; decays and coupling enter the
     flow as they stand. The setting is that of arXiv 2507.04448.
@@ -88,6 +90,7 @@ def solve(
         device: where particles are moved, "cpu" or "cuda".
         observe: called with an ``Observed`` for each replica: the source's particles at the end of its training, the
             target's at every time that is reached. Not for the linear activation, which has no particles.
+        observe_coarser: called likewise for the first replica at the coarser tolerance, where there are several.
         sources: where trained sources are kept: calls that are passed the same dict, initially empty, train equal
             sources once, whatever γ, δ, start and anchor.
 
@@ -127,7 +130,7 @@ def solve(
     check_count("replicas", replicas)
     check_count("seed", seed, minimum=0)
     if activation == "linear":
-        check_no_observer(observe)
+        check_no_observer(observe or observe_coarser)
         points = solve_linear(problem, sources=sources)
     else:
         from infwidth.theory.dynamics.solve import solve_particles  # torch takes a second to import
@@ -141,6 +144,7 @@ def solve(
             seed=seed,
             device=device,
             observe=observe,
+            observe_coarser=observe_coarser,
             sources=sources,
         )
     return assemble(points, couplings, theory="gradient-flow theory", strict=strict, single=single)

@@ -9,17 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infwidth.numerics.activations import ACTIVATIONS, get_activation
+from infwidth.numerics.activations import ACTIVATIONS, Activation, get_activation
 from infwidth.numerics.checks import InputError, check_choice, check_number
 from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.status import Status, UnconvergedError, worst
+from infwidth.numerics.tolerance import left_open_in_loss
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.linear.moment_path import integrate_moments
 from infwidth.theory.linear.moments import Moments
 from infwidth.theory.problem import check_activation, check_couplings, check_strengths, check_task, check_times
+
+if TYPE_CHECKING:  # they read torch, which linear networks do without
+    from infwidth.theory.dynamics.draws import Draws
+    from infwidth.theory.dynamics.transfer import Limits
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Forgetting:
         old_readout: under the target's hidden weights and the source's readout, (n, T).
         refitted: under the target's hidden weights and a readout that is trained on the source's samples, (n, T).
         times: the target times, (T,).
-        stderr: observable → standard error over replicas, of its shape; 0 for linear networks.
+        stderr: observable → standard error, of its shape, see ``flow.solve``; 0 for linear networks.
     """
 
     before: float
@@ -191,24 +197,46 @@ def _linear(problem: _Problem, rtol: float) -> Forgetting:
 
 
 def _particles(problem: _Problem, activation: str, particles: int, replicas: int, seed: int, rtol: float) -> Forgetting:
-    """Particles, whose hidden weights are looked at at every target time."""
+    """Losses of particles, and what their number and the tolerance leave open of them."""
+    from infwidth.theory.dynamics.draws import Draws
+    from infwidth.theory.dynamics.solve import average_loss, coarser
+    from infwidth.theory.dynamics.transfer import Limits
+
+    labels, phi = problem.tests[1], get_activation(activation)
+    sampling, limits = Draws(particles, replicas, seed), Limits(rtol=rtol, max_evaluations=problem.max_evaluations)
+    found = _on_source_tests(problem, phi, sampling, limits)
+    losses = {name: average_loss(prediction, labels) for name, prediction in found.items()}
+    values = {name: value for name, (value, _) in losses.items()}
+    errors = {name: error for name, (_, error) in losses.items()}
+    if replicas > 1:
+        nearby = _on_source_tests(problem, phi, *coarser(sampling, limits))
+        changes = {name: left_open_in_loss(found[name][0], nearby[name][0], labels) for name in found}
+        errors = {name: np.hypot(errors[name], change) for name, change in changes.items()}
+    before = float(values.pop("before"))
+    return Forgetting(before, **values, times=problem.times, stderr=errors | {"before": float(errors["before"])})
+
+
+def _on_source_tests(problem: _Problem, phi: Activation, sampling: Draws, limits: Limits) -> dict[str, np.ndarray]:
+    """Each replica's f on the source's test points, whose hidden weights are looked at at every target time.
+
+    Returns:
+        ``before`` (R, n), ``old_readout`` and ``refitted`` (R, couplings, T, n).
+    """
     import torch
 
     from infwidth.theory.dynamics.draws import coordinates
-    from infwidth.theory.dynamics.solve import average_loss
-    from infwidth.theory.dynamics.transfer import Draws, Limits, train_source, train_target
+    from infwidth.theory.dynamics.transfer import train_source, train_target
 
-    task, phi, (gamma, strength) = problem.task, get_activation(activation), problem.strengths
+    task, (gamma, strength) = problem.task, problem.strengths
     root = math.sqrt(task.dimension)
     inputs = coordinates([x / root for x in (task.x_source, task.x_target, problem.tests[0])])
-    sampling, limits = Draws(particles, replicas, seed), Limits(rtol=rtol, max_evaluations=problem.max_evaluations)
     common = {"activation": phi, "sampling": sampling, "limits": limits}
     source = train_source(
         inputs[0], task.y_source, dimension=task.dimension, time=problem.source_time, strength=gamma,
         weight_decay=problem.decays[0], **common,
     )  # fmt: skip
     seen = [torch.from_numpy(inputs[place]).T for place in (0, 2)]
-    shape = (replicas, len(problem.couplings), len(problem.times), len(problem.tests[1]))
+    shape = (sampling.replicas, len(problem.couplings), len(problem.times), len(problem.tests[1]))
     old, new = np.full(shape, np.nan), np.full(shape, np.nan)
 
     def look(shown) -> None:
@@ -231,12 +259,5 @@ def _particles(problem: _Problem, activation: str, particles: int, replicas: int
     first = torch.stack(
         [w @ phi.value(hidden @ seen[1]) for w, hidden in zip(source.readout, source.hidden, strict=True)]
     )
-    before = (first / (particles * gamma)).numpy()[:, None]
-    level, error = average_loss(before, problem.tests[1])
-    losses = {}
-    for name, found in (("old_readout", old), ("refitted", new)):
-        pairs = [average_loss(found[:, place], problem.tests[1]) for place in range(shape[1])]
-        losses[name] = tuple(np.array(part) for part in zip(*pairs, strict=True))
-    values = {name: value for name, (value, _) in losses.items()}
-    errors = {name: error for name, (_, error) in losses.items()} | {"before": float(error[0])}
-    return Forgetting(float(level[0]), **values, times=problem.times, stderr=errors)
+    before = (first / (sampling.particles * gamma)).numpy()
+    return {"before": before, "old_readout": old, "refitted": new}

@@ -202,11 +202,14 @@ class FlowSolution(Solution):
             of the relative violation of stationarity at infinite times. Particles: the largest estimate, over
             steps of source and target and over replicas, of one step's error in f, rms(f − f_pred)/rms(y) on the
             training points: the difference of the second- and the first-order solution. The integrator keeps
-            it below ``rtol``. The sampling error is not in it but in ``stderr``.
+            it below ``rtol``. The error of the number of particles is not in it but in ``stderr``, as is an estimate
+            of what all steps together leave.
         iterations: linear: right-hand sides and Newton steps of the source and this target; particles: right-hand
             sides of the source and this target, the largest over replicas.
-        stderr: observable → standard error, of the observable's shape, over replicas (NaN for one replica); 0 for
-            the linear network, where nothing is sampled.
+        stderr: observable → standard error, of the observable's shape. Particles: over replicas, and in quadrature
+            the integrator's error, by a third of what ten times the tolerance changes in the first replica (NaN for one
+            replica, or where that did not end). 0 for the linear network, where nothing is sampled and the integrator's
+            error is ``residual``.
     """
 
     times: np.ndarray

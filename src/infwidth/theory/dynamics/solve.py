@@ -13,6 +13,7 @@ import torch
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.status import Status, worst
+from infwidth.numerics.tolerance import COARSER, left_open, left_open_in_loss
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory.dynamics.draws import Draws, coordinates
 from infwidth.theory.dynamics.transfer import (
@@ -28,6 +29,8 @@ from infwidth.theory.problem import FlowProblem
 from infwidth.theory.solution import NUMERICAL, FlowSolution, attempt
 
 DEFAULT_PARTICLES = 1024
+OF_REPLICAS = ("prediction", "train_prediction", "kernel")
+"""What target courses hold of each replica."""
 
 
 def solve_particles(
@@ -38,6 +41,7 @@ def solve_particles(
     seed: int,
     device: str,
     observe: Observer | None = None,
+    observe_coarser: Observer | None = None,
     sources: dict | None = None,
 ) -> list[FlowSolution]:
     """Solve source and target with particles.
@@ -49,6 +53,7 @@ def solve_particles(
         seed: of all random numbers.
         device: where to compute.
         observe: see ``flow.solve``.
+        observe_coarser: likewise.
         sources: likewise.
 
     Returns:
@@ -63,37 +68,79 @@ def solve_particles(
     exceptions = (*NUMERICAL, torch.linalg.LinAlgError)
     if problem.origin == "scratch":  # there is no anchor: every δ is the same
         problem = dataclasses.replace(problem, couplings=[0.0])
-    solve = partial(_solve, problem, sampling, device, observe, {} if sources is None else sources)
+    observers = observe, observe_coarser
+    solve = partial(_solve, problem, sampling, device, observers, {} if sources is None else sources)
     points = attempt(solve, missing, count=len(problem.couplings), exceptions=exceptions)
     return points * count if problem.origin == "scratch" else points
 
 
+def coarser(sampling: Draws, limits: Limits) -> tuple[Draws, Limits]:
+    """The first replica alone, at the tolerance that shows what the other leaves open."""
+    return dataclasses.replace(sampling, replicas=1), dataclasses.replace(limits, rtol=COARSER * limits.rtol)
+
+
 def _solve(
-    problem: FlowProblem, sampling: Draws, device: str, observe: Observer | None, sources: dict
+    problem: FlowProblem,
+    sampling: Draws,
+    device: str,
+    observers: tuple[Observer | None, Observer | None],
+    sources: dict,
 ) -> list[FlowSolution]:
-    """All couplings on the same particles."""
-    task, phi, times = problem.task, get_activation(problem.activation), problem.times
+    """All couplings on the same particles; a single replica has no error of either kind."""
     limits = Limits(rtol=problem.rtol, max_evaluations=problem.max_evaluations)
-    inputs = _inputs(task)
-    like = torch.zeros(inputs[0].shape, dtype=torch.float64, device=device)
-    source = None
+    ways = [(sampling, limits)]
+    if sampling.replicas > 1:
+        ways.append(coarser(sampling, limits))
+    trained: list = [None] * len(ways)
     if problem.origin != "scratch":
-        settings = {"time": problem.source_time, "strength": problem.strengths[0], "weight_decay": problem.decays[0]}
-        settings |= {
-            "device": device,
-            "dimension": task.dimension,
-            "activation": phi,
-            "sampling": sampling,
-            "limits": limits,
-        }
-        key = (inputs[0].tobytes(), task.y_source.tobytes(), *settings.values())
+        key = (_inputs(problem.task)[0].tobytes(), problem.task.y_source.tobytes(), *_source_settings(problem))
+        key += (problem.task.dimension, problem.activation, sampling, limits, device)
         if key not in sources:
-            sources[key] = train_source(inputs[0], task.y_source, **settings)
-        source = sources[key]
+            found = [_train_source(problem, *way, device) for way in ways]
+            sources[key] = dataclasses.replace(found[0], coarser=found[1] if found[1:] else None)
+        trained = [sources[key], sources[key].coarser][: len(ways)]
+    runs = zip(ways, trained, observers[: len(ways)], strict=True)
+    courses = [_train_target(problem, *way, device, source, observe) for way, source, observe in runs]
+    return [_observe(problem.task, problem.times, courses, trained[0], g) for g in range(len(problem.couplings))]
+
+
+def _source_settings(problem: FlowProblem) -> tuple[float, float, float]:
+    """T̄, γ̄ and λ̄."""
+    return problem.source_time, problem.strengths[0], problem.decays[0]
+
+
+def _train_source(problem: FlowProblem, sampling: Draws, limits: Limits, device: str) -> SourceParticles:
+    """Train a source on these particles."""
+    time, strength, decay = _source_settings(problem)
+    return train_source(
+        _inputs(problem.task)[0],
+        problem.task.y_source,
+        dimension=problem.task.dimension,
+        time=time,
+        strength=strength,
+        weight_decay=decay,
+        activation=get_activation(problem.activation),
+        sampling=sampling,
+        limits=limits,
+        device=device,
+    )
+
+
+def _train_target(
+    problem: FlowProblem,
+    sampling: Draws,
+    limits: Limits,
+    device: str,
+    source: SourceParticles | None,
+    observe: Observer | None,
+) -> TargetCourses:
+    """Train targets of all couplings on these particles."""
+    task, times, inputs = problem.task, problem.times, _inputs(problem.task)
+    like = torch.zeros(inputs[0].shape, dtype=torch.float64, device=device)
     anchors = starting_weights(source, task.dimension, problem.origin, sampling, like)
     if observe is not None:
         _observe_frozen(observe, source, anchors, inputs, problem.couplings, len(times))
-    courses = train_target(
+    return train_target(
         anchors,
         inputs[1],
         task.y_target,
@@ -102,14 +149,13 @@ def _solve(
         times=times,
         strength=problem.strengths[1],
         weight_decay=problem.decays[1],
-        activation=phi,
+        activation=get_activation(problem.activation),
         sampling=sampling,
         limits=limits,
         show=observe and partial(_show, observe),
         readout=source.readout if problem.readout == "continued" else None,
         source_status=source and source.status,
     )
-    return [_observe(task, times, courses, source, g) for g in range(len(problem.couplings))]
 
 
 @functools.lru_cache(maxsize=1)  # the lines of a figure are solved one after another, on the same task
@@ -135,9 +181,10 @@ def _observe_frozen(observe, source, anchors, inputs, couplings, n_times: int) -
 
 
 def _observe(
-    task: TransferTask, times: np.ndarray, courses: TargetCourses, source: SourceParticles | None, g: int
+    task: TransferTask, times: np.ndarray, runs: list[TargetCourses], source: SourceParticles | None, g: int
 ) -> FlowSolution:
-    """What one coupling's replicas imply."""
+    """What one coupling's replicas imply; a second run, at the coarser tolerance, adds the integrator's error."""
+    courses = runs[0]
     statuses = [row[g] for row in courses.status]
     residual, evaluations = courses.residual[:, g], courses.evaluations[:, g]
     if source is not None:
@@ -150,6 +197,9 @@ def _observe(
         "kernel": average(courses.kernel[:, g]),
     }
     values = {name: value for name, (value, _) in found.items()}
+    stderr = {name: error for name, (_, error) in found.items()}
+    if runs[1:]:
+        stderr = {name: np.hypot(stderr[name], error) for name, error in _left_open(task, *runs, g).items()}
     return FlowSolution(
         times=times,
         kernel_form=values.pop("kernel"),
@@ -158,8 +208,19 @@ def _observe(
         status=worst(statuses),
         residual=float(residual.max()),
         iterations=int(evaluations.max()),
-        stderr={name: error for name, (_, error) in found.items()},
+        stderr=stderr,
     )
+
+
+def _left_open(task: TransferTask, courses: TargetCourses, nearby: TargetCourses, g: int) -> dict[str, np.ndarray]:
+    """What the tolerance leaves open of each observable of one coupling."""
+    pairs = {name: (getattr(courses, name)[0, g], getattr(nearby, name)[0, g]) for name in OF_REPLICAS}
+    return {
+        "prediction": left_open(*pairs["prediction"], axes=1),
+        "train_loss": left_open_in_loss(*pairs["train_prediction"], task.y_target),
+        "test_loss": left_open_in_loss(*pairs["prediction"], task.y_test),
+        "kernel": left_open(*pairs["kernel"], axes=2),
+    }
 
 
 def average(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +232,7 @@ def average(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def average_loss(prediction: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of (f − y)² of the infinite network from R replicas' f = f_∞ + noise, (R, T, P) → (T,), and standard error.
+    """Mean of (f − y)² of the infinite network from R replicas' f = f_∞ + noise, (R, …, P) → (…), and standard error.
 
     A replica's own loss is too large by the variance of its f, of order 1/S. The variance between replicas estimates
     that without bias and is taken off: ℓ = mean[(f̄ − y)² − s²/R], at least 0. The standard error is the jackknife's.
@@ -182,7 +243,7 @@ def average_loss(prediction: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray
         return average(((prediction - labels) ** 2).mean(-1))
     mean = prediction.mean(0)
     offsets = prediction - mean
-    own = (offsets**2).mean(-1)  # (R, T)
+    own = (offsets**2).mean(-1)  # (R, …)
     spread = own.sum(0) / (count - 1)
     loss = ((mean - labels) ** 2).mean(-1) - spread / count
     # Leaving replica r out moves f̄ by −offset/(R − 1) and the spread accordingly.

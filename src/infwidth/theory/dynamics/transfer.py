@@ -50,6 +50,7 @@ class SourceParticles:
         status: R of them.
         residual: largest error estimate of a step, (R,).
         evaluations: right-hand sides, (R,).
+        coarser: the first of them at a coarser tolerance, by which the integrator's error is known; or None.
     """
 
     hidden: Tensor
@@ -58,6 +59,7 @@ class SourceParticles:
     status: tuple[Status, ...]
     residual: np.ndarray
     evaluations: np.ndarray
+    coarser: SourceParticles | None = None
 
 
 @dataclass(frozen=True)
