@@ -20,7 +20,8 @@ IMAGES = "io.archives tasks.image_sources tasks.labels tasks.pictures"
 ARRAYS = "io.archives tasks.copies tasks.labels tasks.own_data tasks.own_labels tasks.own_weights"
 LINES = (
     "analysis.source_response "
-    "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses"
+    "stages.parts.lines stages.parts.recorder analysis.representation numerics.activations numerics.losses "
+    "numerics.tolerance"
 )
 TWO_LAYER = (
     "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
@@ -42,7 +43,10 @@ ENGINE = {
         "theory": "theory.bayes theory.posterior theory.linear",
         "networks": "networks.langevin networks.sampling",
     },
-    "flow": {"theory": "theory.flow theory.dynamics theory.linear", "networks": "networks.gradient_flow"},
+    "flow": {
+        "theory": "theory.flow theory.dynamics theory.linear numerics.tolerance",
+        "networks": "networks.gradient_flow",
+    },
 }
 THEORY = (
     "theory.problem theory.solution theory.span theory.elastic theory.frozen "

@@ -23,13 +23,14 @@ COUPLINGS = [0.0, 1.0, 10.0]
 def solver(statuses, source):
     """A stand-in for the flow's door: it shows a source and targets, and ends with these statuses."""
 
-    def solve(task, *, elastic_coupling, observe, sources, start, **_):
+    def solve(task, *, elastic_coupling, observe, observe_coarser, sources, start, **_):
         rng = np.random.default_rng(0)
         if start != "scratch":
             sources["a source"] = SimpleNamespace(status=source)
             observe(Observed(0, None, None, torch.from_numpy(rng.normal(size=(20, P1)))))
         for i, _ in enumerate(elastic_coupling):
-            observe(Observed(0, i, 0, torch.from_numpy(rng.normal(size=(20, P2)))))
+            for show, replica in ((observe, 1), (observe, 0), (observe_coarser, 0)):
+                show(Observed(replica, i, 0, torch.from_numpy(rng.normal(size=(20, P2)))))
         count = len(elastic_coupling)
         return SimpleNamespace(
             times=np.array([1.0]),
