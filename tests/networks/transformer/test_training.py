@@ -124,7 +124,7 @@ class TestTraining:
         _net, history = run(optimisers=reckless, warmup=0, steps=60)
         assert history.status is Status.DIVERGED
         assert 1 <= history.diverged_at < 60
-        assert f"not finite at step {history.diverged_at};" in history.message
+        assert f"beyond all bounds at step {history.diverged_at};" in history.message
         assert "reduce the learning rate" in history.message
         assert history.validation.mean_loss == history.test.mean_loss == np.inf
         assert np.isnan(history.validation.stderr)
