@@ -29,7 +29,7 @@ TWO_LAYER = (
 )
 READOUTS = (
     "adam_ntk.adam_star adam_ntk.dual_readout adam_ntk.feature_kernels adam_ntk.random_features "
-    "numerics.kept_settings numerics.activations numerics.progress numerics.seeds"
+    "numerics.kept_settings numerics.losses numerics.activations numerics.progress numerics.seeds"
 )
 TABLES = "io.arrays io.rows"
 CLAIMS = (

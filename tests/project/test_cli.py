@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -179,6 +180,16 @@ def test_reference_figures_redraw_without_solving(root, monkeypatch, tmp_path):
     done = invoke("figures", "results/reference/ci", str(tmp_path))  # by the preset of that name
     assert done.exit_code == 0, done.output
     assert {path.stem for path in tmp_path.glob("*.pdf")} == {"verdicts", *load_config("config/ci.yaml")["figures"]}
+
+
+def test_figures_of_a_folder_that_no_preset_is_called_by_ask_for_its_configuration(root, monkeypatch, tmp_path):
+    """They are never drawn by what another configuration shows."""
+    monkeypatch.chdir(root)
+    shutil.copytree("results/reference/ci", tmp_path / "others")
+    done = invoke("figures", str(tmp_path / "others"), str(tmp_path / "drawn"))
+    assert done.exit_code == 1
+    assert "name --config" in done.output
+    assert not (tmp_path / "drawn").exists()
 
 
 def test_claims_compare_and_cite_read_a_run(root, monkeypatch):

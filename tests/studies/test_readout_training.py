@@ -53,6 +53,19 @@ def test_is_the_frozen_block(optimiser, loss):
     assert not torch.allclose(found[0], found[1])
 
 
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_steps_far_too_long_have_diverged_though_their_numbers_be_finite(optimiser):
+    settings = {"batches": BATCHES, "loss": "squared", "optimiser": optimiser}
+    seen = torch.stack([features(X, draw_hidden(16, 5, seed=seed).double(), "relu") for seed in range(2)])
+    found, kept = train_readout(seen, Y, learning_rate=1e6, keep=(9,), **settings)
+    assert found.isnan().all()
+    assert kept[9].isnan().all()
+    assert train_dual(X, Y, learning_rate=1e6, **settings)(X).isnan().all()
+    sound, _ = train_readout(seen, Y, learning_rate=1e-3, **settings)
+    assert sound.isfinite().all()
+    assert train_dual(X, Y, learning_rate=1e-3, **settings)(X).isfinite().all()
+
+
 def test_kept_steps_are_those_of_shorter_trainings():
     final, kept = train(X, keep=(4, 9))
     assert set(kept) == {4, 9}

@@ -79,3 +79,9 @@ def test_columns_and_one_hot_labels(tmp_path, form):
     assert np.array_equal(data.y_source, data.y_target)
     assert "labels of shape (20, " in data.notes[1]
     assert "two classes" in data.notes[0]
+
+
+def test_labels_that_only_look_like_the_others_classes_are_told_by_their_kind():
+    units = label_units("target", np.array([0, 1, 2, 1]), "classes")
+    with pytest.raises(InputError, match=r"^test: holds label 0 of dtype <U1, others of int64; expected classes 0 and"):
+        units("test", np.array(["0", "1", "2"]))

@@ -128,7 +128,11 @@ def figures(reference: str, to: str, config: str) -> None:
     from infwidth.figures.verdicts import draw_claims
     from infwidth.plan.titles import experiment_titles
 
-    config = config or (reference and config_of(run_of(reference))) or DEFAULT_CONFIG
+    if reference:
+        _tables(reference, "a reference; make one with `make reference`")
+    config = config or (config_of(run_of(reference)) or "" if reference else DEFAULT_CONFIG)
+    if not config:
+        raise InputError(f"{reference}: no preset is called so; expected the configuration that made it; name --config")
     shown = read_config(config)
     reference = reference or str(reference_of(place(shown, config)))
     _tables(reference, "a reference; make one with `make reference`")

@@ -8,6 +8,9 @@ import numpy as np
 
 ROUNDING = 128.0
 """Rounding of an output that should vanish, in units of machine epsilon times the labels: the sum cancels."""
+FAR = 1e3
+"""A training that ends at so many times the loss of knowing nothing has diverged, though its numbers be finite: steps
+too long for the loss grow without bound, or as the learning rate where their size is held."""
 
 
 def mean_squared_error(prediction: np.ndarray, labels: np.ndarray) -> np.ndarray:

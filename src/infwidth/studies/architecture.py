@@ -28,6 +28,7 @@ from infwidth.studies.classifiers import ARCHITECTURES, Classifiers, Readouts
 from infwidth.studies.images import ImageSample, draw_images
 from infwidth.studies.readout_training import (
     check_names,
+    gone_far,
     mean_loss,
     measured,
     minibatches,
@@ -243,7 +244,8 @@ class _Runner:
         validation = mean_loss(of_validation, y[self.samples :], "cross_entropy")
         test = mean_loss(logits, wanted, "cross_entropy")
         wrong = (logits.argmax(-1) != wanted.argmax(-1)).double().mean(-1)
-        lost = ~(going & test.isfinite())
+        seen = self.batches[-1]
+        lost = ~going | ~test.isfinite() | gone_far(self._logits(model, x[seen]), y[seen], "cross_entropy")
         found = (values.masked_fill(lost, math.nan) for values in (validation, test, wrong))
         return [Outcome(*values) for values in zip(*found, strict=True)]
 

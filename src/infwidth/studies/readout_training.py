@@ -16,6 +16,7 @@ from torch import Tensor
 from infwidth.adam_ntk.adam_star import find_options, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
+from infwidth.numerics.losses import FAR
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 
@@ -101,7 +102,7 @@ def train_readout(
         options: settings of AdamStar that replace the name's.
 
     Returns:
-        M, (…, E, H), not finite where training diverged, and step → M for the steps to keep.
+        M, (…, E, H), and step → M for the steps to keep; NaN where training diverged, by :func:`gone_far`.
 
     Raises:
         InputError: an unknown loss or optimiser, or a number out of range.
@@ -123,7 +124,17 @@ def train_readout(
         moved.step()
         if step in keep:
             kept[step] = readout.detach().clone()
-    return readout.detach(), kept
+
+    def sound(m: Tensor) -> Tensor:
+        lost = gone_far(read_out(features[..., rows, :], m), target[rows], loss)
+        return m.masked_fill(lost[..., None, None], math.nan)
+
+    return sound(readout.detach()), {step: sound(m) for step, m in kept.items()}
+
+
+def gone_far(y: Tensor, target: Tensor, loss: str) -> Tensor:
+    """Return whether training has diverged, by outputs (…, n, E) on samples it saw: not finite, or ``FAR`` from 0's."""
+    return ~(mean_loss(y, target, loss) <= FAR * mean_loss(torch.zeros_like(target), target, loss))
 
 
 def read_out(features: Tensor, readout: Tensor) -> Tensor:
@@ -153,7 +164,7 @@ def train_dual(
         options: arguments of DualReadout, e.g. its activation.
 
     Returns:
-        The trained readout, in evaluation mode; its outputs aren't finite where training diverged.
+        The trained readout, in evaluation mode; its outputs are NaN where training diverged, by :func:`gone_far`.
 
     Raises:
         InputError: an unknown loss or optimiser, or a number out of range.
@@ -164,7 +175,11 @@ def train_dual(
     for rows in batches:
         training_loss(dual(x[rows]), target[rows], loss).backward()
         dual.step()
-    return dual.eval()
+    dual.eval()
+    with torch.no_grad():
+        if gone_far(dual(x[rows]), target[rows], loss):
+            dual.coefficients.fill_(math.nan)
+    return dual
 
 
 def kernel_features(limit_kernel: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:

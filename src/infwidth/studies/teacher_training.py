@@ -11,6 +11,7 @@ from torch import Tensor
 from infwidth.adam_ntk.random_features import draw_hidden, features
 from infwidth.numerics.checks import check_count
 from infwidth.numerics.seeds import derive_seed, generator
+from infwidth.studies.readout_training import gone_far
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ def train_features(
         seed: whole number ≥ 0 that ω and the batches derive from; ω starts where ``draw_hidden`` of it does.
 
     Returns:
-        ω, (H, d), and M, (E, H), which start from Gaussian and 0.
+        ω, (H, d), and M, (E, H), which start from Gaussian and 0; M is NaN where training diverged.
 
     Raises:
         InputError: a number out of range.
@@ -93,4 +94,6 @@ def train_features(
         found = features(x[rows], hidden, "relu") @ readout.T / width
         (0.5 * (found - y[rows]).square().sum(1).mean()).backward()
         adam.step()
-    return hidden.detach(), readout.detach()
+    with torch.no_grad():
+        lost = gone_far(features(x, hidden, "relu") @ readout.T / width, y, "squared")
+    return hidden.detach(), readout.detach().masked_fill(lost, math.nan)

@@ -49,8 +49,12 @@ class LabelUnits:
             return (found / self.size - self.centre) / self.spread
         known = np.isin(y, self.classes)
         if not known.all():
-            spoken = " and ".join(map(str, self.classes))
-            raise InputError(f"{name}: holds label {y[~known][0]}; expected classes {spoken} alone; drop the others")
+            spoken, other = " and ".join(map(str, self.classes)), y[~known][0]
+            if (y.dtype.kind in "SU") != (self.classes.dtype.kind in "SU"):
+                other = f"{other} of dtype {y.dtype}, others of {self.classes.dtype}"
+            raise InputError(
+                f"{name}: holds label {other}; expected classes {spoken} alone; drop or convert the others"
+            )
         index = np.searchsorted(self.classes, y)
         return 2.0 * index - 1 if len(self.classes) == 2 else one_hot(index, len(self.classes))
 

@@ -20,6 +20,9 @@ from infwidth.theory.averaged import RANGES, check_array, check_settings
 from infwidth.theory.linear.averaged_data import IsotropicData
 from infwidth.theory.linear.spiked_flow import Modes, SpikedFlow, integrated, marchenko_pastur, spiked_flow
 
+LONGEST = 300.0
+"""Decay × time of a source beyond which its features across the spike, as e^{−2λt}, are no numbers any more."""
+
 
 @dataclass(frozen=True)
 class FineTuned:
@@ -140,10 +143,10 @@ def check_training(source_decay: float, target_decay: float, source_time: float,
         check_number(name, value, minimum=0.0)
     for name, value in (("source_time", source_time), ("target_time", target_time)):
         check_number(name, value, minimum=0.0, allow_inf=True)
-    if math.isinf(source_time) and source_decay:
+    if source_decay and source_decay * source_time > LONGEST:
         raise InputError(
-            f"source_time = inf: expected a finite time at source_decay = {source_decay:g}, which leaves nothing but "
-            "the spike; pass one that is long against 1/source_decay"
+            f"source_time = {source_time:g}: expected ≤ {LONGEST:g}/source_decay at source_decay = {source_decay:g}, "
+            "as later nothing but the spike is left; pass a time that is long against 1/source_decay"
         )
 
 

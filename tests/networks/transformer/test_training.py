@@ -124,11 +124,22 @@ class TestTraining:
         _net, history = run(optimisers=reckless, warmup=0, steps=60)
         assert history.status is Status.DIVERGED
         assert 1 <= history.diverged_at < 60
-        assert f"not finite at step {history.diverged_at};" in history.message
+        assert f"beyond all bounds at step {history.diverged_at};" in history.message
         assert "reduce the learning rate" in history.message
         assert history.validation.mean_loss == history.test.mean_loss == np.inf
         assert np.isnan(history.validation.stderr)
         assert len(history.steps) == len(history.validation_loss) == history.diverged_at // 5
+
+    def test_a_loss_that_is_finite_but_far_has_diverged(self):
+        class Thrown(torch.optim.SGD):
+            def step(self, closure=None):
+                for p in self.param_groups[0]["params"]:
+                    p.data.mul_(30.0)
+
+        _net, history = run(optimisers=lambda net: [Thrown(net.parameters(), lr=0.1)], warmup=0)
+        assert history.status is Status.DIVERGED
+        assert np.isfinite(history.train_loss).all()
+        assert history.test.mean_loss == np.inf
 
     def test_divergence_in_the_last_step(self):
         class Breaks(torch.optim.SGD):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from infwidth.numerics.seeds import generator
+from infwidth.numerics.status import UnconvergedError
 from infwidth.tasks import linear
 from infwidth.theory import flow
 from infwidth.theory.linear.design import Design
@@ -90,3 +91,11 @@ def test_tuned_readouts_are_those_of_the_door(target_time, decay, samples):
             weight_decay=decay, source_weight_decay=0.1, source_time=2.0, target_times=[end],
         )  # fmt: skip
         np.testing.assert_allclose(found[g], solution.weights[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [10.0, 1e3, 1e6, 1e9])
+def test_what_decay_leaves_below_the_integrators_error_is_no_answer(decay):
+    """Each within moments: steps are implicit where decay alone is fast."""
+    modes, _ = Modes.of_data(*data()[:2], np.ones(20))
+    with pytest.raises(UnconvergedError, match="no weights left"):
+        spiked_flow(modes, np.array([1.0, 6.0]), time=5.0, decay=decay)

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from infwidth.io.checkpoints import Checkpoint
 from infwidth.numerics.batching import keep_freed_memory
 from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.losses import FAR
 from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
@@ -71,8 +72,8 @@ class TrainingHistory:
         validation: over at most ``final_windows`` windows, after the last step.
         test: likewise; NaN where it was not asked for.
         status: converged (all steps were done) or diverged.
-        diverged_at: the step, counted from 0, whose batch had a loss that wasn't finite; ``steps`` where only the
-            final losses weren't; None if none.
+        diverged_at: the step, counted from 0, whose batch had a loss beyond ``FAR`` log V or not finite; ``steps``
+            where only the final losses were; None if none.
     """
 
     steps: np.ndarray
@@ -88,7 +89,7 @@ class TrainingHistory:
         """One line on how it ended; empty if it didn't diverge."""
         if self.diverged_at is None:
             return ""
-        return f"loss not finite at step {self.diverged_at}; reduce the learning rate or lengthen the warm-up"
+        return f"loss beyond all bounds at step {self.diverged_at}; reduce the learning rate or lengthen the warm-up"
 
 
 def batch_at(tokens: np.ndarray, step: int, *, batch: int, context: int, seed: int) -> np.ndarray:
@@ -181,7 +182,7 @@ def train(
         device: where to train; the model is moved there, so optimisers that hold state must be new.
 
     Returns:
-        Loss curve and final losses. A loss that isn't finite ends the training as diverged and raises nothing.
+        Loss curve and final losses. A loss beyond ``FAR`` log V ends the training as diverged and raises nothing.
 
     Raises:
         InputError: a number out of range, a text too short for the context, a trainable parameter that no optimiser
@@ -202,6 +203,7 @@ def train(
     seen: dict[str, Any] = {"batch": batch, "context": context, "device": device}
     curve: list[list[float]] = []  # (steps, train loss, validation loss) a point
     recent: list[float] = []  # losses since the last point
+    far = FAR * math.log(task.vocabulary)
     start = 0
     state = None if checkpoint is None else checkpoint.load(device)
     if state is not None:
@@ -215,7 +217,7 @@ def train(
         windows = batch_at(task.train, step, batch=batch, context=context, seed=seed)
         loss = _losses(model, windows, device).mean()
         recent.append(loss.item())
-        if not math.isfinite(recent[-1]):
+        if not recent[-1] <= far:
             return _history(curve, _DIVERGED, _DIVERGED, step)
         for optimiser in optimisers:
             optimiser.zero_grad()
@@ -237,8 +239,8 @@ def train(
     validation = evaluate(model, task.validation, windows=final_windows, **seen)
     test = _UNKNOWN if only_validation else evaluate(model, task.test, windows=final_windows, **seen)
     curve[-1][2] = validation.mean_loss
-    finite = math.isfinite(validation.mean_loss) and (only_validation or math.isfinite(test.mean_loss))
-    return _history(curve, validation, test, None if finite else steps)
+    sound = validation.mean_loss <= far and (only_validation or test.mean_loss <= far)
+    return _history(curve, validation, test, None) if sound else _history(curve, _DIVERGED, _DIVERGED, steps)
 
 
 _DIVERGED, _UNKNOWN = (Evaluation(loss, math.nan, np.zeros(0)) for loss in (math.inf, math.nan))

@@ -21,6 +21,8 @@ NODES = 96
 """Modes that stand for the law of Marchenko and Pastur."""
 RTOL = 1e-7
 """Relative tolerance of the integrator's steps."""
+LEFT = 1e3
+"""Multiples of the absolute tolerance below which a response that decays is the integrator's own error."""
 STIFF = 1e4
 """Fastest rate × time beyond which implicit steps are cheaper."""
 
@@ -120,7 +122,7 @@ def spiked_flow(modes: Modes, richness: np.ndarray, *, time: float, decay: float
         The networks at that time.
 
     Raises:
-        UnconvergedError: the integrator gave up.
+        UnconvergedError: the integrator gave up, or decay has left nothing that it resolves.
     """
     richness = np.asarray(richness, dtype=np.float64)
     shape = (len(richness), len(modes.rates))
@@ -140,8 +142,14 @@ def spiked_flow(modes: Modes, richness: np.ndarray, *, time: float, decay: float
     if time == 0:
         return SpikedFlow.of(modes, richness, start.reshape(shape), 1.0)
     fastest = float(modes.rates.max()) * (2 + float(richness.max()) * math.sqrt(float(modes.excitation.sum())))
-    state = integrated(derivative, start, time, fastest=fastest, scale=1 / float(modes.rates.max()))
-    return SpikedFlow.of(modes, richness, state.reshape(shape), math.exp(-2 * decay * time))
+    fastest += 2 * decay
+    scale = 1 / float(modes.rates.max())
+    response = integrated(derivative, start, time, fastest=fastest, scale=scale).reshape(shape)
+    bulk = math.exp(-2 * decay * time)
+    if bulk < RTOL and np.abs(response).max(1).min() < LEFT * RTOL * scale:
+        left = f"networks at t = {time:g} with decay {decay:g} have no weights left that the integrator resolves"
+        raise UnconvergedError(left, Status.STALLED)
+    return SpikedFlow.of(modes, richness, response, bulk)
 
 
 def integrated(
