@@ -130,12 +130,7 @@ def advise(
         "evidence": False,
         "strict": False,
     }
-    if couplings is None:
-        small = max(size, len(data.y_source)) <= MANY
-        couplings = [value for value in COUPLINGS if small or value <= STIFFEST or math.isinf(value)]
-    couplings = sorted({0.0, *map(float, couplings)})
-    if len(couplings) < 2:
-        raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
+    couplings = _couplings(couplings, max(size, len(data.y_source)))
     counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)
@@ -148,14 +143,11 @@ def advise(
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
         return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, tried[0], sets.notes)
     given = GivenNetwork.of_data(data)
-    for strengths in tried:
-        common |= {
-            "source_strength": strengths[0],
-            "target_strength": strengths[1],
-            "source_weights": given and given.anchor(1.0, activation=activation, strength=strengths[0]),
-        }
+    for first, second in tried:
+        anchor = given and given.anchor(1.0, activation=activation, strength=first)
+        common |= {"source_strength": first, "target_strength": second, "source_weights": anchor}
         found = _solve_in_turn(task, couplings, lambda part: show(share * part), **common, **left_out)
-        if _comparable(found):
+        if len(found) == 2 and Status.CONVERGED in found[1].status:  # two answers to compare
             break
     table = _compare(couplings, found, predict_in_turn(found, folds, sets.judged, len(couplings)))
     if classes:
@@ -178,8 +170,18 @@ def advise(
     show(1.0)
     smaller = pd.DataFrame(rows)
     sentence += about_smaller(smaller) + sets.warning()
-    notes = sets.notes + _lowered(strengths, tried[0])
-    return Advice(table, smaller, recommended, sentence, size, strengths, notes)
+    notes = sets.notes + _lowered((first, second), tried[0])
+    return Advice(table, smaller, recommended, sentence, size, (first, second), notes)
+
+
+def _couplings(couplings: Sequence[float] | None, size: int) -> list[float]:
+    """The couplings to compare, 0 first: those given, or of so many samples the default's."""
+    if couplings is None:
+        couplings = [value for value in COUPLINGS if size <= MANY or value <= STIFFEST or math.isinf(value)]
+    couplings = sorted({0.0, *map(float, couplings)})
+    if len(couplings) < 2:
+        raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
+    return couplings
 
 
 def _strengths(dimension: int, source: float | None, target: float | None) -> Iterator[tuple[float, float]]:
@@ -191,11 +193,6 @@ def _strengths(dimension: int, source: float | None, target: float | None) -> It
     for halving in range(1 + HALVINGS if target is None else 1):
         first, second = (default / 2**halving if value is None else value for value in (source, target))
         yield first, second
-
-
-def _comparable(found: Sequence[BayesSolution]) -> bool:
-    """Whether there are answers from scratch and at another coupling."""
-    return len(found) == 2 and Status.CONVERGED in found[1].status
 
 
 def _lowered(strengths: tuple[float, float], default: tuple[float, float]) -> tuple[str, ...]:
