@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CALIBRATIONS = {"advice_calibration", "claim_intervals"}
+CALIBRATIONS = {"claim_intervals", "finite_width"}
 NEEDS = {"lazy_kernels": "neural_tangents"}
 """What a benchmark compares with, where that is no dependency of this project's."""
 

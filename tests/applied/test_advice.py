@@ -259,3 +259,28 @@ def test_few_samples_give_no_verdict():
     assert found.recommended is None
     assert "8 target samples are too few" in found.sentence
     assert np.isfinite(found.table["loss"]).all()
+
+
+def test_a_default_strength_without_an_answer_is_lowered_and_said_so(monkeypatch):
+    """Rich ReLU networks condense: who names a strength is told so, who does not is advised at a lower one."""
+    monkeypatch.setattr("infwidth.applied.advice.RICHNESS", 20.0)
+    monkeypatch.setattr("infwidth.applied.advice.RICHEST", 4.0)
+    _, data = data_of(overlap=0.9, size=24)
+    settings = {"activation": "relu", "couplings": [math.inf], "particles": 512}
+    given = advise(data, **settings, source_strength=4.0, target_strength=4.0)
+    assert set(given.table["status"]) == {"condensed"}
+    assert given.notes == ()
+    found = advise(data, **settings)
+    assert set(found.table["status"]) == {"converged"}
+    assert found.strengths[0] == found.strengths[1] < 4.0
+    assert found.strengths[0] in (2.0, 1.0, 0.5)
+    assert f"γ = {found.strengths[1]:.3g}: at the default, 4 and 4, the theory has no answer" in found.notes[0]
+    again = advise(data, **settings, source_strength=found.strengths[0], target_strength=found.strengths[1])
+    assert again.table.equals(found.table)
+
+
+def test_a_default_strength_with_an_answer_stays():
+    _, data = data_of(overlap=0.9, size=24)
+    found = advise(data, activation="linear", couplings=[1.0])
+    assert found.strengths == (1.0, 1.0)
+    assert found.notes == ()

@@ -7,7 +7,7 @@ needed. What a smaller target set would gain is measured on the samples it leave
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,9 @@ MANY, STIFFEST = 250, 10.0
 minutes."""
 RICHNESS, RICHEST = 5.0, 1.0
 """γ√D of the default feature-learning strength, and the largest γ: features are learned, and few neurons condense."""
+HALVINGS = 3
+"""How often a default strength is halved, at most, where the theory has no answer: rich neurons condense, or pass too
+slowly between the prior and the few directions that they condense to, the more so the more samples and classes."""
 PARTICLES_A_SAMPLE = 4
 """With fewer, the particles interpolate the labels as a finite network would."""
 LEAST_PARTICLES = 2048
@@ -60,7 +63,8 @@ class Advice:
         recommended: δ of the least predicted loss; None where there is no telling.
         sentence: the answer in words.
         n_target: target samples P2 that count: copies count as one.
-        notes: copies and shared samples that were found, a line each.
+        strengths: γ̄ and γ that this is for.
+        notes: copies and shared samples that were found, and strengths below the default, a line each.
     """
 
     table: pd.DataFrame
@@ -68,6 +72,7 @@ class Advice:
     recommended: float | None
     sentence: str
     n_target: int
+    strengths: tuple[float, float]
     notes: tuple[str, ...] = ()
 
 
@@ -96,8 +101,9 @@ def advise(
     Args:
         data: source and target.
         activation: φ, one that the Bayesian theory covers.
-        source_strength: γ̄; None takes ``RICHNESS``/√D, at most ``RICHEST``.
-        target_strength: γ; None likewise.
+        source_strength: γ̄; None takes ``RICHNESS``/√D, at most ``RICHEST``, and what γ is lowered by.
+        target_strength: γ; None takes as much, or, where the theory has no two answers to compare, half of it, a
+            quarter, an eighth.
         inverse_temperature: β; labels have noise of variance 1/(βγ²N), in effect a ridge of 1/β.
         couplings: δ ≥ 0 to compare; 0, training from scratch, is always among them. None takes ``COUPLINGS``, of many
             samples fewer.
@@ -116,26 +122,15 @@ def advise(
     _check_labels(data, classes=classes)
     if particles is None:
         particles = max(LEAST_PARTICLES, PARTICLES_A_SAMPLE * max(size, len(data.y_source)))
-    default = default_strength(dimension)
-    strength = default if source_strength is None else source_strength
-    given = GivenNetwork.of_data(data)
     common = {
         "activation": activation,
-        "source_strength": strength,
-        "target_strength": default if target_strength is None else target_strength,
         "inverse_temperature": inverse_temperature,
         "particles": particles,
-        "source_weights": given and given.anchor(1.0, activation=activation, strength=strength),
         "seed": seed,
         "evidence": False,
         "strict": False,
     }
-    if couplings is None:
-        small = max(size, len(data.y_source)) <= MANY
-        couplings = [value for value in COUPLINGS if small or value <= STIFFEST or math.isinf(value)]
-    couplings = sorted({0.0, *map(float, couplings)})
-    if len(couplings) < 2:
-        raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
+    couplings = _couplings(couplings, max(size, len(data.y_source)))
     counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)
@@ -144,9 +139,16 @@ def advise(
     share = len(couplings) / steps
     left_out = choose_folds(size, seed)
     folds = left_out["folds"]
+    tried = list(_strengths(dimension, source_strength, target_strength))
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
-        return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, sets.notes)
-    found = _solve_in_turn(task, couplings, lambda part: show(share * part), **common, **left_out)
+        return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, tried[0], sets.notes)
+    given = GivenNetwork.of_data(data)
+    for first, second in tried:
+        anchor = given and given.anchor(1.0, activation=activation, strength=first)
+        common |= {"source_strength": first, "target_strength": second, "source_weights": anchor}
+        found = _solve_in_turn(task, couplings, lambda part: show(share * part), **common, **left_out)
+        if len(found) == 2 and Status.CONVERGED in found[1].status:  # two answers to compare
+            break
     table = _compare(couplings, found, predict_in_turn(found, folds, sets.judged, len(couplings)))
     if classes:
         mistakes = predict_in_turn(found, folds, sets.judged, len(couplings), classes=data.y_target)
@@ -167,7 +169,40 @@ def advise(
         show(share)
     show(1.0)
     smaller = pd.DataFrame(rows)
-    return Advice(table, smaller, recommended, sentence + about_smaller(smaller) + sets.warning(), size, sets.notes)
+    sentence += about_smaller(smaller) + sets.warning()
+    notes = sets.notes + _lowered((first, second), tried[0])
+    return Advice(table, smaller, recommended, sentence, size, (first, second), notes)
+
+
+def _couplings(couplings: Sequence[float] | None, size: int) -> list[float]:
+    """The couplings to compare, 0 first: those given, or of so many samples the default's."""
+    if couplings is None:
+        couplings = [value for value in COUPLINGS if size <= MANY or value <= STIFFEST or math.isinf(value)]
+    couplings = sorted({0.0, *map(float, couplings)})
+    if len(couplings) < 2:
+        raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
+    return couplings
+
+
+def _strengths(dimension: int, source: float | None, target: float | None) -> Iterator[tuple[float, float]]:
+    """γ̄ and γ to try in turn: those given, and for None the default and what is below it.
+
+    A given γ has an answer from scratch or none, whatever γ̄.
+    """
+    default = default_strength(dimension)
+    for halving in range(1 + HALVINGS if target is None else 1):
+        first, second = (default / 2**halving if value is None else value for value in (source, target))
+        yield first, second
+
+
+def _lowered(strengths: tuple[float, float], default: tuple[float, float]) -> tuple[str, ...]:
+    """What to say of strengths below the default."""
+    if strengths == default:
+        return ()
+    return (
+        f"γ̄ = {strengths[0]:.3g}, γ = {strengths[1]:.3g}: at the default, {default[0]:.3g} and {default[1]:.3g}, the "
+        "theory has no answer on these samples",
+    )
 
 
 def _solve_in_turn(

@@ -127,17 +127,20 @@ def run(
     name, draw = TEACHERS[teacher]
     sizes = {"n_source": source_samples, "n_target": size, "n_test": test_samples}
     task = draw(derive_seed(seed, "task"), noise, dimension=dimension, overlap=overlap, **sizes)
-    settings = {"activation": activation, "inverse_temperature": inverse_temperature, "particles": particles}
+    strength = default_strength(task.dimension)
+    strengths = {"source_strength": strength, "target_strength": strength}
+    settings = strengths | {
+        "activation": activation,
+        "inverse_temperature": inverse_temperature,
+        "particles": particles,
+    }
     data = OwnData(task.x_source, task.y_source, task.x_target, task.y_target, "")
     show = progress or (lambda _: None)
     advice = advise(data, couplings=couplings, **settings, seed=seed % 2**32, progress=lambda part: show(0.7 * part))
-    strength = default_strength(task.dimension)
     truth = bayes.solve(
         task,
         **settings,
         elastic_coupling=couplings,
-        source_strength=strength,
-        target_strength=strength,
         evidence=False,
         strict=False,
         seed=derive_seed(seed, "truth") % 2**32,
@@ -150,8 +153,7 @@ def run(
         "n_source": float(source_samples),
         "n_target": float(size),
         "dimension": float(task.dimension),
-        "source_strength": strength,
-        "target_strength": strength,
+        **strengths,
     }
     good = {"stderr": 0.0, "status": Status.CONVERGED.value}
     return [common | good | row for row in _compare(advice, truth, couplings)]

@@ -123,9 +123,12 @@ def _least(predicted: np.ndarray, seconds: float) -> Choice:
 def _advised(task: TransferTask, setting: Setting) -> tuple[np.ndarray, float | None]:
     """Loss of each δ as the theory predicts it, (n,), and the δ that it recommends, None where it can't tell."""
     data = OwnData(task.x_source, task.y_source, task.x_target, task.y_target, "")
+    strength = default_strength(task.dimension)
     found = advise(
         data,
         activation=setting.activation,
+        source_strength=strength,
+        target_strength=strength,
         couplings=setting.couplings,
         inverse_temperature=setting.inverse_temperature,
         particles=setting.particles,
