@@ -17,7 +17,7 @@ from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import elastic
-from infwidth.theory.posterior.anchor import control_variate
+from infwidth.theory.posterior.anchor import DRAWS, control_variate
 from infwidth.theory.posterior.answer import Certificate, answer, expand_outputs
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.cross_validation import leave_folds_out
@@ -26,7 +26,7 @@ from infwidth.theory.posterior.finite_width import Posterior, TrialPoints, expan
 from infwidth.theory.posterior.folds import FoldsLeftOut
 from infwidth.theory.posterior.neurons import Neurons
 from infwidth.theory.posterior.particles import Layer, Population
-from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
+from infwidth.theory.posterior.saddle import AVERAGE, CAREFUL, Saddle, descend
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
@@ -35,8 +35,8 @@ from infwidth.theory.solution import FiniteWidth
 
 STIFF = 1.0
 """From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
-eight. Averages over fresh draws of the source's would be cheaper still but need 20 or more moves each to forget the
-last draw: with three moves erf networks at δ = 1 are 8 % off."""
+eight, and half as many steps and sweeps. Averages over fresh draws of the source's would be cheaper still but need 20
+or more moves each to forget the last draw: with three moves erf networks at δ = 1 are 8 % off."""
 
 KEPT, APART = 4, 4
 """Moments at which neurons are kept, and moves between them."""
@@ -93,18 +93,23 @@ class Target:
         return math.isinf(self.elastic_coupling)
 
     @property
+    def spared(self) -> int:
+        """By how much steps and sweeps are fewer than an untied target's."""
+        return 1 if self.elastic_coupling < STIFF * self.prior_precision else 2
+
+    @property
     def scales(self) -> dict[str, float]:
         """γ, β and λ_w as keywords."""
         return {"strength": self.strength, "inverse_temperature": self.beta, "readout_precision": self.prior_precision}
 
     def solve(
-        self, *, evidence: bool, shown_every: int | None, streams: tuple[torch.Generator, torch.Generator | None]
+        self, *, evidence: bool, shots: int, streams: tuple[torch.Generator, torch.Generator | None]
     ) -> BayesSolution | None:
         """Solve, and once more with care where the certificate does not hold.
 
         Args:
             evidence: whether to measure the log-evidence.
-            shown_every: sweeps from one population kept in ``shots`` to the next; None keeps none.
+            shots: populations to keep in ``shots``.
             streams: random streams of the folds, and of the neurons to keep; None keeps none.
 
         Returns:
@@ -116,7 +121,7 @@ class Target:
             self.iterations += self.saddle.iterations
             if self.saddle.status is not Status.CONVERGED:
                 return None
-            averages = self._observe(shown_every)
+            averages = self._observe(shots)
             judged = {"strength": self.strength, "inverse_temperature": self.beta}
             if self.frozen or Certificate.of(averages, self.saddle.dual, labels, **judged).closed:
                 break
@@ -165,16 +170,16 @@ class Target:
             *(self.elastic_coupling, self.data.count, seed),
         )
 
-    def _observe(self, shown_every: int | None) -> Windows:
+    def _observe(self, shots: int) -> Windows:
         """Averages over sweeps at the solution."""
-        self.shots = []
+        self.shots, sweeps = [], SWEEPS if self.frozen else SWEEPS // self.spared
 
         def advance(sweep: int) -> None:
             if self.frozen:
                 self.population.hidden = self.chain.draw()
             else:
                 self.population.move(self.layer, self.saddle.dual)
-            if shown_every and sweep % shown_every == 0:
+            if shots and sweep % (sweeps // shots) == 0:
                 self.shots.append(self.population.hidden @ self.layer.inputs.T)
 
         return observe_windows(
@@ -184,7 +189,7 @@ class Target:
             self.data.labels,
             self.test_points,
             advance,
-            sweeps=SWEEPS,
+            sweeps=sweeps,
             frozen=self.frozen,
             **self.scales,
         )
@@ -193,7 +198,14 @@ class Target:
         """Free averages of the noise of the draw of W̄ they were taken at."""
         fits = self.prior_precision * averages.fits.mean(0)
         shifts = control_variate(
-            self.chain, anchors, self.pull, self.layer, self.saddle.dual, fits, self.test_points, self.generator
+            self.source.draws(self.generator),
+            anchors,
+            self.pull,
+            self.layer,
+            self.saddle.dual,
+            fits,
+            self.test_points,
+            self.generator,
         )
         averages.correction += shifts[0] / self.prior_precision
         averages.test_fits += shifts[1] / self.prior_precision
@@ -233,6 +245,7 @@ class Target:
             population,
             self.data.labels,
             max_iterations=self.max_iterations,
+            average=AVERAGE // self.spared,
             **self.scales,
             **schedule,
         )
@@ -243,9 +256,9 @@ class Target:
         labels, count = self.data.labels, self.data.count
         population = Population(self.chain.draw(), self.layer.inputs.new_zeros(1, 1), 1, self.generator)
         kernel = 0.0
-        for _ in range(SWEEPS):
-            features = self.layer.features(self.chain.draw())
-            kernel = kernel + (features.T @ features).double() / (SWEEPS * count)
+        for hidden in self.source.draws(self.generator):
+            features = self.layer.features(hidden)
+            kernel = kernel + (features.T @ features).double() / (DRAWS * count)
         noisy = kernel / self.prior_precision + torch.eye(len(labels)).to(labels) / self.beta
         dual = torch.linalg.solve(noisy, labels)
         return population, None, Saddle(dual, kernel / self.prior_precision, 1.0, 1, Status.CONVERGED)
@@ -256,7 +269,7 @@ class Target:
         if self.chain is None:
             origin = inputs.new_zeros(1, inputs.shape[1])
             return Population.prior(origin, count, count, stiffness, self.generator), None
-        siblings, total = 8 if self.elastic_coupling < STIFF * self.prior_precision else 2, 2 * count
+        siblings, total = 8 if self.spared == 1 else 2, 2 * count
         # Every k-th particle, so that blocks of groups come from blocks of the source.
         anchors = self.chain.draw()[:: count * siblings // total].clone()
         centre = self.pull * anchors.repeat_interleave(siblings, 0)
