@@ -85,7 +85,6 @@ def descend(
     inverse_temperature: float,
     readout_precision: float = 1.0,
     max_iterations: int = 300,
-    average: int = AVERAGE,
     trust: float = TRUST,
     moves: int = 1,
     trace: Callable[[float, Tensor], None] | None = None,
@@ -103,7 +102,6 @@ def descend(
         inverse_temperature: β.
         readout_precision: λ_w.
         max_iterations: steps allowed the homotopy.
-        average: Robbins–Monro steps.
         trust: κ, the largest divergence of a step; at least 2P/S is allowed.
         moves: of the particles after each step.
         trace: called as trace(τ, g) after every step of the homotopy.
@@ -118,7 +116,7 @@ def descend(
     features, border = population.features(layer), Border(layer)
     status, step_count, polished, stuck = Status.CONVERGED, 0, 0, 0
 
-    while polished < POLISH + average:
+    while polished < POLISH + AVERAGE:
         averaging = polished > POLISH
         gain = SETTLE / (SETTLE + polished - POLISH) if averaging else 1.0
         if not averaging or (polished - POLISH) % CURVED == 0:

@@ -19,14 +19,14 @@ from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.target import Data, Target
-from infwidth.theory.posterior.windows import BLOCKS
+from infwidth.theory.posterior.windows import BLOCKS, SWEEPS
 from infwidth.theory.problem import BayesProblem
 from infwidth.theory.solution import NUMERICAL, attempt
 from infwidth.theory.span import OutputSpan
 
 DEFAULT_PARTICLES = 8000
-SHOWN = 5
-"""Moments at which a population is shown to an observer."""
+SHOWN = 4
+"""Sweeps from one population shown to an observer to the next."""
 
 
 def solve_population(
@@ -82,7 +82,7 @@ def solve_population(
         found.solve(stream("source"), stream("source certificate"))
         if observe is not None and found.saddle.status is Status.CONVERGED:
             chain = found.chain(stream("source shown"))
-            _show(observe, None, None, [chain.advance() @ where.source.T for _ in range(SHOWN)])
+            _show(observe, None, None, [chain.advance() @ where.source.T for _ in range(SWEEPS // SHOWN)])
         return found
 
     def point(index: int) -> list[BayesSolution]:
@@ -94,7 +94,7 @@ def solve_population(
             ]
         target = Target(problem, data(), anchor, elastic_coupling, stream("target", elastic_coupling))
         stray = stream("folds", elastic_coupling), stream("neurons", elastic_coupling) if keep_neurons else None
-        found = target.solve(evidence=evidence, shots=SHOWN if observe else 0, streams=stray)
+        found = target.solve(evidence=evidence, shown_every=SHOWN if observe else None, streams=stray)
         if found is None:
             return [missing(target.saddle.status, domain_margin=target.saddle.margin, iterations=target.iterations)]
         if observe is not None:

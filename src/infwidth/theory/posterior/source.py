@@ -31,7 +31,7 @@ class Source:
         count: int,
         drawing: torch.Generator,
     ):
-        """Take the inputs, ȳ (P1,), φ, the problem's scales, the number of particles and the stream of ``draws``."""
+        """Take the inputs, ȳ (P1,), φ, the problem's scales, the number of particles and the stream of ``drawn``."""
         self.where, self.labels, self.count, self.prior_precision = where, labels, count, problem.prior_precision
         self.strength, self.beta = problem.strengths[0], problem.inverse_temperatures[0]
         self.max_iterations, self.drawing = problem.max_iterations, drawing
@@ -82,14 +82,14 @@ class Source:
         """A copy of the particles to draw W̄ from."""
         return SourceChain(self.population, self.layer, self.saddle.dual, self.where, self.prior_precision, generator)
 
-    def draws(self, generator: torch.Generator) -> Iterator[Tensor]:
+    def drawn(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield ``DRAWS`` draws of W̄ in the target's basis, (count, d), the same at every coupling but for what the
         source leaves open.
         """
-        return (self.where.lift(hidden, self.prior_precision, generator) for hidden in self._drawn)
+        return (self.where.lift(hidden, self.prior_precision, generator) for hidden in self._moments)
 
     @functools.cached_property
-    def _drawn(self) -> list[Tensor]:
+    def _moments(self) -> list[Tensor]:
         """Moments of one chain, in the source's basis."""
         chain = self.chain(self.drawing)
         return [chain.advance() for _ in range(DRAWS)]
@@ -110,7 +110,7 @@ class GivenSource:
         """Draws of W̄ on a random stream."""
         return GivenChain(self.hidden, self.count, generator)
 
-    def draws(self, generator: torch.Generator) -> Iterator[Tensor]:
+    def drawn(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield ``DRAWS`` draws of W̄, (count, D)."""
         chain = self.chain(generator)
         return (chain.draw() for _ in range(DRAWS))

@@ -26,7 +26,7 @@ from infwidth.theory.posterior.finite_width import Posterior, TrialPoints, expan
 from infwidth.theory.posterior.folds import FoldsLeftOut
 from infwidth.theory.posterior.neurons import Neurons
 from infwidth.theory.posterior.particles import Layer, Population
-from infwidth.theory.posterior.saddle import AVERAGE, CAREFUL, Saddle, descend
+from infwidth.theory.posterior.saddle import CAREFUL, Saddle, descend
 from infwidth.theory.posterior.solution import BayesSolution
 from infwidth.theory.posterior.source import GivenSource, Source
 from infwidth.theory.posterior.windows import SWEEPS, Windows, observe_windows
@@ -35,8 +35,8 @@ from infwidth.theory.solution import FiniteWidth
 
 STIFF = 1.0
 """From this δ/λ on the noise of an average comes from the source's particles: two target particles on each, below
-eight, and half as many steps and sweeps. Averages over fresh draws of the source's would be cheaper still but need 20
-or more moves each to forget the last draw: with three moves erf networks at δ = 1 are 8 % off."""
+eight. Averages over fresh draws of the source's would be cheaper still but need 20 or more moves each to forget the
+last draw: with three moves erf networks at δ = 1 are 8 % off."""
 
 KEPT, APART = 4, 4
 """Moments at which neurons are kept, and moves between them."""
@@ -93,23 +93,18 @@ class Target:
         return math.isinf(self.elastic_coupling)
 
     @property
-    def spared(self) -> int:
-        """By how much steps and sweeps are fewer than an untied target's."""
-        return 1 if self.elastic_coupling < STIFF * self.prior_precision else 2
-
-    @property
     def scales(self) -> dict[str, float]:
         """γ, β and λ_w as keywords."""
         return {"strength": self.strength, "inverse_temperature": self.beta, "readout_precision": self.prior_precision}
 
     def solve(
-        self, *, evidence: bool, shots: int, streams: tuple[torch.Generator, torch.Generator | None]
+        self, *, evidence: bool, shown_every: int | None, streams: tuple[torch.Generator, torch.Generator | None]
     ) -> BayesSolution | None:
         """Solve, and once more with care where the certificate does not hold.
 
         Args:
             evidence: whether to measure the log-evidence.
-            shots: populations to keep in ``shots``.
+            shown_every: sweeps from one population kept in ``shots`` to the next; None keeps none.
             streams: random streams of the folds, and of the neurons to keep; None keeps none.
 
         Returns:
@@ -121,7 +116,7 @@ class Target:
             self.iterations += self.saddle.iterations
             if self.saddle.status is not Status.CONVERGED:
                 return None
-            averages = self._observe(shots)
+            averages = self._observe(shown_every)
             judged = {"strength": self.strength, "inverse_temperature": self.beta}
             if self.frozen or Certificate.of(averages, self.saddle.dual, labels, **judged).closed:
                 break
@@ -170,16 +165,16 @@ class Target:
             *(self.elastic_coupling, self.data.count, seed),
         )
 
-    def _observe(self, shots: int) -> Windows:
+    def _observe(self, shown_every: int | None) -> Windows:
         """Averages over sweeps at the solution."""
-        self.shots, sweeps = [], SWEEPS if self.frozen else SWEEPS // self.spared
+        self.shots = []
 
         def advance(sweep: int) -> None:
             if self.frozen:
                 self.population.hidden = self.chain.draw()
             else:
                 self.population.move(self.layer, self.saddle.dual)
-            if shots and sweep % (sweeps // shots) == 0:
+            if shown_every and sweep % shown_every == 0:
                 self.shots.append(self.population.hidden @ self.layer.inputs.T)
 
         return observe_windows(
@@ -189,7 +184,7 @@ class Target:
             self.data.labels,
             self.test_points,
             advance,
-            sweeps=sweeps,
+            sweeps=SWEEPS,
             frozen=self.frozen,
             **self.scales,
         )
@@ -198,7 +193,7 @@ class Target:
         """Free averages of the noise of the draw of W̄ they were taken at."""
         fits = self.prior_precision * averages.fits.mean(0)
         shifts = control_variate(
-            self.source.draws(self.generator),
+            self.source.drawn(self.generator),
             anchors,
             self.pull,
             self.layer,
@@ -208,7 +203,7 @@ class Target:
             self.generator,
         )
         averages.correction += shifts[0] / self.prior_precision
-        averages.test_fits += shifts[1] / self.prior_precision
+        averages.test_correction += shifts[1] / self.prior_precision
 
     def _leave_folds_out(self, averages: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
         """Cross-validation, where there are folds; the particles stay."""
@@ -245,7 +240,6 @@ class Target:
             population,
             self.data.labels,
             max_iterations=self.max_iterations,
-            average=AVERAGE // self.spared,
             **self.scales,
             **schedule,
         )
@@ -256,7 +250,7 @@ class Target:
         labels, count = self.data.labels, self.data.count
         population = Population(self.chain.draw(), self.layer.inputs.new_zeros(1, 1), 1, self.generator)
         kernel = 0.0
-        for hidden in self.source.draws(self.generator):
+        for hidden in self.source.drawn(self.generator):
             features = self.layer.features(hidden)
             kernel = kernel + (features.T @ features).double() / (DRAWS * count)
         noisy = kernel / self.prior_precision + torch.eye(len(labels)).to(labels) / self.beta
@@ -269,7 +263,7 @@ class Target:
         if self.chain is None:
             origin = inputs.new_zeros(1, inputs.shape[1])
             return Population.prior(origin, count, count, stiffness, self.generator), None
-        siblings, total = 8 if self.spared == 1 else 2, 2 * count
+        siblings, total = 8 if self.elastic_coupling < STIFF * self.prior_precision else 2, 2 * count
         # Every k-th particle, so that blocks of groups come from blocks of the source.
         anchors = self.chain.draw()[:: count * siblings // total].clone()
         centre = self.pull * anchors.repeat_interleave(siblings, 0)

@@ -34,6 +34,7 @@ class Windows:
         cross_hessian: H between test and training points, (Pt, P).
         kernel_shift: change of Φ with g from its value here to each block's own solution, (B, P, P).
         correction: what to add to ``fits`` for the draw of W̄ they were taken at, (B, P); 0 if nothing is known.
+        test_correction: the same of ``test_fits``, (B, Pt).
     """
 
     fits: Tensor
@@ -44,6 +45,7 @@ class Windows:
     cross_hessian: Tensor
     kernel_shift: Tensor
     correction: Tensor
+    test_correction: Tensor
 
 
 def features_outside(
@@ -140,7 +142,8 @@ def observe_windows(
         grouped = features.view(blocks, -1, samples)
         kernel_shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
     bent += of_outputs(cross, dual) / readout_precision
-    return Windows(fits, found.flatten(1), kernels, hessians, cross, bent, kernel_shift.double(), zeros(blocks, size))
+    nothing = zeros(blocks, size), zeros(blocks, points * outputs)
+    return Windows(fits, found.flatten(1), kernels, hessians, cross, bent, kernel_shift.double(), *nothing)
 
 
 def _at_test_points(
