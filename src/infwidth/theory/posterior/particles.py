@@ -21,9 +21,11 @@ from torch import Tensor
 from infwidth.numerics.activations import Activation
 
 ACCEPTANCE = 0.85
-LEAPS, TURN = 3, 1.5
-"""Most kicks of one Hamiltonian trajectory, and the angle of the prior's rotation that it should make, about a quarter
-turn: where the tilt is weak, fewer do."""
+LEAPS = 3
+"""Kicks of one Hamiltonian trajectory."""
+LONGEST = 0.6
+"""Largest angle of the prior's rotation between two kicks; three of them make about a quarter turn. Where the tilt is
+weak on average, fewer and wider ones are refused where it is not: log-evidences come out 2 % too high."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Population:
         siblings: particles a group, R, which share a source particle.
         generator: the random stream.
         log_weight: logarithm of the particles' weights, (S,), normalised within groups when used.
-        angle: the adapted angle between kicks, at most ``TURN``.
+        angle: the adapted angle between kicks.
         acceptance: that of the last trajectory.
         fields: preactivations on the training points, (S, P), where a move has left them.
         known: features at these, (S, P), once they are known.
@@ -158,21 +160,21 @@ class Population:
 
     def _trajectory(self, layer: Layer, dual: Tensor, score: Tensor) -> None:
         """Hamiltonian Monte Carlo in z = √L(W − m): exact rotation under the prior between kicks of the tilt."""
-        root, leaps = math.sqrt(layer.stiffness), min(LEAPS, math.ceil(TURN / self.angle))
+        root = math.sqrt(layer.stiffness)
         z = (self.hidden - self.centre).mul_(root)
         p = _normal(z.shape, z, self.generator)
-        angle = min(self.angle, TURN / leaps) * float(0.7 + 0.6 * self._uniform(1))
+        angle = self.angle * float(0.7 + 0.6 * self._uniform(1))
         cos, sin, kick = math.cos(angle), math.sin(angle), angle / root * layer.sharpness
         if self.middle is None:
             self.middle = self.centre @ layer.inputs.T
         energy = _energy(z, p) - 0.5 * layer.sharpness * squared(score)
         layer.kick(p, self.fields, dual, score, 0.5 * kick)
-        for leap in range(leaps):
+        for leap in range(LEAPS):
             z, p = torch.mul(z, cos).add_(p, alpha=sin), p.mul_(cos).sub_(z, alpha=sin)
             fields = torch.addmm(self.middle, z, layer.inputs.T, alpha=1 / root)
             features = layer.activation.value(fields)
             here = features @ dual
-            layer.kick(p, fields, dual, here, (0.5 if leap == leaps - 1 else 1.0) * kick)
+            layer.kick(p, fields, dual, here, (0.5 if leap == LEAPS - 1 else 1.0) * kick)
         change = energy - _energy(z, p) + 0.5 * layer.sharpness * squared(here)
         refused = (~(self._uniform(len(z)).log() < change)).nonzero()[:, 0]
         hidden = torch.add(self.centre, z, alpha=1 / root)
@@ -180,7 +182,7 @@ class Population:
         features[refused] = layer.activation.value(fields[refused])
         self.hidden, self.fields, self.known = hidden, fields, features
         self.acceptance = float(change.exp().clamp(max=1).nan_to_num(0).mean())
-        self.angle = min(self.angle * math.exp(self.acceptance - ACCEPTANCE), TURN)
+        self.angle = min(self.angle * math.exp(self.acceptance - ACCEPTANCE), LONGEST)
 
     def _reflect_and_stretch(self, layer: Layer, dual: Tensor) -> Tensor:
         """Reflect, redraw norms where φ is homogeneous, and return the scores s that particles then have."""
