@@ -64,7 +64,7 @@ def frozen_fits(
 
 
 def control_variate(
-    drawn: Iterable[Tensor],
+    anchor_draws: Iterable[Tensor],
     anchors: Tensor,
     pull: float,
     layer: Layer,
@@ -79,7 +79,7 @@ def control_variate(
     draws is known better than at one, and at large δ it goes with f̂. Blocks stay independent of one another.
 
     Args:
-        drawn: ``DRAWS`` draws of the source's particles in the target's basis, (S, d) each.
+        anchor_draws: ``DRAWS`` draws of the source's particles in the target's basis, (S, d) each.
         anchors: W̄ of the target's groups, (G, d).
         pull: δ/L.
         layer: the target's tilt.
@@ -93,7 +93,7 @@ def control_variate(
     """
     here, here_test = frozen_fits(pull * anchors, layer, dual, test_points, generator)
     mean, mean_test = torch.zeros_like(here), torch.zeros_like(here_test)
-    for number, draw in enumerate(drawn):
+    for number, draw in enumerate(anchor_draws):
         with_tests = number % 2 == 1
         train, test = frozen_fits(pull * draw, layer, dual, test_points if with_tests else None, generator)
         mean += train / DRAWS
