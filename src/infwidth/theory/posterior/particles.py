@@ -85,7 +85,7 @@ class Population:
         acceptance: that of the last trajectory.
         fields: preactivations on the training points, (S, P), where a move has left them.
         known: features at these, (S, P), once they are known.
-        middle: preactivations of the centres, (S, P) or (1, P), once they have been asked for.
+        centre_fields: preactivations of the centres, (S, P) or (1, P), once they have been asked for.
     """
 
     hidden: Tensor
@@ -97,7 +97,7 @@ class Population:
     acceptance: float = 1.0
     fields: Tensor | None = field(init=False, default=None)
     known: Tensor | None = field(init=False, default=None)
-    middle: Tensor | None = field(init=False, default=None)
+    centre_fields: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.log_weight = self.hidden.new_zeros(len(self.hidden))
@@ -112,7 +112,7 @@ class Population:
         """The same particles on a random stream of their own."""
         copy = Population(self.hidden, self.centre, self.siblings, generator)
         copy.log_weight, copy.angle = self.log_weight, self.angle
-        copy.fields, copy.known, copy.middle = self.fields, self.known, self.middle
+        copy.fields, copy.known, copy.centre_fields = self.fields, self.known, self.centre_fields
         return copy
 
     def weights(self) -> Tensor:
@@ -165,13 +165,13 @@ class Population:
         p = _normal(z.shape, z, self.generator)
         angle = self.angle * float(0.7 + 0.6 * self._uniform(1))
         cos, sin, kick = math.cos(angle), math.sin(angle), angle / root * layer.sharpness
-        if self.middle is None:
-            self.middle = self.centre @ layer.inputs.T
+        if self.centre_fields is None:
+            self.centre_fields = self.centre @ layer.inputs.T
         energy = _energy(z, p) - 0.5 * layer.sharpness * squared(score)
         layer.kick(p, self.fields, dual, score, 0.5 * kick)
         for leap in range(LEAPS):
             z, p = torch.mul(z, cos).add_(p, alpha=sin), p.mul_(cos).sub_(z, alpha=sin)
-            fields = torch.addmm(self.middle, z, layer.inputs.T, alpha=1 / root)
+            fields = torch.addmm(self.centre_fields, z, layer.inputs.T, alpha=1 / root)
             features = layer.activation.value(fields)
             here = features @ dual
             layer.kick(p, fields, dual, here, (0.5 if leap == LEAPS - 1 else 1.0) * kick)
