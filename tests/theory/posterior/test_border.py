@@ -23,7 +23,7 @@ def exact(dual, rate, stiffness):
 
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
 def test_the_margin_is_followed(activation):
-    """Ten steps from where the last ascent ended are as good as all directions; softplus has ReLU's asymptote."""
+    """An ascent is as good as all directions; softplus has ReLU's asymptote."""
     layer = Layer(INPUTS, get_activation(activation), 0.1, 2.0)
     population = Population.prior(INPUTS.new_zeros(1, 2), 64, 64, 2.0, torch.Generator().manual_seed(2))
     border, features = Border(layer), population.features(layer)

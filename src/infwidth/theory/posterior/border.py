@@ -7,10 +7,10 @@ from torch import Tensor
 
 from infwidth.theory.posterior.particles import Layer, Population, squared
 
-STARTS, CARRIED = 32, 16
-"""Directions to ascend from, and those of the last ascent among them."""
-ASCENT, FOLLOWED = 30, 10
-"""Steps of the first ascent, and of one that follows another."""
+STARTS, CARRIED = 32, 8
+"""Directions of particles to ascend from, and ends of the last ascent beside them."""
+ASCENT = 30
+"""Steps of an ascent. Ten are too few even from where the last one ended: g slips across a border not seen so."""
 FAR = 1e8
 """Preactivations at which an activation of linear growth shows its asymptote."""
 
@@ -31,16 +31,15 @@ class Border:
         """Take the particles that g favours most for their length, given features (S, P), as starts."""
         if self.layer.activation.growth > 0:
             score = squared(features @ dual.to(features.dtype)).sqrt() / population.hidden.norm(dim=1)
-            self.starts = population.hidden[score.topk(min(STARTS - len(self.found), len(score))).indices].double()
+            self.starts = population.hidden[score.topk(min(STARTS, len(score))).indices].double()
 
     def margin(self, dual: Tensor) -> float:
         """Return q at g, (P,) or (P, C), by ascent from the starts."""
         if self.layer.activation.growth == 0:
             return 1.0
-        steps = FOLLOWED if len(self.found) else ASCENT
         far, dual, v = FAR * self.inputs.T, dual.view(len(dual), -1), _unit(torch.cat([self.found, self.starts]))
         best = v.new_zeros(len(v))
-        for _ in range(steps):
+        for _ in range(ASCENT):
             fields = v @ far
             derivative = self.layer.activation.derivative(fields)
             scores = (derivative * fields) @ dual  # φ_∞(h) = φ'(h) h
