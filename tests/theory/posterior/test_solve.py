@@ -153,25 +153,29 @@ def arc_sine(x, z, variance):
 )
 @pytest.mark.parametrize("dimension", [8, 60])  # 60 > P1 + P2: test points stick out of the training inputs' span
 def test_a_lazy_network_is_regression_with_the_prior_kernel(prior_kernel, coupling, dimension):
-    """With the default particles, within 1.5 standard errors and 7.5 % of |f| (1 to 6 % over seeds)."""
+    """With the default particles, within 1.5 standard errors over three seeds and 7.5 % of |f| (seeds: 1 to 6 %)."""
     task = linear_task(dimension=dimension, n_source=20, n_target=10, n_test=100)
     variance = 1.0 if math.isinf(coupling) else 1 / (1 + coupling) + (coupling / (1 + coupling)) ** 2
     kernel = prior_kernel(task.x_target, task.x_target, variance)
     dual = np.linalg.solve(kernel + np.eye(10) / 20, task.y_target)
     expected = prior_kernel(task.x_test, task.x_target, variance) @ dual
-    s = solve(
-        task,
-        activation="relu" if prior_kernel is arc_cosine else "erf",
-        elastic_coupling=coupling,
-        source_strength=1e-4,
-        target_strength=1e-4,
-        particles=None,
-        evidence=False,
-    )
-    assert s.domain_margin == pytest.approx(1, abs=1e-4)
-    assert np.sqrt(np.mean(((s.prediction - expected) / s.stderr["prediction"]) ** 2)) < 1.5
-    assert np.linalg.norm(s.prediction - expected) < 0.075 * np.linalg.norm(expected)
-    assert np.linalg.norm(s.kernel - kernel) < 0.05 * np.linalg.norm(kernel)
+    distances = []
+    for seed in range(3):
+        s = solve(
+            task,
+            activation="relu" if prior_kernel is arc_cosine else "erf",
+            elastic_coupling=coupling,
+            source_strength=1e-4,
+            target_strength=1e-4,
+            particles=None,
+            evidence=False,
+            seed=seed,
+        )
+        assert s.domain_margin == pytest.approx(1, abs=1e-4)
+        assert np.linalg.norm(s.prediction - expected) < 0.075 * np.linalg.norm(expected)
+        assert np.linalg.norm(s.kernel - kernel) < 0.05 * np.linalg.norm(kernel)
+        distances.append((s.prediction - expected) / s.stderr["prediction"])
+    assert np.sqrt(np.mean(np.square(distances))) < 1.5
 
 
 def test_without_coupling_the_source_does_not_matter():

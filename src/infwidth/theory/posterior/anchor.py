@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.particles import Layer, Population, scored_features
-from infwidth.theory.posterior.windows import BLOCKS, CHUNK, fields_outside
+from infwidth.theory.posterior.windows import BLOCKS, features_outside
 
 DRAWS = 16
 """Draws of the source's particles that the control variate averages over."""
@@ -52,19 +54,17 @@ def frozen_fits(
     features = layer.features(hidden)
     score = features @ dual.to(features.dtype)
     train = scored_features(features, score).view(BLOCKS, -1, dual.numel()).mean(1).double()
-    score = score.view(BLOCKS, len(hidden) // BLOCKS, -1)
     if test_points is None:
         return train, None
-    parts = []
-    for start in range(0, len(test_points[0]), CHUNK):
-        field = fields_outside(hidden, test_points, slice(start, start + CHUNK), generator)
-        outside = layer.activation.value(field).view(BLOCKS, -1, field.shape[1])
-        parts.append((score.mT @ outside).mT.flatten(1) / outside.shape[1])
-    return train, torch.cat(parts, 1).double()
+    scores = score.view(BLOCKS, len(hidden) // BLOCKS, -1)
+    test = score.new_zeros(BLOCKS, len(test_points[0]), scores.shape[2])
+    for block, part, outside in features_outside(hidden, layer, test_points, generator):
+        test[block, part] = outside.T @ scores[block] / len(outside)
+    return train, test.flatten(1).double()
 
 
 def control_variate(
-    source_chain: SourceChain,
+    anchor_draws: Iterable[Tensor],
     anchors: Tensor,
     pull: float,
     layer: Layer,
@@ -79,7 +79,7 @@ def control_variate(
     draws is known better than at one, and at large δ it goes with f̂. Blocks stay independent of one another.
 
     Args:
-        source_chain: the source.
+        anchor_draws: ``DRAWS`` draws of the source's particles in the target's basis, (S, d) each.
         anchors: W̄ of the target's groups, (G, d).
         pull: δ/L.
         layer: the target's tilt.
@@ -93,11 +93,9 @@ def control_variate(
     """
     here, here_test = frozen_fits(pull * anchors, layer, dual, test_points, generator)
     mean, mean_test = torch.zeros_like(here), torch.zeros_like(here_test)
-    for draw in range(DRAWS):
-        with_tests = draw % 2 == 1
-        train, test = frozen_fits(
-            pull * source_chain.draw(), layer, dual, test_points if with_tests else None, generator
-        )
+    for number, draw in enumerate(anchor_draws):
+        with_tests = number % 2 == 1
+        train, test = frozen_fits(pull * draw, layer, dual, test_points if with_tests else None, generator)
         mean += train / DRAWS
         if with_tests:
             mean_test += test / (DRAWS // 2)

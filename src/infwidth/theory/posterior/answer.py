@@ -89,8 +89,8 @@ def answer(
     raw = (labels - dual / inverse_temperature).flatten() - averages.fits.mean(0)
     errors = raw - averages.correction
     duals = dual.flatten() + errors @ inverse
-    predictions = averages.test_fits + (errors @ inverse) @ averages.cross_hessian.T
-    distance, agreed = _disagreement(averages, predictions, labels, inverse_temperature, readout_precision)
+    predictions = averages.test_fits + averages.test_correction + (errors @ inverse) @ averages.cross_hessian.T
+    distance, agreed = _disagreement(averages, predictions, dual, labels, inverse_temperature, readout_precision)
     left = _left_out(averages, duals, inverse, ridge, dual[0].numel())
     duals, predictions, left = (expand_outputs(values, basis) for values in (duals, predictions, left))
     kernels = averages.kernels + averages.kernel_shift
@@ -171,12 +171,21 @@ def _over_own(duals: Tensor, inverses: Tensor, outputs: int) -> Tensor:
 
 
 def _disagreement(
-    averages: Windows, predictions: Tensor, labels: Tensor, inverse_temperature: float, readout_precision: float
+    averages: Windows,
+    predictions: Tensor,
+    dual: Tensor,
+    labels: Tensor,
+    inverse_temperature: float,
+    readout_precision: float,
 ) -> tuple[float, bool]:
-    """Relative distance to the kernel machine Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w, and whether noise and slack allow it."""
+    """Relative distance to the kernel machine Φ(x, X)(Φ/λ_w + I/β)⁻¹y/λ_w, and whether noise and slack allow it.
+
+    As f̂(x) = Φ(x, X)g/λ_w, its noise is that of f̂ but for the little by which its own dual vector is not g.
+    """
     own = averages.kernels.mean(0) / readout_precision
     noisy = own + torch.eye(len(own)).to(own) / inverse_temperature
-    smooth = (averages.cross_kernel @ torch.linalg.solve(noisy, labels)).flatten() / readout_precision
+    change = (averages.cross_kernel @ (torch.linalg.solve(noisy, labels) - dual)).flatten() / readout_precision
+    smooth = averages.test_fits.mean(0) + change
     prediction, error = predictions.mean(0), _stderr(predictions)
     scale = float(prediction.norm()) or 1.0
     distance = float((smooth - prediction).norm()) / scale

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infwidth.theory.posterior.border import Border
 from infwidth.theory.posterior.folds import FoldsLeftOut, diagonal, pairs_from_fold, pairs_from_whole, rows_of
-from infwidth.theory.posterior.particles import Layer, Population, scored_features, squared
+from infwidth.theory.posterior.particles import Layer, Population, scored_features
 from infwidth.theory.posterior.saddle import (
     LEAST_EFFECTIVE,
     MEMORY,
@@ -22,7 +23,8 @@ from infwidth.theory.posterior.saddle import (
     THINNER,
     THINNEST,
     TRUST,
-    measure,
+    measure_fits,
+    measure_hessian,
 )
 from infwidth.theory.posterior.windows import BLOCKS, Windows
 from infwidth.theory.span import OutputSpan
@@ -154,15 +156,16 @@ def _solve_without(
     kept = ~gone
     kappa = max(TRUST, 2 * labels.numel() / len(population.hidden))
     eye = torch.eye(int(kept.sum())).to(smooth) / inverse_temperature
-    features = population.features(layer)
-    margin = layer.margin(dual, population.hidden[:32])
+    features, border = population.features(layer), Border(layer)
+    border.look(population, features, dual)
+    margin = border.margin(dual)
     polished = steps = 0
     while polished < POLISH + AVERAGE:
-        moments = measure(population, features, dual, **scales)
         averaging = polished >= POLISH
         gain = SETTLE / (SETTLE + polished - POLISH) if averaging else 1.0
-        smooth = MEMORY * smooth + (1 - MEMORY) * moments.hessian
-        errors = (labels - dual / inverse_temperature - moments.kernel @ dual / readout_precision).flatten()[kept]
+        smooth = MEMORY * smooth + (1 - MEMORY) * measure_hessian(population, features, dual, **scales)
+        fit = measure_fits(population, features, dual, readout_precision)
+        errors = (labels - dual / inverse_temperature - fit).flatten()[kept]
         step = torch.where(gone, -dual.flatten(), 0.0)
         drag = smooth[kept][:, gone] @ step[gone]
         correction, answer = torch.linalg.solve(smooth[kept][:, kept] + eye, torch.stack([errors, -drag], 1)).unbind(1)
@@ -173,9 +176,8 @@ def _solve_without(
         step[kept] += gain * correction
         length = min(1.0, math.sqrt(kappa / max(0.5 * strength**2 * float(step @ smooth @ step), 1e-300)))
         step = step.view_as(dual)
-        score = squared(features @ dual.to(features.dtype)).sqrt() / population.hidden.norm(dim=1)
-        starts = population.hidden[score.topk(32).indices]
-        while (ahead := layer.margin(dual + length * step, starts)) < max(THINNER * margin, THINNEST):
+        border.look(population, features, dual)
+        while (ahead := border.margin(dual + length * step)) < max(THINNER * margin, THINNEST):
             length /= 2
             if length < SHORTEST:
                 return None

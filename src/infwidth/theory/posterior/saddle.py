@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.status import Status
-from infwidth.theory.posterior.particles import Layer, Population, of_outputs, scored_features, squared
+from infwidth.theory.posterior.border import Border
+from infwidth.theory.posterior.particles import Layer, Population, of_outputs, scored_features
 
 TRUST = 0.05
 """Largest Kullback–Leibler divergence of a step's tilt from the last one's, per neuron, at many particles."""
 LEAST_EFFECTIVE = 0.8
 POLISH, AVERAGE, SETTLE = 10, 50, 8
 """Newton steps at the full labels, Robbins–Monro steps after them, and t0 of the latter's gain t0/(t0 + t)."""
+CURVED = 5
+"""Every which of the latter measures H, which bends their direction only."""
 MEMORY = 0.7
 """Weight of the past in the running average of H."""
 THINNEST, THINNER = 0.02, 0.6
@@ -29,19 +32,6 @@ SHORTEST, PATIENCE = 1e-3, 12
 CAREFUL = {"trust": 0.02, "moves": 4}
 """How a saddle point is solved again whose averages drift: where neurons pass slowly between modes (rich erf networks
 on images) particles lag behind g, and what they leave grows from sweep to sweep."""
-
-
-@dataclass
-class Moments:
-    """Averages over a population at fixed g.
-
-    Attributes:
-        kernel: Φ on the training points, (P, P).
-        hessian: H of eq. (5a), (P, P); of C outputs, the fastest running, (PC, PC).
-    """
-
-    kernel: Tensor
-    hessian: Tensor
 
 
 @dataclass
@@ -63,10 +53,17 @@ class Saddle:
     status: Status
 
 
-def measure(
+def measure_fits(population: Population, features: Tensor, dual: Tensor, readout_precision: float) -> Tensor:
+    """f̂ = Φg/λ_w from features (S, P) of the particles, as g."""
+    score = features @ dual.to(features.dtype)
+    weighted = population.weights().view(-1, *[1] * (score.ndim - 1)) * score
+    return (features.T @ weighted).double() / readout_precision
+
+
+def measure_hessian(
     population: Population, features: Tensor, dual: Tensor, *, readout_precision: float, strength: float
-) -> Moments:
-    """Φ and H from features (S, P) of the particles; covariances are taken within groups."""
+) -> Tensor:
+    """H of eq. (5a), (P, P), or (PC, PC), from features (S, P) of the particles; covariances are within groups."""
     weights, r, dual = population.weights(), population.siblings, dual.to(features.dtype)
     kernel = (weights[:, None] * features).T @ features
     scored = scored_features(features, features @ dual)
@@ -76,7 +73,7 @@ def measure(
     between = groups.T @ groups / len(groups)
     covariance = (second - between) * (r / (r - 1))
     hessian = of_outputs(kernel, dual) / readout_precision + (strength / readout_precision) ** 2 * covariance
-    return Moments(kernel.double(), hessian.double())
+    return hessian.double()
 
 
 def descend(
@@ -112,26 +109,24 @@ def descend(
     Returns:
         The dual vector, the particles being at equilibrium with it.
     """
-    scales = {"readout_precision": readout_precision, "strength": strength}
     size = labels.numel()
     kappa = max(trust, 2 * size / len(population.hidden))
     eye = torch.eye(size, dtype=labels.dtype, device=labels.device) / inverse_temperature
     dual, tau, smooth, margin = torch.zeros_like(labels), 0.0, None, 1.0
-    features = population.features(layer)
+    features, border = population.features(layer), Border(layer)
     status, step_count, polished, stuck = Status.CONVERGED, 0, 0, 0
 
-    def starts() -> Tensor:
-        score = squared(features @ dual.to(features.dtype)).sqrt() / population.hidden.norm(dim=1)
-        return population.hidden[score.topk(min(32, len(score))).indices]
-
     while polished < POLISH + AVERAGE:
-        moments = measure(population, features, dual, **scales)
         averaging = polished > POLISH
         gain = SETTLE / (SETTLE + polished - POLISH) if averaging else 1.0
-        memory = MEMORY if not averaging else 1 - gain
-        smooth = moments.hessian if smooth is None else memory * smooth + (1 - memory) * moments.hessian
-        fit = moments.kernel @ dual / readout_precision
-        factor = torch.linalg.cholesky(smooth + eye)
+        if not averaging or (polished - POLISH) % CURVED == 0:
+            hessian = measure_hessian(
+                population, features, dual, readout_precision=readout_precision, strength=strength
+            )
+            memory = MEMORY if not averaging else 1 - gain
+            smooth = hessian if smooth is None else memory * smooth + (1 - memory) * hessian
+            factor = torch.linalg.cholesky(smooth + eye)
+        fit = measure_fits(population, features, dual, readout_precision)
         slope, ahead = torch.cholesky_solve(
             torch.stack([tau * labels - dual / inverse_temperature - fit, labels]).view(2, -1).T, factor
         ).unbind(1)
@@ -139,10 +134,8 @@ def descend(
         rise = min(1 - tau, math.sqrt(kappa / speed) if speed > 0 else 1.0)
         step = gain * slope + rise * ahead
         length = min(1.0, math.sqrt(kappa / max(0.5 * strength**2 * float(step @ smooth @ step), 1e-300)))
-        candidates = starts()
-        while (ahead_margin := layer.margin(dual + length * step.view_as(dual), candidates)) < max(
-            THINNER * margin, THINNEST
-        ):
+        border.look(population, features, dual)
+        while (ahead_margin := border.margin(dual + length * step.view_as(dual))) < max(THINNER * margin, THINNEST):
             length /= 2
             if length < SHORTEST:
                 length = 0.0

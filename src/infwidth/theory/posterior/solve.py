@@ -77,7 +77,8 @@ def solve_population(
         where = data().where
         if problem.source_weights is not None:
             return GivenSource(torch.from_numpy(problem.source_weights).to(where.target), count)
-        found = Source(where, torch.tensor(OutputSpan.of(task.y_source).labels).to(like), phi, problem, count)
+        labels = torch.tensor(OutputSpan.of(task.y_source).labels).to(like)
+        found = Source(where, labels, phi, problem, count, stream("source draws"))
         found.solve(stream("source"), stream("source certificate"))
         if observe is not None and found.saddle.status is Status.CONVERGED:
             chain = found.chain(stream("source shown"))

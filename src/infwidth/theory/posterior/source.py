@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
-from infwidth.theory.posterior.anchor import SourceChain
+from infwidth.theory.posterior.anchor import DRAWS, SourceChain
 from infwidth.theory.posterior.answer import Certificate
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.particles import Layer, Population
@@ -19,11 +22,19 @@ from infwidth.theory.problem import BayesProblem
 class Source:
     """The source's population at its solution; it can be moved on for fresh draws of W̄."""
 
-    def __init__(self, where: Coordinates, labels: Tensor, phi: Activation, problem: BayesProblem, count: int):
-        """Take the inputs, ȳ (P1,), φ, the problem's scales and the number of particles."""
+    def __init__(
+        self,
+        where: Coordinates,
+        labels: Tensor,
+        phi: Activation,
+        problem: BayesProblem,
+        count: int,
+        drawing: torch.Generator,
+    ):
+        """Take the inputs, ȳ (P1,), φ, the problem's scales, the number of particles and the stream of ``drawn``."""
         self.where, self.labels, self.count, self.prior_precision = where, labels, count, problem.prior_precision
         self.strength, self.beta = problem.strengths[0], problem.inverse_temperatures[0]
-        self.max_iterations = problem.max_iterations
+        self.max_iterations, self.drawing = problem.max_iterations, drawing
         self.layer = Layer(where.source, phi, self.strength**2 / self.prior_precision, self.prior_precision)
 
     def solve(self, generator: torch.Generator, checking: torch.Generator) -> None:
@@ -71,6 +82,18 @@ class Source:
         """A copy of the particles to draw W̄ from."""
         return SourceChain(self.population, self.layer, self.saddle.dual, self.where, self.prior_precision, generator)
 
+    def drawn(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield ``DRAWS`` draws of W̄ in the target's basis, (count, d), the same at every coupling but for what the
+        source leaves open.
+        """
+        return (self.where.lift(hidden, self.prior_precision, generator) for hidden in self._moments)
+
+    @functools.cached_property
+    def _moments(self) -> list[Tensor]:
+        """Moments of one chain, in the source's basis."""
+        chain = self.chain(self.drawing)
+        return [chain.advance() for _ in range(DRAWS)]
+
 
 class GivenSource:
     """A source known by its weights: its neurons are the particles of W̄."""
@@ -86,6 +109,11 @@ class GivenSource:
     def chain(self, generator: torch.Generator) -> GivenChain:
         """Draws of W̄ on a random stream."""
         return GivenChain(self.hidden, self.count, generator)
+
+    def drawn(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield ``DRAWS`` draws of W̄, (count, D)."""
+        chain = self.chain(generator)
+        return (chain.draw() for _ in range(DRAWS))
 
 
 class GivenChain:

@@ -17,7 +17,7 @@ from infwidth.numerics.activations import Activation
 from infwidth.numerics.status import Status
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import elastic
-from infwidth.theory.posterior.anchor import control_variate
+from infwidth.theory.posterior.anchor import DRAWS, control_variate
 from infwidth.theory.posterior.answer import Certificate, answer, expand_outputs
 from infwidth.theory.posterior.coordinates import Coordinates
 from infwidth.theory.posterior.cross_validation import leave_folds_out
@@ -193,10 +193,17 @@ class Target:
         """Free averages of the noise of the draw of W̄ they were taken at."""
         fits = self.prior_precision * averages.fits.mean(0)
         shifts = control_variate(
-            self.chain, anchors, self.pull, self.layer, self.saddle.dual, fits, self.test_points, self.generator
+            self.source.drawn(self.generator),
+            anchors,
+            self.pull,
+            self.layer,
+            self.saddle.dual,
+            fits,
+            self.test_points,
+            self.generator,
         )
         averages.correction += shifts[0] / self.prior_precision
-        averages.test_fits += shifts[1] / self.prior_precision
+        averages.test_correction += shifts[1] / self.prior_precision
 
     def _leave_folds_out(self, averages: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
         """Cross-validation, where there are folds; the particles stay."""
@@ -243,9 +250,9 @@ class Target:
         labels, count = self.data.labels, self.data.count
         population = Population(self.chain.draw(), self.layer.inputs.new_zeros(1, 1), 1, self.generator)
         kernel = 0.0
-        for _ in range(SWEEPS):
-            features = self.layer.features(self.chain.draw())
-            kernel = kernel + (features.T @ features).double() / (SWEEPS * count)
+        for hidden in self.source.drawn(self.generator):
+            features = self.layer.features(hidden)
+            kernel = kernel + (features.T @ features).double() / (DRAWS * count)
         noisy = kernel / self.prior_precision + torch.eye(len(labels)).to(labels) / self.beta
         dual = torch.linalg.solve(noisy, labels)
         return population, None, Saddle(dual, kernel / self.prior_precision, 1.0, 1, Status.CONVERGED)

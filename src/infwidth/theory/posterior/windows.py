@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from infwidth.numerics.batching import working_set
 from infwidth.theory.posterior.particles import Layer, Population, of_outputs, scored_features
 
 BLOCKS = 16
-CHUNK = 500
-"""Test points held at once."""
 SWEEPS = 20
 """Measurements at the final dual vector."""
+CROSSED = 10
+"""Every which of them includes what test points have in common with training points: it only multiplies what f̂ leaves
+on these, so that its noise enters in second order."""
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Windows:
         cross_hessian: H between test and training points, (Pt, P).
         kernel_shift: change of Φ with g from its value here to each block's own solution, (B, P, P).
         correction: what to add to ``fits`` for the draw of W̄ they were taken at, (B, P); 0 if nothing is known.
+        test_correction: the same of ``test_fits``, (B, Pt).
     """
 
     fits: Tensor
@@ -42,17 +45,27 @@ class Windows:
     cross_hessian: Tensor
     kernel_shift: Tensor
     correction: Tensor
+    test_correction: Tensor
 
 
-def fields_outside(
-    hidden: Tensor, test_points: tuple[Tensor, Tensor], part: slice, generator: torch.Generator
-) -> Tensor:
-    """Preactivations (S, n) of particles on some test points; ``test_points`` as in ``observe_windows``."""
-    field, spread = hidden @ test_points[0][part].T, test_points[1][part]
-    if not bool((spread > 0).any()):
-        return field
-    noise = torch.randn(field.shape, generator=generator, dtype=field.dtype, device=field.device)
-    return field + spread * noise
+def features_outside(
+    hidden: Tensor, layer: Layer, test_points: tuple[Tensor, Tensor], generator: torch.Generator
+) -> Iterator[tuple[int, slice, Tensor]]:
+    """Yield φ(h) of each block of particles (S, d) on some test points, with the block and which points they are.
+
+    As many as the cache holds at once, (S/B, n); ``test_points`` are as in ``observe_windows``.
+    """
+    inputs, spread = test_points
+    noisy = bool((spread > 0).any())
+    for block, particles in enumerate(hidden.chunk(BLOCKS)):
+        size = max(1, working_set(hidden) // len(particles))
+        for start in range(0, len(inputs), size):
+            part = slice(start, start + size)
+            field = particles @ inputs[part].T
+            if noisy:
+                noise = torch.randn(field.shape, generator=generator, dtype=field.dtype, device=field.device)
+                field += spread[part] * noise
+            yield block, part, layer.activation.value(field)
 
 
 def observe_windows(
@@ -79,7 +92,8 @@ def observe_windows(
         test_points: test inputs in the particles' coordinates, (Pt, d), and the standard deviation of the part of h
             outside them, (Pt,), which is Gaussian and untilted.
         advance: called as advance(sweep) before each measurement.
-        sweeps: measurements, even; every second one includes the test points.
+        sweeps: measurements, even; every second one includes the test points, every ``CROSSED``-th, from the last one
+            back, their products with the training points.
         strength: γ.
         inverse_temperature: β.
         readout_precision: λ_w.
@@ -88,12 +102,11 @@ def observe_windows(
     Returns:
         The averages.
     """
-    samples, points, count = len(labels), len(test_points[0]), len(population.hidden)
+    samples, points = len(labels), len(test_points[0])
     blocks, r, outputs = BLOCKS, population.siblings, dual[0].numel()
-    size, chunk = samples * outputs, max(1, CHUNK // outputs)
-    zeros = labels.new_zeros
+    size, zeros = samples * outputs, labels.new_zeros
     fits, kernels = zeros(2, blocks, size), zeros(blocks, samples, samples)
-    found, cross, bent = zeros(blocks, points * outputs), zeros(points, samples), zeros(points * outputs, size)
+    found, cross, bent = zeros(blocks, points, outputs), zeros(points, samples), zeros(points * outputs, size)
     covariances = zeros(blocks, size, size)
     factor = (strength / readout_precision) ** 2
     for sweep in range(sweeps):
@@ -107,21 +120,14 @@ def observe_windows(
         scored = scored_features(features, score)
         if not frozen:
             covariances += _covariance(scored.view(blocks, -1, size), r).double() / sweeps
-        if sweep % 2:
-            # s times what sφ is beyond its group's mean: with φ(x) of test points it makes their covariance
-            beyond = scored - scored.view(-1, r, size).mean(1).repeat_interleave(r, 0)
-            beyond = (score.view(count, outputs, 1) * beyond[:, None]).flatten(1)
-            for start in range(0, points, chunk):
-                part = slice(start, start + chunk)
-                rows = slice(start * outputs, (start + chunk) * outputs)
-                field = fields_outside(population.hidden, test_points, part, population.generator)
-                outside = layer.activation.value(field)
-                cross[part] += outside.T @ features / (count * (sweeps // 2))
-                means = outside.view(blocks, -1, outside.shape[1]).mT @ score.view(blocks, -1, outputs)
-                found[:, rows] += means.flatten(1) * (blocks / (count * readout_precision * (sweeps // 2)))
-                if not frozen:
-                    covariance = (outside.T @ beyond).view(-1, size) * (r / (count * (r - 1)))
-                    bent[rows] += factor * covariance / (sweeps // 2)
+        if sweep % 2 and points:
+            crossed = (sweeps - 1 - sweep) % CROSSED == 0
+            seen = _at_test_points(population, layer, features, score, test_points, crossed, bend=not frozen)
+            found += seen[0] / (readout_precision * (sweeps // 2))
+            if crossed:
+                share = 1 / len(range(sweeps - 1, -1, -CROSSED))
+                cross += seen[1] * share
+                bent += seen[2] * (factor * share)
     kernel_shift = zeros(blocks, samples, samples)
     hessians = of_outputs(kernels, dual) / readout_precision + factor * covariances
     if not frozen:
@@ -136,7 +142,41 @@ def observe_windows(
         grouped = features.view(blocks, -1, samples)
         kernel_shift = (grouped * weight[..., None]).transpose(1, 2) @ grouped - block_kernels.to(grouped.dtype)
     bent += of_outputs(cross, dual) / readout_precision
-    return Windows(fits, found, kernels, hessians, cross, bent, kernel_shift.double(), zeros(blocks, size))
+    nothing = zeros(blocks, size), zeros(blocks, points * outputs)
+    return Windows(fits, found.flatten(1), kernels, hessians, cross, bent, kernel_shift.double(), *nothing)
+
+
+def _at_test_points(
+    population: Population,
+    layer: Layer,
+    features: Tensor,
+    score: Tensor,
+    test_points: tuple[Tensor, Tensor],
+    crossed: bool,
+    *,
+    bend: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Averages of φ(x) of test points: times s in blocks, (B, Pt, C); if ``crossed`` times φ on the training points,
+    (Pt, P), and, to ``bend`` these, covariances of the two within groups, each times s, (PtC, PC).
+    """
+    points, (count, samples), r = len(test_points[0]), features.shape, population.siblings
+    outputs = score[0].numel()
+    size, score = samples * outputs, score.view(count, outputs)
+    means = score.new_zeros(BLOCKS, points, outputs)
+    cross, covariance = score.new_zeros(points, samples), score.new_zeros(points, outputs, size)
+    if crossed and bend:
+        # s times what sφ is beyond its group's mean: with φ(x) of test points it makes their covariance
+        scored = scored_features(features, score.squeeze(1))
+        beyond = scored - scored.view(-1, r, size).mean(1).repeat_interleave(r, 0)
+        beyond = (score.view(count, outputs, 1) * beyond[:, None]).flatten(1).chunk(BLOCKS)
+    scores, known = score.chunk(BLOCKS), features.chunk(BLOCKS)
+    for block, part, outside in features_outside(population.hidden, layer, test_points, population.generator):
+        means[block, part] = outside.T @ scores[block] / len(outside)
+        if crossed:
+            cross[part] += outside.T @ known[block]
+        if crossed and bend:
+            covariance[part] += (outside.T @ beyond[block]).view(-1, outputs, size)
+    return means, cross / count, covariance.view(-1, size) * (r / (count * max(r - 1, 1)))
 
 
 def _covariance(scored: Tensor, siblings: int) -> Tensor:
