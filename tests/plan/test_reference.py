@@ -205,3 +205,20 @@ def test_citations_follow_what_was_used():
     assert any("2507.04448" in line for line in lines)
     assert any("Krizhevsky" in line for line in lines)
     assert not any("2406.18800" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "by"),
+    [
+        ("diabetes by sex: less sex → more sex", "Efron"),
+        ("texture: {0,1} → {2,3}", "KEEL"),
+        ("CIFAR-10, ImageNet features: {0,1} → {2,3}", "EfficientNet"),
+        ("C4, static embeddings: the/of → and/to", "WordLlama"),
+    ],
+)
+def test_tables_and_pretrained_features_have_their_citations(dataset, by):
+    lines = citations([], [dataset])
+    assert any(by in line for line in lines)
+    assert len(lines) == 1 + sum(
+        name in dataset for name in ("diabetes", "texture", "CIFAR", "ImageNet", "C4", "static")
+    )
