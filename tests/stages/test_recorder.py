@@ -34,3 +34,14 @@ def test_the_first_replica_is_compared_with_itself_in_whatever_order_replicas_ar
             change = SHARE * abs(first - nearby) if time == 5.0 else 0.0  # nothing was shown of the source
             assert row["stderr"] == pytest.approx(math.hypot(alone[time, metric]["stderr"], change), rel=1e-12)
             assert row["value"] == alone[time, metric]["value"]
+
+
+def test_a_chain_that_is_shown_again_and_again_is_averaged():
+    recorder = Recorder("relu", [math.nan])
+    for one in NEURONS:
+        recorder.target("a", 0, 0, one, LABELS)
+    alone = [represent(one, LABELS, get_activation("relu")).metrics for one in NEURONS]
+    for row in recorder.rows({}, "a", keep=False):
+        values = [metrics[row["metric"]] for metrics in alone]
+        assert row["value"] == pytest.approx(np.mean(values), rel=1e-12)
+        assert row["stderr"] == pytest.approx(np.std(values, ddof=1) / 2, rel=1e-12)

@@ -45,7 +45,7 @@ def classification_error(
     if not are_classes(labels, several_outputs=several_outputs):
         return {}
     kind = np.result_type(prediction, np.float32) if dtype is None else dtype
-    rounding = _rounding(labels, kind)
+    rounding = output_rounding(labels, kind)
     if several_outputs:
         tied = prediction >= prediction.max(-1, keepdims=True) - rounding
         right = (tied & (labels == labels.max(-1, keepdims=True))).any(-1)
@@ -62,12 +62,13 @@ def are_classes(labels: np.ndarray, *, several_outputs: bool) -> bool:
         return bool(np.all(np.abs(labels) == 1))
     if labels.shape[-1] < 2:
         return False
-    ordered, rounding = np.sort(labels, axis=-1), _rounding(labels, np.float64)
+    ordered, rounding = np.sort(labels, axis=-1), output_rounding(labels)
     alike = np.ptp(ordered[..., :-1], axis=-1) <= rounding
     return bool(alike.all() and (ordered[..., -1] > ordered[..., -2] + rounding).all())
 
 
-def _rounding(labels: np.ndarray, kind: np.dtype | type | str) -> float:
+def output_rounding(labels: np.ndarray, kind: np.dtype | type | str = np.float64) -> float:
+    """Below what an output of these labels, computed in a floating-point type, may be rounding alone."""
     return float(ROUNDING * np.finfo(kind).eps * np.abs(labels).max())
 
 

@@ -34,23 +34,25 @@ class Recorder:
     def __init__(self, activation: str, times: Sequence[float], *, coarser: Recorder | None = None):
         self.activation, self.coarser = get_activation(activation), coarser
         self.wanted = {0: float(times[0]), len(times) - 1: float(times[-1])}
-        self.found: dict[Hashable, dict[float, dict[int, Representation]]] = defaultdict(lambda: defaultdict(dict))
+        self.found: dict[Hashable, dict[float, dict[int, list[Representation]]]]
+        self.found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         self.entries: list[tuple[dict[str, Any], Representation]] = []
 
     def target(self, key: Hashable, replica: int, time: int, preactivation: Tensor, labels: np.ndarray) -> None:
-        """Record a target population (neurons, P2) at a time index, if that is wanted."""
+        """Record a target population (neurons, P2) at a time index, if that is wanted; of a chain each one shown."""
         if time in self.wanted:
-            self.found[key][self.wanted[time]][replica] = represent(preactivation, labels, self.activation)
+            self.found[key][self.wanted[time]][replica].append(represent(preactivation, labels, self.activation))
 
     def source(self, key: Hashable, replica: int, preactivation: Tensor, labels: np.ndarray) -> None:
         """Record a source population (neurons, P1) at the end of its training."""
-        self.found[key][math.nan][replica] = represent(preactivation, labels, self.activation)
+        self.found[key][math.nan][replica].append(represent(preactivation, labels, self.activation))
 
     def rows(self, columns: Mapping[str, Any], key: Hashable, *, keep: bool) -> Iterator[dict[str, Any]]:
         """Rows of the table for a key; ``keep`` also puts its kernel and density among the arrays."""
         nearby = self.coarser.found[key] if self.coarser is not None else {}
         for time, found in self.found[key].items():
-            mean, errors = average([found[r] for r in sorted(found)], nearby.get(time, {}).get(0))
+            seen = [one for replica in sorted(found) for one in found[replica]]
+            mean, errors = average(seen, *nearby.get(time, {}).get(0, []))
             named = {**columns, "time": time}
             if keep:
                 self.entries.append((named, mean))
