@@ -8,10 +8,12 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 
 def test_environment_installs_the_project_with_pip(root, tmp_path):
@@ -74,3 +76,20 @@ def test_what_is_slow_is_there(root):
     conftest = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conftest)
     assert [one for one in conftest.SLOW if not (root / "tests" / one).exists()] == []
+
+
+def test_pinned_versions_run_on_the_oldest_python_allowed(root):
+    """Of those installed here; some packages drop early patch releases of a Python."""
+    required = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    oldest = required.removeprefix(">=") + ".0"
+    too_new = {}
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    for pin in (Requirement(line) for line in lines if line[:1] != "#"):
+        try:
+            found = metadata(pin.name)
+        except PackageNotFoundError:
+            continue
+        allowed = SpecifierSet(found["Requires-Python"] or "")
+        if pin.specifier.contains(found["Version"]) and not allowed.contains(oldest):
+            too_new[pin.name] = found["Requires-Python"]
+    assert too_new == {}
