@@ -40,10 +40,11 @@ def undrawn(axes, axis):
     """Texts of an axis that is switched off, and labels of ticks beyond its limits."""
     if not (axes.get_visible() and axes.axison):
         return axis.findobj(Text)
-    low, high = sorted(axis.get_view_interval())
+    scaled = axis.get_transform().transform  # what a logarithmic axis is even in
+    low, high = sorted(scaled(axis.get_view_interval()))
     slack = 1e-6 * (high - low)
     ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
-    beyond = [tick for tick in ticks if not low - slack <= tick.get_loc() <= high + slack]
+    beyond = [tick for tick in ticks if not low - slack <= scaled(tick.get_loc()) <= high + slack]
     return [text for tick in beyond for text in (tick.label1, tick.label2)]
 
 
