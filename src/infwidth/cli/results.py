@@ -128,14 +128,12 @@ def figures(reference: str, to: str, config: str) -> None:
     from infwidth.figures.verdicts import draw_claims
     from infwidth.plan.titles import experiment_titles
 
-    if reference:
-        _tables(reference, "a reference; make one with `make reference`")
-    config = config or (config_of(run_of(reference)) or "" if reference else DEFAULT_CONFIG)
-    if not config:
-        raise InputError(f"{reference}: no preset is called so; expected the configuration that made it; name --config")
-    shown = read_config(config)
+    config = config or (config_of(run_of(reference)) if reference else DEFAULT_CONFIG)
+    shown = read_config(config) if config else {}
     reference = reference or str(reference_of(place(shown, config)))
     _tables(reference, "a reference; make one with `make reference`")
+    if not config:
+        raise InputError(f"{reference}: no preset is called so; expected the configuration that made it; name --config")
     to = to or f"results/redrawn/{Path(reference).name}"
     missing = []
     if (Path(reference) / "claims.json").exists():
