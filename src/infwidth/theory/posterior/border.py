@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from infwidth.theory.posterior.particles import Layer, Population, squared
 
 STARTS, CARRIED = 32, 8
 """Directions of particles to ascend from, and ends of the last ascent beside them."""
-ASCENT = 30
-"""Steps of an ascent. Ten are too few even from where the last one ended: g slips across a border not seen so."""
+ASCENT, HALVED = 20, 2
+"""Steps of an ascent, and after how many they are half as long. Ten are too few even from where the last one ended: g
+slips across a border not seen so. Steps of one length circle about the maximum: 30 of them fall .4 % short (median)."""
 FAR = 1e8
 """Preactivations at which an activation of linear growth shows its asymptote."""
 
@@ -38,17 +40,17 @@ class Border:
         if self.layer.activation.growth == 0:
             return 1.0
         far, dual, v = FAR * self.inputs.T, dual.view(len(dual), -1), _unit(torch.cat([self.found, self.starts]))
-        best = v.new_zeros(len(v))
-        for _ in range(ASCENT):
+        back, best = dual.T / FAR, v.new_zeros(len(v))
+        for step in range(ASCENT):
             fields = v @ far
             derivative = self.layer.activation.derivative(fields)
-            scores = (derivative * fields) @ dual  # φ_∞(h) = φ'(h) h
-            best = torch.maximum(best, scores.norm(dim=1))
-            slope = (derivative * (scores @ dual.T / FAR)) @ self.inputs  # of ½s²
-            v = _unit(torch.addcmul(slope, v, slope.norm(dim=1, keepdim=True)))
+            scores = fields.mul_(derivative) @ dual  # φ_∞(h) = φ'(h) h
+            best = torch.maximum(best, vector_norm(scores, dim=1))
+            slope = (scores @ back).mul_(derivative) @ self.inputs  # of ½s²
+            v = _unit(slope.addcmul_(v, vector_norm(slope, dim=1, keepdim=True), value=1 + step / HALVED))
         self.found = v[best.topk(min(CARRIED, len(v))).indices]
         return 1 - self.layer.sharpness * (float(best.amax()) / FAR) ** 2 / self.layer.stiffness
 
 
 def _unit(directions: Tensor) -> Tensor:
-    return directions / directions.norm(dim=1, keepdim=True).clamp(min=1e-300)
+    return directions / vector_norm(directions, dim=1, keepdim=True).clamp_(min=1e-300)
