@@ -46,6 +46,9 @@ onstart:
     # Snakemake would wait for running jobs, an hour maybe, and refuse the next run until then; ours end with their run.
     if workflow.local_exec:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Each look for jobs to start would set a timer for another look (Snakemake 9.27), for a limit on submissions
+        # that only clusters need: hundreds of timers in the end, each looking at all jobs for ever.
+        workflow.scheduler.job_rate_limiter = None
     benchmarks = [
         str(job.benchmark) for job in workflow.dag.needrun_jobs() if job.benchmark
     ]

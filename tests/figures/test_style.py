@@ -26,3 +26,12 @@ def test_names_with_dollars_are_drawn_as_they_are(tmp_path, name):
     assert axes.title.get_text() == name
     assert axes.yaxis.label.get_parse_math()
     assert all(tick.label1.get_parse_math() for tick in axes.yaxis.get_major_ticks())
+
+
+def test_panels_are_laid_out_once(tmp_path, monkeypatch):
+    """Both files show the same layout, and it is made for one of them."""
+    figure, _ = new_figure(1, 2)
+    times, lay_out = [], figure.get_layout_engine().execute
+    monkeypatch.setattr(figure.get_layout_engine(), "execute", lambda drawn: times.append(lay_out(drawn)))
+    save_figure(figure, pd.DataFrame(), {kind: tmp_path / f"figure.{kind}" for kind in ("pdf", "png", "csv")})
+    assert len(times) == 1

@@ -88,6 +88,16 @@ def test_everything_is_made_and_a_second_run_does_nothing(project):
     assert project.planned() == set()
 
 
+def test_jobs_alone_make_the_scheduler_look(make_project):
+    """It looks for jobs to start when one ends; looks that call for others would grow in number with the run's time."""
+    done = make_project(CONFIG).snakemake("--verbose", "--until", "theory")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    jobs, looks = said.count("Finished jobid"), said.count("Ready jobs:")
+    assert jobs > 5
+    assert 0 < looks <= jobs + 1
+
+
 def test_touch_reruns_nothing(project):
     for path in (project.root / "src/infwidth").rglob("*.py"):
         path.touch()

@@ -322,6 +322,7 @@ def save_figure(figure: Figure, plotted: pd.DataFrame, paths: Mapping[str, Path]
     settle(figure)
     with atomic_file(paths["pdf"]) as handle:
         figure.savefig(handle, format="pdf", metadata={"CreationDate": None})
+    figure.set_layout_engine(None)  # panels stay where they are: to lay them out takes longer than to draw them
     with atomic_file(paths["png"]) as handle:
         figure.savefig(handle, format="png", dpi=160, metadata={"Software": None})
     with atomic_file(paths["csv"], text=True) as handle:
