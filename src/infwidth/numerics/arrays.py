@@ -36,14 +36,14 @@ def real_array(name: str, value: Any, shape: str = "an array") -> np.ndarray:
             lengths: NumPy would drop the mask or the imaginary part, and read the others as numbers they are not.
     """
     try:
-        array = np.ma.asanyarray(value)
+        array = value if type(value) is np.ndarray else np.ma.asanyarray(value)
     except (TypeError, ValueError, RuntimeError) as error:  # rows of different lengths, a tensor with a gradient
         reason = " ".join(str(error).split())
         raise InputError(f"{name} is no array of numbers ({reason}): expected {shape}; convert it") from error
     if array.dtype.kind not in "iuf":
         found = _KINDS.get(array.dtype.kind, "no numbers; convert it")
         raise InputError(f"{name} is no array of numbers (dtype {array.dtype}): expected {shape}, found {found}")
-    masked = int(np.ma.count_masked(array))
+    masked = int(np.sum(np.ma.getmask(array)))  # False where there is no mask
     if masked:
         raise InputError(
             f"{name} holds {masked} masked entries: expected numbers everywhere; fill them, or drop those samples"

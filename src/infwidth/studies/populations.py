@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from infwidth.tasks.gaussian_teachers import Given, input_laws
+from infwidth.tasks.gaussian_teachers import Given, input_laws, teachers
 from infwidth.tasks.linear_tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
 
@@ -32,17 +32,19 @@ def population(
         noises: σ of the labels of source and target; test labels have none.
         spectra: of the source's and of the target's inputs, as :func:`linear` takes them.
     """
-    settings = {"dimension": dimension, "overlap": overlap, "n_source": sizes[0], "n_target": sizes[1], "seed": seed}
-    root = math.sqrt(dimension)
-    white = linear(**settings, n_test=dimension)  # whose teacher is that of all spectra
-    teacher = np.linalg.solve(white.x_test, white.y_test * root)
-    shifts = {
-        "source_noise": noises[0],
-        "target_noise": noises[1],
-        "spectrum": spectra[0],
-        "target_spectrum": spectra[1],
-    }
-    task = linear(**settings, n_test=1, **shifts)
+    task = linear(
+        dimension=dimension,
+        overlap=overlap,
+        n_source=sizes[0],
+        n_target=sizes[1],
+        n_test=1,
+        source_noise=noises[0],
+        target_noise=noises[1],
+        spectrum=spectra[0],
+        target_spectrum=spectra[1],
+        seed=seed,
+    )
+    _, teacher = teachers(dimension, overlap, seed)
     (_, inputs), _ = input_laws(dimension, spectra, seed)
     axes = inputs.draw(np.eye(dimension))
-    return dataclasses.replace(task, x_test=root * axes, y_test=axes @ teacher)
+    return dataclasses.replace(task, x_test=math.sqrt(dimension) * axes, y_test=axes @ teacher)

@@ -65,13 +65,7 @@ def draw_task(
 
     inputs, words = input_laws(dimension, spectra, seed)
 
-    source_teacher = _scale(generator(seed, "source vector").standard_normal(dimension))
-    perpendicular = generator(seed, "perpendicular direction").standard_normal(dimension)
-    for _ in range(2):  # one pass leaves rounding errors where the draw is nearly parallel
-        perpendicular = perpendicular - source_teacher * (perpendicular @ source_teacher) / dimension
-        perpendicular = _scale(perpendicular)
-    target_teacher = overlap * source_teacher + np.sqrt(1 - overlap**2) * perpendicular
-
+    source_teacher, target_teacher = teachers(dimension, overlap, seed)
     arrays = {}
     for part, count, side, teacher in (
         ("source", counts[0], 0, source_teacher),
@@ -85,6 +79,22 @@ def draw_task(
         arrays[f"x_{part}"] = x
         arrays[f"y_{part}"] = y + noises[side] * generator(seed, f"{part} noise").standard_normal(count)
     return TransferTask(**arrays, label=label + words)
+
+
+def teachers(dimension: int, overlap: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The teachers w̄ and w of a task, (D,) each; see :func:`draw_task`.
+
+    Args:
+        dimension: D.
+        overlap: α.
+        seed: of the task.
+    """
+    source = _scale(generator(seed, "source vector").standard_normal(dimension))
+    perpendicular = generator(seed, "perpendicular direction").standard_normal(dimension)
+    for _ in range(2):  # one pass leaves rounding errors where the draw is nearly parallel
+        perpendicular = perpendicular - source * (perpendicular @ source) / dimension
+        perpendicular = _scale(perpendicular)
+    return source, overlap * source + np.sqrt(1 - overlap**2) * perpendicular
 
 
 def input_laws(dimension: int, spectra: tuple[Given, Given], seed: int) -> tuple[tuple[Inputs, Inputs], str]:
