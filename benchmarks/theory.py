@@ -8,7 +8,7 @@ flow of infinitely wide nonlinear networks, source and three couplings. ``popula
 and two couplings. ``linear``: 200 couplings of linear networks' posterior at P = 120, and the moment equations of their
 gradient flow at D = 400. ``recent`` is compared with the revision that first had all of it: the finite width of linear
 flows, transfer and control, source and four couplings; the posterior of erf networks at P = 80; ReLU flows on a task of
-3,072 inputs, three lines of one coupling.
+3,072 inputs, three lines of one coupling; a hundred linear tasks whose test points are the population.
 """
 
 from __future__ import annotations
@@ -157,6 +157,11 @@ def high_dimension(find: Callable[[str], ModuleType]) -> None:
         )  # fmt: skip
 
 
+def populations(find: Callable[[str], ModuleType]) -> None:
+    for seed in range(100):
+        find("studies.populations").population(200, 0.5, (100, 50), seed)
+
+
 CASES = {
     "linear": {"posterior of 200 couplings": posterior, "moment equations, D = 400": moments},
     "particles": {
@@ -172,6 +177,7 @@ CASES = {
         "finite width of linear flows, D = 30": width,
         "erf, P = 80, D = 20, S = 4096": rich_posterior,
         "relu flow, P = 50, D = 3072": high_dimension,
+        "linear tasks of the population, D = 200": populations,
     },
 }
 AGAINST = dict.fromkeys(CASES, "09d7e29") | {"recent": "303ce1c"}
