@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/figures.py [--figures NAME …]
 
-Writes benchmarks/results/figures.json: seconds of the processor for the files of figures of the default reference, drawn
+Writes benchmarks/results/figures.json: seconds of the processor for files of figures of the default reference, drawn
 beforehand, the two ways in turn.
 """
 
