@@ -87,8 +87,7 @@ def wrong(row, name):
         return False
     if not math.isfinite(row["value"]):
         return row["metric"] not in UNBOUNDED
-    # but logits of any size may separate the samples they were trained on
-    of_training = "optimiser" in row and row["condition"] != "cross_entropy" and name not in OF_LABELS
+    of_training = "optimiser" in row and name not in OF_LABELS
     return "loss" in row["metric"] and of_training and row["value"] > 100 * FAR
 
 
