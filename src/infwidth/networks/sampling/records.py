@@ -59,9 +59,9 @@ class Schedule:
         """Burn-in and sampling together."""
         return self.burn_in_time + self.sampling_time
 
-    def crawling(self, step: Tensor) -> Tensor:
+    def crawling(self, step_size: Tensor) -> Tensor:
         """Which steps are too short to get anywhere, NaN among them; a mask."""
-        return ~(step >= SHORTEST * self.duration)
+        return ~(step_size >= SHORTEST * self.duration)
 
     def collect(self, state: Chains, ready: Tensor, elapsed: Tensor, collected: Tensor) -> Tensor:
         """Hand the collector the samples that are due; return whose were, a mask.
