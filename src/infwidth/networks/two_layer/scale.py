@@ -47,7 +47,7 @@ def say_how_far(done: int, ahead: float, time: float) -> None:
     """Say after ``done`` steps where at least as many are ahead: rates that no scale of the inputs foretold."""
     if ahead >= done:
         warnings.warn(
-            f"gradient flow: {done:.0e} steps are done and, at their length, some {ahead:.0e} left to time {time:g}; to "
-            "be faster, reduce the feature-learning strength, rescale labels to order 1, or ask for a shorter time",
+            f"gradient flow: {done:.0e} steps are done and, at their length, some {ahead:.0e} left to time {time:g}; "
+            "to be faster, reduce the feature-learning strength, rescale labels to order 1, or ask for a shorter time",
             stacklevel=2,
         )
