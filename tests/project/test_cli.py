@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from infwidth.cli import main
 from infwidth.cli.verdicts import summary, undrawn_line
 from infwidth.io.yaml import read_yaml
 from infwidth.plan.config import load_config
+from infwidth.plan.run_record import record_configuration
 
 
 def invoke(*arguments):
@@ -335,6 +337,29 @@ def renamed(root, tmp_path, monkeypatch):
         (folder / f"{name}.manifest.json").write_text("{}", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_a_folder_is_read_by_the_configuration_that_made_it(renamed):
+    """Two files may bear one preset's name: the one that ran is written down, and without it --config is asked for."""
+    (renamed / "config").unlink()
+    shutil.copytree(renamed.joinpath("src").resolve().parent / "config", renamed / "config")
+    other = yaml.safe_load((renamed / "mine.yaml").read_text(encoding="utf-8"))
+    other["experiments"]["stale"] = other["experiments"].pop("fresh")
+    (renamed / "config/mine.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    record_configuration("results/mine", [renamed / "mine.yaml"])
+    assert "T1.fresh" in invoke("claims", "results/mine").output
+    assert "T1.stale" not in invoke("claims", "results/mine").output
+    record_configuration("results/mine", ["config/mine.yaml"])
+    assert "T1.fresh" not in invoke("claims", "results/mine").output
+    assert "T1.fresh" in invoke("claims", "results/mine", "--config", "mine.yaml").output
+    for lost in (["gone.yaml"], ["mine.yaml", "config/mine.yaml"]):
+        record_configuration("results/mine", lost)
+        for command in ("claims", "compare", "cite"):
+            done = invoke(command, "results/mine")
+            assert done.exit_code == 1
+            assert "; name --config" in done.output
+    Path("results/mine/made_by.yaml").write_text("configuration: 3\n", encoding="utf-8")
+    assert "expected paths of configurations; remove the file" in invoke("claims", "results/mine").output
 
 
 @pytest.mark.parametrize("place", [["--config", "mine.yaml"], ["results/mine", "--config", "mine.yaml"]])
