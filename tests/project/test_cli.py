@@ -490,3 +490,18 @@ def test_advise_takes_a_trained_network_for_the_source(two_sets):
         assert done.exit_code == 1
         assert len(done.output.splitlines()) == 1
         assert "expected SOURCE and TARGET, or a TARGET and --weights" in done.output
+
+
+def test_advice_is_said_before_a_full_disk_refuses_its_files(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "advice.pdf")
+
+    rng = np.random.default_rng(5)
+    for name, count in (("source", 30), ("target", 12)):
+        np.savez(tmp_path / f"{name}.npz", x=rng.standard_normal((count, 3)), y=rng.standard_normal(count))
+    monkeypatch.setattr("infwidth.figures.parts.style.save_figure", refuse)
+    done = invoke("advise", *(str(tmp_path / f"{name}.npz") for name in ("source", "target")),
+                  "--couplings", "0,1", "--output", str(tmp_path / "out"))  # fmt: skip
+    assert done.exit_code == 1
+    assert "Overlap of source and target" in done.output
+    assert "advice.pdf: No space left on device; free some space" in done.output
