@@ -1,6 +1,6 @@
 """``python -m infwidth.cli …`` is ``infwidth …``."""
 
-from infwidth.__main__ import main
+from infwidth.cli import main
 
 if __name__ == "__main__":
     main()
