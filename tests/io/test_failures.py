@@ -15,6 +15,11 @@ from infwidth.io.failures import killed, last_words, machine_failure
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "a/b.npz"), ["a/b.npz: No space left", "free some space"]),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "whole.csv", None, "full/a.csv"),
+            ["full/a.csv: No space left"],
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), ["temporary file (TMPDIR): No space left on device; free"]),
         (OSError(errno.EROFS, "Read-only file system", "a"), ["a: Read-only", "make it writable"]),
         (PermissionError(errno.EACCES, "Permission denied", "a"), ["a: Permission denied", "make it writable"]),
         (OSError("4096 requested and 12 written"), ["4096 requested", "run the same command again"]),

@@ -393,3 +393,16 @@ def test_weights_at_rest_reach_any_time_at_once(activation, decay, scale):
     assert int(late.steps.max()) < 20_000
     torch.testing.assert_close(late.hidden, early.hidden, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(late.readout, early.readout, rtol=1e-9, atol=1e-12)
+
+
+def test_a_flow_that_grows_stiff_says_on_its_way_how_far_it_is(monkeypatch):
+    from infwidth.networks.two_layer import exponential_flow
+
+    x, y = data()
+    settings = {"activation": "linear", "weight_decay": 0.1, "width": 8, "seeds": (0, 1), "time": 5.0}
+    monkeypatch.setattr(exponential_flow, "MANY_STEPS", 300)
+    with pytest.warns(UserWarning, match=r"3e\+02 steps are done .* left to time 5; to be faster, reduce"):
+        train_source(x, y, source_strength=1e3, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train_source(x, y, source_strength=1.0, **settings)

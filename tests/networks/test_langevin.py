@@ -12,6 +12,7 @@ from infwidth.networks.sampling import run as sampling
 from infwidth.networks.sampling import state as chain_state
 from infwidth.networks.sampling.diagnostics import autocorrelation_time, drift, effective_samples
 from infwidth.networks.sampling.posterior import PosteriorBatch
+from infwidth.networks.sampling.records import Schedule
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError
@@ -189,6 +190,32 @@ def test_divergence_restarts_then_is_named():
     assert np.isnan(answer.test_loss)
     recovered = langevin.run(small_task(), elastic_coupling=3.0, safety=2.0, burn_in_time=60.0, strict=False, **RUN)
     assert recovered.status is not Status.DIVERGED
+
+
+HOPELESS = {"inverse_temperature": 1e11, "prior_precision": 1e-9, "source_strength": 1e9, "sampling_time": 1e9}
+
+
+@pytest.mark.parametrize("sampler", ["hmc", "langevin"])
+@pytest.mark.parametrize("name", HOPELESS)
+def test_chains_that_would_crawl_are_given_up_at_once_and_not_restarted(name, sampler, monkeypatch):
+    evaluations, evaluate = [], PosteriorBatch.evaluate
+    monkeypatch.setattr(PosteriorBatch, "evaluate", lambda *given: evaluations.append(0) or evaluate(*given))
+    change = {"activation": "relu", name: HOPELESS[name], "sampler": sampler, "strict": False}
+    if name == "source_strength":
+        answer = langevin.run(small_task(), elastic_coupling=3.0, **RUN | change)
+    else:
+        with pytest.warns(UserWarning, match=r"chain: rates of .* more than the 1e\+06 that are taken; lower inverse"):
+            answer = langevin.run(small_task(), elastic_coupling=3.0, **RUN | change)
+    assert answer.status is Status.DIVERGED
+    assert len(evaluations) < 2000
+
+
+def test_stiff_chains_run_to_their_end_and_say_first_that_they_take_long():
+    stiff = RUN | {"inverse_temperature": 1e5, "burn_in_time": 0.4, "sampling_time": 0.3, "strict": False}
+    assert langevin.run(small_task(), elastic_coupling=3.0, **stiff).status is not Status.DIVERGED
+    schedule = Schedule(40.0, 100.0, 1, 0.4, 0.8, None, None)
+    with pytest.warns(UserWarning, match=r"target chain: .* some 2e\+05 steps to time 140, which are taken"):
+        sampling._announce("target chain", schedule, one_oscillator(1e6))
 
 
 def test_a_short_chain_is_unmixed_and_named():

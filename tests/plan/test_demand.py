@@ -90,12 +90,23 @@ def test_more_than_this_machine_holds_is_a_caution(small_config):
 
 
 @pytest.mark.parametrize("key", ["burn_in_time", "sampling_time"])
-def test_more_than_a_day_is_a_caution(small_config, key):
-    training = {"inverse_temperature": 5, "burn_in_time": 2, "sampling_time": 4} | {key: 1.1e9}
-    small_config["experiments"]["lin"]["training"] = {"bayes": training}
+def test_a_chain_longer_than_its_steps_is_refused(small_config, key):
+    training = {"inverse_temperature": 5, "burn_in_time": 2, "sampling_time": 4}
+    small_config["experiments"]["lin"]["training"] = {"bayes": training | {key: 9e5}}
     small_config["figures"] = {}
-    (line,) = demand.cautions(resolve_config(small_config))
-    assert line.startswith(f"experiments.lin.training.bayes.{key} = 1.1e+09: sampling would need 30.6 hours or more (")
+    assert list(demand.cautions(resolve_config(small_config))) == []
+    training[key] = 1.1e6
+    small_config["experiments"]["lin"]["training"] = {"bayes": training}
+    with pytest.raises(
+        ConfigError, match=rf"{key} = 1.1e\+06: sampling would need 1.1 million steps, expected at most 1 "
+    ):
+        resolve_config(small_config)
+
+
+def test_more_than_a_day_is_a_caution(small_config):
+    study = {"language": {"width": [8], "learning_rates": {"sgd": [1.0]}, "steps": 1_100_000_000}}
+    (line,) = demand.cautions(resolve_config({"preset": "mine", "studies": {"s": {"study": study}}}))
+    assert line.startswith("studies.s.study.language.steps = 1.1e+09: training would need ")
 
 
 @pytest.mark.parametrize("preset", ["config", "ci", "study", "paper"])

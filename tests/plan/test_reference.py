@@ -13,6 +13,7 @@ from infwidth.numerics.checks import InputError
 from infwidth.plan import reference as references
 from infwidth.plan.config import load_config
 from infwidth.plan.reference import compare, make_reference
+from infwidth.plan.run_record import record_configuration, recorded_configuration
 from infwidth.plan.transfer import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -38,9 +39,11 @@ def test_reference_round_trip(tmp_path):
     (results / "theory/lin/a.manifest.json").write_text(json.dumps(facts))
     for name in ("claims.md", "claims.json"):
         (results / name).write_text("[]")
+    record_configuration(results, [tmp_path / "mine.yaml"])
     make_reference(results, reference)
     assert list(compare(results, reference)) == []
     assert json.loads((reference / "manifest.json").read_text())["cells"]
+    assert recorded_configuration(reference / "manifest.json") == [str(tmp_path / "mine.yaml")]
     (results / "tables/lin.csv").unlink()
     assert "is missing" in next(compare(results, reference))
     with pytest.raises(InputError, match="no tables"):

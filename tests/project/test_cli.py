@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from infwidth.cli import main
 from infwidth.cli.verdicts import summary, undrawn_line
 from infwidth.io.yaml import read_yaml
 from infwidth.plan.config import load_config
+from infwidth.plan.run_record import record_configuration
 
 
 def invoke(*arguments):
@@ -337,6 +339,29 @@ def renamed(root, tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_a_folder_is_read_by_the_configuration_that_made_it(renamed):
+    """Two files may bear one preset's name: the one that ran is written down, and without it --config is asked for."""
+    (renamed / "config").unlink()
+    shutil.copytree(renamed.joinpath("src").resolve().parent / "config", renamed / "config")
+    other = yaml.safe_load((renamed / "mine.yaml").read_text(encoding="utf-8"))
+    other["experiments"]["stale"] = other["experiments"].pop("fresh")
+    (renamed / "config/mine.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    record_configuration("results/mine", [renamed / "mine.yaml"])
+    assert "T1.fresh" in invoke("claims", "results/mine").output
+    assert "T1.stale" not in invoke("claims", "results/mine").output
+    record_configuration("results/mine", ["config/mine.yaml"])
+    assert "T1.fresh" not in invoke("claims", "results/mine").output
+    assert "T1.fresh" in invoke("claims", "results/mine", "--config", "mine.yaml").output
+    for lost in (["gone.yaml"], ["mine.yaml", "config/mine.yaml"]):
+        record_configuration("results/mine", lost)
+        for command in ("claims", "compare", "cite"):
+            done = invoke(command, "results/mine")
+            assert done.exit_code == 1
+            assert "; name --config" in done.output
+    Path("results/mine/made_by.yaml").write_text("configuration: 3\n", encoding="utf-8")
+    assert "expected paths of configurations; remove the file" in invoke("claims", "results/mine").output
+
+
 @pytest.mark.parametrize("place", [["--config", "mine.yaml"], ["results/mine", "--config", "mine.yaml"]])
 def test_verdicts_of_what_is_no_longer_planned_are_not_counted(renamed, place):
     done = invoke("claims", *place)
@@ -465,3 +490,18 @@ def test_advise_takes_a_trained_network_for_the_source(two_sets):
         assert done.exit_code == 1
         assert len(done.output.splitlines()) == 1
         assert "expected SOURCE and TARGET, or a TARGET and --weights" in done.output
+
+
+def test_advice_is_said_before_a_full_disk_refuses_its_files(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "advice.pdf")
+
+    rng = np.random.default_rng(5)
+    for name, count in (("source", 30), ("target", 12)):
+        np.savez(tmp_path / f"{name}.npz", x=rng.standard_normal((count, 3)), y=rng.standard_normal(count))
+    monkeypatch.setattr("infwidth.figures.parts.style.save_figure", refuse)
+    done = invoke("advise", *(str(tmp_path / f"{name}.npz") for name in ("source", "target")),
+                  "--couplings", "0,1", "--output", str(tmp_path / "out"))  # fmt: skip
+    assert done.exit_code == 1
+    assert "Overlap of source and target" in done.output
+    assert "advice.pdf: No space left on device; free some space" in done.output

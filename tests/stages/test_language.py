@@ -1,6 +1,7 @@
 """Language studies: variants that differ in one thing, the rule for learning rates, and jobs that are killed."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from infwidth.io.atomic import write_arrays
 from infwidth.io.checkpoints import Checkpoint
 from infwidth.io.tables import read_table, select
+from infwidth.numerics.losses import FAR
 from infwidth.stages import language, text
 from infwidth.studies.language import make_variant
 
@@ -62,6 +64,23 @@ def run(folder, **changes):
     done = CliRunner().invoke(language.main, arguments)
     assert done.exit_code == 0, done.output
     return read_table(out)
+
+
+ABSURD = [
+    {"optimiser": "sgd", "width": "inf", "rates": (1e12,)}, {"optimiser": "adam_star", "rates": (1e-12, 1e12)},
+    {"of_settings": {"backbone_rate": 1e12}}, {"of_settings": {"backbone_rate": 1e-12, "beta2": 1e-12}},
+    {"of_settings": {"warmup": 10**12, "batch": 1, "context": 1}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ABSURD)
+def test_rates_that_nobody_means_have_a_status_or_a_loss_that_can_be(folder, change):
+    job = dict(change)
+    settings = params()["settings"] | {"steps": 6, "sweep_steps": 4, "final_windows": 64} | job.pop("of_settings", {})
+    found = run(folder, **job, settings=settings)
+    ended = found[found["status"] == "converged"]
+    assert (ended["value"] <= FAR * math.log(11)).all()
+    assert settings["backbone_rate"] < 1 or (found["status"] == "diverged").all()
 
 
 class TestVariants:

@@ -7,6 +7,7 @@ from scipy.linalg import expm
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
+from infwidth.tasks.linear_tasks import linear
 from infwidth.tasks.transfer_task import TransferTask
 from infwidth.theory import flow
 
@@ -308,3 +309,15 @@ def test_any_scales_have_a_status_within_seconds(inputs, labels, changes):
 def test_inputs_of_zero_have_no_direction():
     task = changed(linear_teachers(2, dimension=12, n_source=3, n_target=4), inputs=lambda x: 0 * x)
     np.testing.assert_array_equal(solve(task).prediction, 0)
+
+
+@pytest.mark.parametrize(("seed", "strength", "decays"), [(58, 500.0, 100.0), (3, 40.0, 60.0), (7, 300.0, 400.0)])
+def test_what_long_training_of_the_source_leaves_of_its_start_is_not_made_visible(seed, strength, decays):
+    """Frozen features have the one direction that the source learnt; the integrator's tolerance is no second one."""
+    task = linear(dimension=9, overlap=0.5, n_source=6, n_target=4, n_test=8, seed=seed)
+    decay = 1e-8
+    common = {"activation": "linear", "source_strength": strength, "target_strength": 0.05, "weight_decay": decay,
+              "elastic_coupling": np.inf, "target_times": [1.0, 1e10]}  # fmt: skip
+    late, end = (flow.solve(task, source_time=time, **common) for time in (decays / decay, np.inf))
+    np.testing.assert_allclose(late.prediction, end.prediction, rtol=1e-6, atol=1e-9)
+    assert late.residual < 1e-8

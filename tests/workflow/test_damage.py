@@ -9,6 +9,7 @@ import time
 import pytest
 
 from infwidth.plan.outputs import job_files, set_damaged_aside
+from infwidth.plan.run_record import recorded_configuration
 
 from .conftest import TRAINED, linear
 
@@ -179,6 +180,10 @@ def test_files_from_the_future_are_dated_to_now(project):
     assert claims.stat().st_mtime > time.time() + HOURS
     assert "claims.yaml was dated" in run(project)
     assert outputs(project.root / "results") == outputs(project.root / "kept")
+
+
+def test_a_run_says_whose_configuration_it_is(project):
+    assert recorded_configuration(project.root / "results/made_by.yaml") == ["config/config.yaml"]
 
 
 def test_a_reference_is_made_of_a_finished_run_alone(project):

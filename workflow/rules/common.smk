@@ -20,6 +20,7 @@ try:
         text_files,
     )
     from infwidth.plan.run_lock import hold, is_held_elsewhere
+    from infwidth.plan.run_record import record_configuration
     from infwidth.plan.report import report_parameters
     from infwidth.plan.outputs import (
         cell_outputs,
@@ -53,15 +54,20 @@ def in_one_line():
         raise WorkflowError(machine_failure(error) or str(error))
 
 
+def configuration_files():
+    """The files that the configuration is read from."""
+    return workflow.config_settings.configfiles or ["config/config.yaml"]
+
+
 @in_one_line()
 def make_plan():
     """Validate the configuration before any job starts: one line an error.
 
     It is read here once more, as Snakemake knows neither `extends:` nor YAML 1.2.
     """
-    given = workflow.config_settings
-    files = given.configfiles or ["config/config.yaml"]
-    plan = Plan(load_run(*files, given=given.config))
+    plan = Plan(
+        load_run(*configuration_files(), given=workflow.config_settings.config)
+    )
     check_files(plan.config)
     check_run_claims(plan.config)
     return plan
@@ -69,11 +75,12 @@ def make_plan():
 
 @in_one_line()
 def hold_results():
-    """Refuse to run beside another run of the same results.
+    """Refuse to run beside another run of the same results, and write down whose they are.
 
     Snakemake's own lock outlives a killed run and then asks for `--unlock`; the profiles switch it off.
     """
     hold(RESULTS)
+    record_configuration(RESULTS, configuration_files())
 
 
 @in_one_line()

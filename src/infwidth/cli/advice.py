@@ -87,8 +87,6 @@ def advise(
 
     with ExitStack() as ending:
         found = predict(data, couplings=values, progress=show, **settings)
-    figure = draw(found.table, found.smaller, found.recommended, data.label, found.n_target)
-    save_figure(figure, found.table, paths)
     notes += found.notes
     tell()
     signs = {"gain": "+", "gain_stderr": "", "error": "", "error_stderr": ""}
@@ -102,6 +100,8 @@ def advise(
     click.echo(shown.to_string(index=False, float_format="{:.4g}".format, na_rep="–"))
     click.echo(found.sentence)
     click.echo(data_overlap(data).sentence)
+    # files come last: what took minutes is said by then, whatever the disk takes
+    save_figure(draw(found.table, found.smaller, found.recommended, data.label, found.n_target), found.table, paths)
     click.echo(f"{paths['csv']}, .pdf, .png")
 
 
@@ -111,8 +111,8 @@ def _paths(output: str) -> dict[str, Path]:
     paths = {kind: folder / f"advice.{kind}" for kind in ("pdf", "png", "csv")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"1")  # which a full disk refuses
     except (OSError, ValueError) as error:  # ValueError: of a character that no path has
         why = getattr(error, "strerror", None) or error
         raise InputError(

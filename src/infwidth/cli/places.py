@@ -71,8 +71,19 @@ def planned(config: Mapping[str, Any] | None) -> set[str] | None:
 
 
 def config_of(results: str | Path) -> str | None:
-    """The preset's file that makes a results folder of this project, if there is one."""
+    """The configuration that makes a results folder of this project, if it is known.
+
+    It is the one written down there, or without such a record the preset that the folder is called by.
+
+    Raises:
+        InputError: the record names what is not there any more, or several files.
+    """
+    from infwidth.plan.run_record import FILE
+
     folder = Path(results)
+    recorded = _recorded(folder / FILE)
+    if recorded:
+        return recorded
     if folder == Path("results"):
         path = Path(DEFAULT_CONFIG)
     elif folder.parent == Path("results"):
@@ -80,6 +91,25 @@ def config_of(results: str | Path) -> str | None:
     else:
         return None
     return str(path) if path.exists() else None
+
+
+def config_of_reference(reference: str | Path) -> str | None:
+    """The configuration that made a reference: the one in its manifest, or else that of the run it is called by."""
+    return _recorded(Path(reference, "manifest.json")) or config_of(run_of(reference))
+
+
+def _recorded(record: Path) -> str | None:
+    """The configuration that a record names, if there is one; raises InputError where it is not one that is there."""
+    from infwidth.plan.run_record import recorded_configuration
+
+    made_by = recorded_configuration(record)
+    if made_by is None:
+        return None
+    lost = [path for path in made_by if not Path(path).exists()]
+    if lost or len(made_by) > 1:
+        why = f"{lost[0]}, which is not there any more" if lost else f"{' and '.join(made_by)} together"
+        raise InputError(f"{record.parent}: made by {why}; expected its configuration; name --config")
+    return made_by[0]
 
 
 def reference_of(results: str | Path) -> Path:

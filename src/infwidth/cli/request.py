@@ -74,9 +74,11 @@ class Request:
 
         Other arguments come before them: several values may follow ``--configfile``.
         """
+        from infwidth.plan.config import preset_file
+
         values = {key: json.dumps(value, ensure_ascii=False) for key, value in self.given().items()}
         config = ["--config", *(f"{key}={value}" for key, value in values.items())] if values else []
-        return ["--cores", str(self.cores), "--configfile", self.config, *config]
+        return ["--cores", str(self.cores), "--configfile", str(preset_file(self.config)), *config]
 
 
 def _cores(_context: click.Context, _option: click.Parameter, text: str) -> int:

@@ -12,12 +12,12 @@ from infwidth.cli.places import (
     check_folder,
     check_names,
     config_of,
+    config_of_reference,
     place,
     planned,
     read_config,
     read_run,
     reference_of,
-    run_of,
 )
 from infwidth.numerics.checks import InputError
 
@@ -128,7 +128,7 @@ def figures(reference: str, to: str, config: str) -> None:
     from infwidth.figures.verdicts import draw_claims
     from infwidth.plan.titles import experiment_titles
 
-    config = config or (config_of(run_of(reference)) if reference else DEFAULT_CONFIG)
+    config = config or (config_of_reference(reference) if reference else DEFAULT_CONFIG)
     shown = read_config(config) if config else {}
     reference = reference or str(reference_of(place(shown, config)))
     _tables(reference, "a reference; make one with `make reference`")

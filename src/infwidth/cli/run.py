@@ -53,11 +53,14 @@ def decide(request: Request, arguments: tuple[str, ...], minutes: float) -> None
 def _run(request: Request, arguments: tuple[str, ...], minutes: float) -> None:
     """Run, decide if there are minutes for it, and sum up."""
     from infwidth.cli.verdicts import added_line, leftover_line, read_verdicts, summary, undrawn_line
+    from infwidth.plan.config import preset_file
     from infwidth.plan.run_lock import hold
+    from infwidth.plan.run_record import record_configuration
 
     config, results = request.read()
     _check_machine()
     hold(results)
+    record_configuration(results, [preset_file(request.config)])
     names = planned(config)
     before = read_verdicts(results, names, lenient=True)
     _make_caches_writable()

@@ -18,6 +18,8 @@ _OUT_OF_MEMORY = (
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EIO)
 """What whoever was writing may answer with an error of its own."""
+_NAMELESS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "standard output or a temporary file (TMPDIR): ")
+"""Where that may be which no file is named for."""
 _STOPPED = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None))
 """Signals by which somebody ends a run."""
 _REMEDIES = {
@@ -58,7 +60,9 @@ def machine_failure(error: BaseException) -> str | None:
         return None
     if error.errno == errno.ENOMEM:
         return f"out of memory ({describe(error)}); {_MEMORY}"
-    where = f"{error.filename}: " if error.filename is not None else ""
+    # of a copy it is the second that could not be written
+    name = error.filename if error.filename2 is None or error.errno not in _FULL else error.filename2
+    where = f"{name}: " if name is not None else _NAMELESS.get(error.errno, "")
     remedy = _REMEDIES.get(error.errno, "see that the path is right and the disk well, and run the same command again")
     return f"{where}{error.strerror or error}; {remedy}"
 

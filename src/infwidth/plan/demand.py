@@ -55,13 +55,14 @@ WORK = Limit(_MONTHS * RATE, "hours", 3600 * RATE, f"at {RATE:g} multiplications
 STEPS = Limit(_MONTHS * PACE, "hours", 3600 * PACE, f"at {PACE:g} steps a second", _DAY * PACE)
 SOLVED = Limit(_MONTHS * TURNS, "hours", 3600 * TURNS, f"at {TURNS:g} problems a second", _DAY * TURNS)
 SEEDS = Limit(1e5, "seeds", why="each is a job or a part of one, of which the workflow keeps book")
+CHAIN = Limit(1e6, "million steps", 1e6, "what a chain takes, none of them longer than a unit of time")
 NETWORKS = Limit(4000, "networks in a job", why="their seeds stand on its command line, which the system limits")
 
 Demand = tuple[Limit, str, tuple[str, ...]]
 """What limits it, what it is of, and the products of settings whose sum it is. A product is the names that there are of
 some, or where these are joined by * all of them or none."""
 _SAMPLING: tuple[Demand, ...] = (
-    *((STEPS, "sampling", (time,)) for time in ("burn_in_time", "sampling_time")),
+    *((CHAIN, "sampling", (time,)) for time in ("burn_in_time", "sampling_time")),
     *(
         (WORK, "sampling", (f"{time} seeds_per_job network_seeds width dimension {samples}",))
         for time in ("burn_in_time", "sampling_time")

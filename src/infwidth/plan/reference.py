@@ -20,6 +20,7 @@ from infwidth.io.whole import SUFFIX, check_whole, read_manifest
 from infwidth.numerics.checks import InputError
 from infwidth.plan.comparison import compare, compare_tables
 from infwidth.plan.outputs import finished_outputs
+from infwidth.plan.run_record import FILE, KEY, recorded_configuration
 from infwidth.plan.titles import experiment_titles
 from infwidth.plan.transfer import Plan
 
@@ -190,6 +191,8 @@ def _write(run: _Run, new: Path, old: Path | None) -> None:
         seconds = read_seconds(old / "seconds.csv") | seconds
     first = next(iter(manifests.values()))
     summary = {key: first[key] for key in ("commit", "python", "machine", "versions")}
+    made_by = recorded_configuration(run.results / FILE)
+    summary |= {} if made_by is None else {KEY: made_by}
     summary["cells"] = cells | {name: manifest["facts"] for name, manifest in manifests.items()}
     judged = together([Verdict(**entry) for entry in verdicts])
     judged.sort(key=lambda verdict: natural_key(verdict.id))

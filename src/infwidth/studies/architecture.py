@@ -245,7 +245,9 @@ class _Runner:
         test = mean_loss(logits, wanted, "cross_entropy")
         wrong = (logits.argmax(-1) != wanted.argmax(-1)).double().mean(-1)
         seen = self.batches[-1]
-        lost = ~going | ~test.isfinite() | gone_far(self._logits(model, x[seen]), y[seen], "cross_entropy")
+        # not by what was trained on alone, which a cross-entropy separates at any step
+        judged = ((of_validation, y[self.samples :]), (logits, wanted), (self._logits(model, x[seen]), y[seen]))
+        lost = ~going | torch.stack([gone_far(*one, "cross_entropy") for one in judged]).any(0)
         found = (values.masked_fill(lost, math.nan) for values in (validation, test, wrong))
         return [Outcome(*values) for values in zip(*found, strict=True)]
 

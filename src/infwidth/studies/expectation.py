@@ -35,6 +35,7 @@ from infwidth.studies.readout_training import (
     read_out,
     train_dual,
     train_readout,
+    unless_absurd,
 )
 
 LEARNING_RATES = {"sgd": 0.5, "momentum": 0.5, "adam_star": 0.03, "adam": 0.03}
@@ -141,7 +142,7 @@ def run(
             activation=activation,
         )
         counter.advance()
-    limits = {name: _limit(dual, data.x_test) for name, dual in duals.items()}
+    limits = {name: unless_absurd(_limit(dual, data.x_test), data.y_test, loss) for name, dual in duals.items()}
     coefficients = {name: _coefficients(dual, batches, samples) for name, dual in duals.items()}
     rows: list[dict[str, Any]] = []
     for width in widths:
@@ -154,7 +155,8 @@ def run(
                 trained, _ = train_readout(
                     seen, data.y.float(), batches=batches, loss=loss, optimiser=name, learning_rate=rates[name]
                 )
-                found.setdefault(("trained", name), []).append(read_out(shown, trained).double())
+                of_others = unless_absurd(read_out(shown, trained).double(), data.y_test, loss)
+                found.setdefault(("trained", name), []).append(of_others)
                 if name not in LIMIT_OF:
                     held = coefficients[name].float().T @ seen  # M = Σ_i c_i g(x_i)
                     found.setdefault(("fixed", name), []).append(read_out(shown, held).double())

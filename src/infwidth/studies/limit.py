@@ -33,6 +33,7 @@ from infwidth.studies.readout_training import (
     read_out,
     train_dual,
     train_readout,
+    unless_absurd,
 )
 
 LEARNING_RATES = {"sgd": 1.0, "momentum": 1.0, "adam_star": 0.05, "adam": 0.05}
@@ -102,7 +103,7 @@ def run(
             data.x, data.y, loss=loss, optimiser=name, learning_rate=rates[name], activation=activation, **settings
         )
         with torch.no_grad():
-            limits[loss, name] = dual(data.x_test)
+            limits[loss, name] = unless_absurd(dual(data.x_test), data.y_test, loss)
         if name not in LIMIT_OF:
             note("test_loss", mean_loss(limits[loss, name], data.y_test, loss), math.inf, loss, name)
         counter.advance()
@@ -115,7 +116,7 @@ def run(
                 readout, _ = train_readout(
                     seen, data.y, loss=loss, optimiser=name, learning_rate=rates[name], **settings
                 )
-                found[loss, name].append(read_out(shown, readout))
+                found[loss, name].append(unless_absurd(read_out(shown, readout), data.y_test, loss))
                 counter.advance()
         for (loss, name), functions in found.items():
             limit, trained = limits[loss, name], torch.stack(functions)

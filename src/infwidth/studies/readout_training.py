@@ -126,15 +126,29 @@ def train_readout(
             kept[step] = readout.detach().clone()
 
     def sound(m: Tensor) -> Tensor:
-        lost = gone_far(read_out(features[..., rows, :], m), target[rows], loss)
+        lost = gone_far(read_out(features, m), target, loss)
         return m.masked_fill(lost[..., None, None], math.nan)
 
     return sound(readout.detach()), {step: sound(m) for step, m in kept.items()}
 
 
 def gone_far(y: Tensor, target: Tensor, loss: str) -> Tensor:
-    """Return whether training has diverged, by outputs (…, n, E) on samples it saw: not finite, or ``FAR`` from 0's."""
+    """Return whether training has diverged, by outputs (…, n, E) on its samples: not finite, or ``FAR`` from 0's.
+
+    All of its samples are asked: a cross-entropy separates the batch it just saw at any step, however long.
+    """
     return ~(mean_loss(y, target, loss) <= FAR * mean_loss(torch.zeros_like(target), target, loss))
+
+
+def unless_absurd(y: Tensor, target: Tensor, loss: str) -> Tensor:
+    """Return outputs (…, n, E) on samples not trained on, NaN where they show that training has diverged.
+
+    A cross-entropy may separate all that it trains on, at any step: it is on others that wrong logits grow with it. A
+    squared error says so on its own samples, and the labels of others may be of another scale.
+    """
+    if loss != "cross_entropy":
+        return y
+    return y.masked_fill(gone_far(y, target, loss)[..., None, None], math.nan)
 
 
 def read_out(features: Tensor, readout: Tensor) -> Tensor:
@@ -177,7 +191,7 @@ def train_dual(
         dual.step()
     dual.eval()
     with torch.no_grad():
-        if gone_far(dual(x[rows]), target[rows], loss):
+        if gone_far(dual(x), target, loss):
             dual.coefficients.fill_(math.nan)
     return dual
 

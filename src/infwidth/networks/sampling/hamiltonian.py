@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from infwidth.networks.sampling.kinetic import settle
-from infwidth.networks.sampling.records import ROUNDING, SHORTEST, Records, Schedule
+from infwidth.networks.sampling.records import ROUNDING, Records, Schedule
 from infwidth.networks.sampling.state import Chains
 from infwidth.numerics.batching import Batch, take
 
@@ -121,7 +121,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
     fixed. Samples and readings are taken where trajectories end.
     """
     like = state.curvature
-    exploded = settle(state, FREE * schedule.burn_in_time, schedule.safety)
+    exploded = settle(state, FREE * schedule.burn_in_time, schedule, records)
     lost = state.chains[exploded].tolist()
     if exploded.any():
         state.select((~exploded).nonzero()[:, 0])
@@ -149,7 +149,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
             records.read(state, sampled)
         course.collected += schedule.collect(state, sampled, course.elapsed, course.collected)
         stuck = sampled & (course.tried == TRIALS) & (course.accepted < TRIALS * LEAST_ACCEPTANCE)
-        stuck |= path.step < SHORTEST * schedule.duration
+        stuck |= schedule.crawling(path.step)
         ended = (sampled & (course.elapsed >= schedule.duration - ROUNDING)) | stuck
         schedule.report(course.elapsed, len(records.steps))
         path.begin(rows[~ended[rows]])

@@ -12,7 +12,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from infwidth.networks.sampling.records import ROUNDING, SHORTEST, Records, Schedule
+from infwidth.networks.sampling.records import ROUNDING, Records, Schedule
 from infwidth.networks.sampling.state import Chains
 
 STRIDE = 4
@@ -48,12 +48,13 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
             h = torch.where(burning, state.step(schedule.safety), h)
         collected = collected + schedule.collect(state, ~burning, elapsed, collected)
         ended = elapsed >= schedule.duration - ROUNDING
-        crawling = ~(h >= SHORTEST * schedule.duration)
         if stir:
             records.read(state, ~burning)
+            crawling = schedule.crawling(h)
             exploded = ~(state.energy() <= ceiling) | crawling  # NaN explodes too
             ended |= exploded
             lost += state.chains[exploded].tolist()
+            records.given_up += state.chains[crawling].tolist()
             schedule.report(elapsed, len(records.steps))
         if ended.any():
             records.end(state, ended, iteration)
@@ -66,23 +67,27 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
     return torch.tensor(lost, dtype=torch.long, device=like.device)
 
 
-def settle(state: Chains, duration: float, safety: float) -> Tensor:
-    """Let chains fall from their prior into the posterior for a time; return which exploded, a mask (K,)."""
-    elapsed, h = torch.zeros_like(state.curvature), state.step(safety)
+def settle(state: Chains, duration: float, schedule: Schedule, records: Records) -> Tensor:
+    """Let chains fall from their prior into the posterior for a time; return which of them failed, a mask (K,)."""
+    elapsed, h = torch.zeros_like(state.curvature), state.step(schedule.safety)
     ceiling = EXPLOSION * (1 + state.energy())
     everyone = torch.ones_like(h, dtype=torch.bool)
     crawling = ~everyone
     state.kick(h / 2)
     for iteration in itertools.count(1):
-        probing = iteration % PROBE_INTERVAL == 0 or iteration <= SETTLING
-        state.drift(h, iteration % STRIDE == 0)
+        probing, stir = iteration % PROBE_INTERVAL == 0 or iteration <= SETTLING, iteration % STRIDE == 0
+        state.drift(h, stir)
         state.evaluate(probing)
         state.kick(h)
         state.cool(everyone)
         elapsed = elapsed + h
         if probing:
-            h = state.step(safety)
-        crawling |= ~(h >= SHORTEST * duration) & ~(elapsed >= duration)  # a step may be NaN, and the time with it
+            h = state.step(schedule.safety)
+        crawling |= schedule.crawling(h) & ~(elapsed >= duration)  # a step may be NaN, and the time with it
         h = torch.where((elapsed < duration) & ~crawling, h, 0.0)  # those that have arrived wait
+        if stir:
+            schedule.report(elapsed, len(records.steps))
         if not h.any():
-            return ~(state.energy() <= ceiling) | crawling | ~(state.step(safety) >= SHORTEST * duration)
+            crawling |= schedule.crawling(state.step(schedule.safety))
+            records.given_up += state.chains[crawling].tolist()
+            return ~(state.energy() <= ceiling) | crawling

@@ -15,8 +15,9 @@ from infwidth.numerics.progress import Progress
 MONITORS = 4
 ROUNDING = 1e-9
 """Time that does not count."""
-SHORTEST = 1e-7
-"""Step, as a fraction of the time to run, below which a chain is given up: rates out of all proportion."""
+SHORTEST, SHORT = 1e-6, 1e-5
+"""Steps, as fractions of the time to run, below which a chain is given up, as its rates are out of all proportion, and
+below which it is said first that it takes long."""
 
 
 class Collector(Protocol):
@@ -58,6 +59,10 @@ class Schedule:
         """Burn-in and sampling together."""
         return self.burn_in_time + self.sampling_time
 
+    def crawling(self, step_size: Tensor) -> Tensor:
+        """Which steps are too short to get anywhere, NaN among them; a mask."""
+        return ~(step_size >= SHORTEST * self.duration)
+
     def collect(self, state: Chains, ready: Tensor, elapsed: Tensor, collected: Tensor) -> Tensor:
         """Hand the collector the samples that are due; return whose were, a mask.
 
@@ -93,6 +98,7 @@ class Records:
         self.hidden = like.new_full((n_chains, *shape), torch.nan)
         self.steps, self.acceptance = np.zeros(n_chains, dtype=int), np.full(n_chains, np.nan)
         self.readings: list[list[np.ndarray]] = [[] for _ in range(n_chains)]
+        self.given_up: list[int] = []  # chains that no shorter step helps
 
     def reset(self, chain: int) -> None:
         """Forget a chain: it restarts."""

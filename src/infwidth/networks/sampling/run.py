@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from infwidth.networks.sampling.diagnostics import (
 from infwidth.networks.sampling.hamiltonian import run as run_hmc
 from infwidth.networks.sampling.kinetic import run as run_langevin
 from infwidth.networks.sampling.posterior import PosteriorBatch
-from infwidth.networks.sampling.records import Collector, Records, Schedule
+from infwidth.networks.sampling.records import SHORT, SHORTEST, Collector, Records, Schedule
 from infwidth.networks.sampling.state import Chains, Noise
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.batching import keep_freed_memory
@@ -115,10 +116,13 @@ def sample(
             if collector is not None:
                 collector.reset(k)
         chains = Chains(posterior.select(pending), width, noise, pending, activation)
-        pending = SAMPLERS[sampler](chains, schedule, records)
+        if not restart:
+            _announce(purpose, schedule, chains)
+        lost = SAMPLERS[sampler](chains, schedule, records)
+        pending = lost[[k not in records.given_up for k in lost.tolist()]]
         if not len(pending):
             break
-    diverged = set(pending.tolist())
+    diverged = {*pending.tolist(), *records.given_up}
     series = [records.series(k) for k in range(total)]
     with np.errstate(over="ignore", invalid="ignore"):  # squares beyond the range of numbers count as one sample
         ess = np.array([min(map(effective_samples, rows.T)) if len(rows) > 3 else 0.0 for rows in series])
@@ -130,4 +134,18 @@ def sample(
         status.append(Status.DIVERGED if k in diverged else Status.CONVERGED if mixed else Status.UNMIXED)
     return ChainOutcome(
         tuple(status), records.steps, ess, drifts, r_hats, records.acceptance, records.readout, records.hidden
+    )
+
+
+def _announce(purpose: str, schedule: Schedule, chains: Chains) -> None:
+    """Say before the start where the likelihood asks for very many steps, or for more than are taken."""
+    steps = float((schedule.duration / chains.step(schedule.safety)).max())
+    if not steps > 1 / SHORT:
+        return
+    end = "which are taken" if steps <= 1 / SHORTEST else f"more than the {1 / SHORTEST:.0e} that are taken"
+    warnings.warn(
+        f"{purpose}: rates of √{float(chains.curvature.max()):.0e} × the prior's ask for some {steps:.0e} steps to "
+        f"time {schedule.duration:g}, {end}; lower inverse_temperature, raise prior_precision, rescale inputs to "
+        "|x|² ≈ D, or sample for a shorter time",
+        stacklevel=2,
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from infwidth.networks.two_layer.ensemble import probe_vector
 from infwidth.networks.two_layer.model import Evaluator, Response
+from infwidth.networks.two_layer.scale import MANY_STEPS, MOST_STEPS, say_how_far
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.batching import Batch, keep_freed_memory, take
 from infwidth.numerics.progress import Progress
@@ -28,7 +29,7 @@ PROBE_INTERVAL = 4
 """Steps between refreshes of the curvature; each costs half an evaluation."""
 POWER_ITERATIONS = 12
 """Products with the tangent kernel before the first step, for its largest eigenvalue."""
-SHORTEST = 1e-9
+SHORTEST = 1 / MOST_STEPS
 """Step, as a fraction of the whole time, below which a network is given up as diverged."""
 RISE = 1e-3
 """Rise of the objective, in units of ½Σy², that rejects a step: below it lies the chatter of ReLU kinks."""
@@ -178,6 +179,7 @@ class _Course(Batch):
     now: Tensor
     fraction: Tensor
     halvings: Tensor
+    longest: Tensor
     bad: Tensor
 
     @classmethod
@@ -194,7 +196,7 @@ class _Course(Batch):
         return cls(
             networks, response, objective, torch.where(size > 0, size, networks.labels.shape[1]), curvature, vector,
             label, torch.zeros_like(label), zero, torch.ones_like(like), torch.zeros_like(label),
-            ~torch.isfinite(objective),
+            torch.ones_like(like), ~torch.isfinite(objective),
         )  # fmt: skip
 
     def record(self, times: Tensor, record: Record) -> None:
@@ -237,6 +239,7 @@ class _Course(Batch):
         self.halvings = torch.where(good, 0, self.halvings + 1)
         self.fraction = torch.where(good, (self.fraction * 2**0.25).clamp(max=1.0), self.fraction / 2)
         self.bad = (self.halvings > MAX_HALVINGS) | stuck
+        self.longest = longest
         return torch.where(good, gap, 0.0)
 
     def _unmoved(self, trial: FlowBatch) -> Tensor:
@@ -310,6 +313,9 @@ def integrate(
         gap = course.advance(flow, times, safety, probing=iteration % PROBE_INTERVAL == 0)
         residual[course.label] = torch.maximum(residual[course.label], gap)
         steps[course.label] += 1
+        if iteration == MANY_STEPS:
+            ahead = (times[-1] - course.now) / course.longest
+            say_how_far(iteration, float((ahead * ~course.bad).max()), float(times[-1]))
     if progress is not None:
         progress(1.0)
     unresolved = ~(residual <= LARGEST_RESIDUAL)

@@ -15,8 +15,9 @@ from infwidth.theory.linear.moment_path import MomentPath, integrate_moments
 from infwidth.theory.linear.moments import Moments
 from infwidth.theory.problem import FlowProblem
 
-# Times of the slowest decay after which a course may have ended at its fixed point, so that later times are alike ...
-LATE = 1e3
+# Times of the slowest decay after which a course may have ended at its fixed point, so that later times are alike;
+# of the start e^(−2 LATE) is left, which no later training makes visible, as it does what an integrator tolerates ...
+LATE = 50.0
 # ... if it has come as near to it as this many tolerances.
 NEAR = 100.0
 
