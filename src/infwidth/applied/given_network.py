@@ -51,16 +51,16 @@ class GivenNetwork:
             strength: γ̄, by which w̄ = γ̄Na.
 
         Raises:
-            InputError: weights that are 0 or of an absurd size, a readout for a φ that is not 1-homogeneous, or one that
-                is 0.
+            InputError: weights that are 0 or of an absurd size, or a readout that is 0 or for a φ that isn't
+                1-homogeneous.
         """
         hidden = self.weights * (size * math.sqrt(self.weights.shape[1]))
         largest = float(np.abs(hidden).max()) or 1.0  # so that no square over- or underflows
         reach = largest * math.sqrt(np.square(hidden / largest).mean())
         if not 1 / FARTHEST <= reach <= FARTHEST:
             raise InputError(
-                f"weights: preactivations are about {reach:.0e} at inputs of the target's size; expected them of order 1; "
-                "pass a trained layer, and inputs as it takes them"
+                f"weights: preactivations are about {reach:.0e} at inputs of the target's size; expected them of order "
+                "1; pass a trained layer, and inputs as it takes them"
             )
         if self.readout is None:
             return hidden
