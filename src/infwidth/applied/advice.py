@@ -38,7 +38,7 @@ RICHNESS, RICHEST = 5.0, 1.0
 HALVINGS = 3
 """How often a default strength is halved, at most, where the theory has no answer: rich neurons condense, or pass too
 slowly between the prior and the few directions that they condense to, the more so the more samples and classes."""
-FARTHEST = 4.0
+FARTHEST = 3.0
 """Strength over its :func:`onset` beyond which, of more than ``MANY`` samples, a default is halved untried: on images
 there was hardly ever an answer, and to find none takes as long as one. Of fewer it is tried: there features that learn
 may take ten times as much."""
