@@ -321,3 +321,20 @@ def test_the_onset_of_condensation_of_a_linear_function_is_known():
     assert onset(x, 3 * y, activation="erf", inverse_temperature=5.0) == pytest.approx(
         onset(x, y, activation="erf", inverse_temperature=5.0) / 3, rel=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "outputs", "couplings"),
+    [
+        (40, 1, [0, 1, 10, 100, math.inf]),
+        (100, 3, [0, 1, 10, math.inf]),
+        (300, 1, [0, 1, 10, math.inf]),
+        (200, 4, [0, 10, math.inf]),
+    ],
+)
+def test_of_many_samples_times_outputs_fewer_couplings_are_compared(size, outputs, couplings):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, size, 12))
+    y = x @ rng.standard_normal((12, outputs)) / np.sqrt(12) + 0.3 * rng.standard_normal((2, size, outputs))
+    data = OwnData(x[0], y[0].squeeze(), x[1], y[1].squeeze(), "many")
+    assert advise(data, activation="linear").table["elastic_coupling"].tolist() == couplings

@@ -33,6 +33,8 @@ COUPLINGS = (0.0, 1.0, 10.0, 100.0, math.inf)
 MANY, STIFFEST = 250, 10.0
 """Samples, times outputs, above which δ beyond ``STIFFEST``, ∞ apart, is left out by default: it needs more particles
 than fit in two minutes."""
+MORE = 500
+"""Those above which ``STIFFEST`` alone is left between 0 and ∞, as each δ takes up to a minute."""
 RICHNESS, RICHEST = 5.0, 1.0
 """γ√D of the default feature-learning strength, and the largest γ: features are learned, and few neurons condense."""
 HALVINGS = 3
@@ -137,8 +139,8 @@ def advise(
         "strict": False,
     }
     outputs = OutputSpan.of(data.y_target).labels[0].size
-    many = max(size * outputs, OutputSpan.of(data.y_source).labels.size) > MANY
-    couplings = _couplings(couplings, many=many)
+    amount = max(size * outputs, OutputSpan.of(data.y_source).labels.size)
+    couplings = _couplings(couplings, amount)
     counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2 / outputs]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)
@@ -150,7 +152,7 @@ def advise(
     given = GivenNetwork.of_data(data)
     strengths = source_strength, target_strength
     most = math.inf
-    if many and activation != "linear":  # which has an answer at any
+    if amount > MANY and activation != "linear":  # which has an answer at any
         most = _richest(data, *strengths, activation=activation, inverse_temperature=inverse_temperature)
     tried = list(_strengths(dimension, *strengths, most))
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
@@ -188,10 +190,11 @@ def advise(
     return Advice(table, smaller, recommended, sentence, size, (first, second), notes)
 
 
-def _couplings(couplings: Sequence[float] | None, *, many: bool) -> list[float]:
-    """The couplings to compare, 0 first: those given, or the default's for few samples or many."""
+def _couplings(couplings: Sequence[float] | None, amount: int) -> list[float]:
+    """The couplings to compare, 0 first: those given, or the default's for so many samples times outputs."""
     if couplings is None:
-        couplings = [value for value in COUPLINGS if not many or value <= STIFFEST or math.isinf(value)]
+        couplings = [value for value in COUPLINGS if amount <= MANY or value <= STIFFEST or math.isinf(value)]
+        couplings = couplings if amount <= MORE else [0.0, STIFFEST, math.inf]
     couplings = sorted({0.0, *map(float, couplings)})
     if len(couplings) < 2:
         raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
