@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from infwidth.applied.advice import COUPLINGS, Advice, advise
+from infwidth.applied.advice import COUPLINGS, FARTHEST, Advice, advise, default_strength
+from infwidth.applied.onset import onset
 from infwidth.applied.verdict import conclude
 from infwidth.numerics.checks import InputError
-from infwidth.tasks import linear
+from infwidth.tasks import linear, one_hot
 from infwidth.tasks.own_data import OwnData, own_data
 from infwidth.theory import bayes
 
@@ -274,7 +275,7 @@ def test_a_default_strength_without_an_answer_is_lowered_and_said_so(monkeypatch
     assert set(found.table["status"]) == {"converged"}
     assert found.strengths[0] == found.strengths[1] < 4.0
     assert found.strengths[0] in (2.0, 1.0, 0.5)
-    assert f"γ = {found.strengths[1]:.3g}: at the default, 4 and 4, the theory has no answer" in found.notes[0]
+    assert f"γ = {found.strengths[1]:.3g}: the default, 4 and 4, is too rich for these samples" in found.notes[0]
     again = advise(data, **settings, source_strength=found.strengths[0], target_strength=found.strengths[1])
     assert again.table.equals(found.table)
 
@@ -284,3 +285,56 @@ def test_a_default_strength_with_an_answer_stays():
     found = advise(data, activation="linear", couplings=[1.0])
     assert found.strengths == (1.0, 1.0)
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("activation", ["erf", "relu"])
+def test_of_many_samples_and_classes_no_hopeless_strength_is_tried(monkeypatch, activation):
+    """Each try would take as long as an answer; the first or second strength that is tried has one."""
+    rng = np.random.default_rng(0)
+    teacher = rng.standard_normal((20, 3))
+    parts = []
+    for size in (80, 140):
+        x = rng.standard_normal((size, 20)) * np.arange(1, 21) ** -0.8
+        parts += [x * np.sqrt(20 / np.square(x).sum(1).mean()), one_hot(np.argmax(x @ teacher, 1), 3)]
+    tried = []
+
+    def noted(task, *, elastic_coupling, target_strength, **settings):
+        tried.append(target_strength)
+        return bayes.solve(task, elastic_coupling=elastic_coupling, target_strength=target_strength, **settings)
+
+    monkeypatch.setattr("infwidth.applied.advice.solve", noted)
+    found = advise(OwnData(*parts, "many"), activation=activation, couplings=[math.inf], particles=1024)
+    assert set(found.table["status"]) == {"converged"}
+    assert len(set(tried)) <= 2
+    known = onset(*parts[2:], activation=activation, inverse_temperature=10.0)
+    assert max(tried) <= FARTHEST * known < default_strength(20)
+    assert "is too rich for these samples" in found.notes[-1]
+
+
+def test_the_onset_of_condensation_of_a_linear_function_is_known():
+    """s(W) = a·W/√D of a linear φ: the tilt balances the prior at γ|a| = √D."""
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((50, 10)), rng.standard_normal((50, 2))
+    dual = np.linalg.solve(x @ x.T / 10 + np.eye(50) / 5, y)
+    known = np.sqrt(10) / np.linalg.norm(x.T @ dual, 2)
+    assert onset(x, y, activation="linear", inverse_temperature=5.0) == pytest.approx(known, rel=1e-3)
+    assert onset(x, 3 * y, activation="erf", inverse_temperature=5.0) == pytest.approx(
+        onset(x, y, activation="erf", inverse_temperature=5.0) / 3, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "outputs", "couplings"),
+    [
+        (40, 1, [0, 1, 10, 100, math.inf]),
+        (100, 3, [0, 1, 10, math.inf]),
+        (300, 1, [0, 1, 10, math.inf]),
+        (200, 4, [0, 10, math.inf]),
+    ],
+)
+def test_of_many_samples_times_outputs_fewer_couplings_are_compared(size, outputs, couplings):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, size, 12))
+    y = x @ rng.standard_normal((12, outputs)) / np.sqrt(12) + 0.3 * rng.standard_normal((2, size, outputs))
+    data = OwnData(x[0], y[0].squeeze(), x[1], y[1].squeeze(), "many")
+    assert advise(data, activation="linear").table["elastic_coupling"].tolist() == couplings

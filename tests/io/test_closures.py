@@ -60,10 +60,10 @@ SHIFTED = f"theory.problem theory.solution theory.span {DRAWN} {TWO_LAYER} studi
 SHIFTED = " ".join(one for one in SHIFTED.split() if not one.startswith("stages.")) + " tasks.gaussian_teachers"
 SHIFTED += " tasks.spectra"
 ADVICE = (
-    "applied.advice applied.distinct applied.given_network applied.prediction applied.verdict "
+    "applied.advice applied.distinct applied.given_network applied.onset applied.prediction applied.verdict "
     "tasks.copies tasks.own_data tasks.own_labels tasks.own_weights tasks.labels io.archives "
     f"{DRAWN} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span theory.elastic "
-    "numerics.activations numerics.batching numerics.losses numerics.observed"
+    "theory.kernels theory.mehler numerics.activations numerics.batching numerics.losses numerics.observed"
 )
 STUDY = {
     "limit": ON_IMAGES,

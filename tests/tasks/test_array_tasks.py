@@ -287,3 +287,5 @@ def test_example_files_hold_the_example_and_are_never_overwritten(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="can't be written to"):
         write_example(tmp_path / "file")
+    with pytest.raises(InputError, match="can't be written to"):
+        write_example(tmp_path / "no\0name")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.utils.prune
 
 from infwidth.numerics.checks import InputError
 from infwidth.tasks.own_data import data_for_weights
@@ -10,6 +11,10 @@ from infwidth.tasks.own_weights import own_weights
 
 WEIGHTS = np.random.default_rng(0).standard_normal((32, 5)).astype(np.float32)
 READOUT = torch.linspace(-1, 1, 64).view(2, 32)
+
+
+def prune(layer):
+    return torch.nn.utils.prune.random_unstructured(layer, "weight", 0.3)
 
 
 @pytest.fixture
@@ -33,6 +38,9 @@ def network(tmp_path):
     torch.save({"a.fc.weight": torch.ones(32, 5), "b.fc.weight": torch.ones(32, 5)}, tmp_path / "two.pt")
     torch.save({"steps": 3}, tmp_path / "none.pth")
     torch.save({f"layer{i}.weight": torch.ones(9, 9) for i in range(30)}, tmp_path / "deep.pt")
+    for name, wrap in (("new", torch.nn.utils.parametrizations.weight_norm), ("old", prune)):
+        torch.save(torch.nn.Sequential(wrap(torch.nn.Linear(5, 32))).state_dict(), tmp_path / f"{name}.pt")
+    (tmp_path / "folder.pt").mkdir()
     np.savez(tmp_path / "beside.npz", w1=WEIGHTS, names=np.array([None, 1], dtype=object), words=np.array(["a"]))
     return tmp_path
 
@@ -102,6 +110,9 @@ def test_what_is_no_readout_ends_in_one_line(network, place, readout, words):
         ("beside.npz:names", "pickled Python objects"),
         ("beside.npz:words", "found text"),
         ("net.pt:weight", "more than one layer 'weight', 0.weight, 2.weight"),
+        ("new.pt", "original1: is a part that the layer's weight is computed from"),
+        ("old.pt:0.weight_orig", "weight_orig: is a part"),
+        ("folder.pt", "is a folder"),
         ("whole.pt", "can't be read"),
         ("text.pt", "can't be read"),
     ],

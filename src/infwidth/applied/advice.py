@@ -19,23 +19,31 @@ from infwidth.applied.given_network import GivenNetwork
 from infwidth.applied.prediction import Prediction, choose_folds, predict_in_turn
 from infwidth.applied.verdict import about_smaller, conclude
 from infwidth.numerics.arrays import LARGEST_ENTRY
-from infwidth.numerics.checks import InputError
+from infwidth.numerics.checks import InputError, check_number
 from infwidth.numerics.losses import are_classes
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory.bayes import BayesSolution, solve
+from infwidth.theory.bayes import ACTIVATIONS, BayesSolution, solve
+from infwidth.theory.problem import POSITIVE, check_activation
+from infwidth.theory.span import OutputSpan
 
 COUPLINGS = (0.0, 1.0, 10.0, 100.0, math.inf)
 MANY, STIFFEST = 250, 10.0
-"""Samples above which δ beyond ``STIFFEST``, ∞ apart, is left out by default: it needs more particles than fit in two
-minutes."""
+"""Samples, times outputs, above which δ beyond ``STIFFEST``, ∞ apart, is left out by default: it needs more particles
+than fit in two minutes."""
+MORE = 500
+"""Those above which ``STIFFEST`` alone is left between 0 and ∞, as each δ takes up to a minute."""
 RICHNESS, RICHEST = 5.0, 1.0
 """γ√D of the default feature-learning strength, and the largest γ: features are learned, and few neurons condense."""
 HALVINGS = 3
 """How often a default strength is halved, at most, where the theory has no answer: rich neurons condense, or pass too
 slowly between the prior and the few directions that they condense to, the more so the more samples and classes."""
+FARTHEST = 3.0
+"""Strength over its :func:`onset` beyond which, of more than ``MANY`` samples, a default is halved untried: on images
+there was hardly ever an answer, and to find none takes as long as one. Of fewer it is tried: there features that learn
+may take ten times as much."""
 PARTICLES_A_SAMPLE = 4
 """With fewer, the particles interpolate the labels as a finite network would."""
 LEAST_PARTICLES = 2048
@@ -130,19 +138,25 @@ def advise(
         "evidence": False,
         "strict": False,
     }
-    couplings = _couplings(couplings, max(size, len(data.y_source)))
-    counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2]
+    outputs = OutputSpan.of(data.y_target).labels[0].size
+    amount = max(size * outputs, OutputSpan.of(data.y_source).labels.size)
+    couplings = _couplings(couplings, amount)
+    counts = [count for count in (round(share * size) for share in SHARES) if SMALLEST <= count <= MANY / 2 / outputs]
     steps = len(couplings) + sum(counts) / size
     show = progress or (lambda _: None)
     # The target's own samples stand in for a test set: cross-validation needs none.
     task = _task(data, np.arange(size), np.arange(1))
     share = len(couplings) / steps
-    left_out = choose_folds(size, seed)
+    left_out = choose_folds(size, seed, outputs=1 if activation == "linear" else outputs)
     folds = left_out["folds"]
-    tried = list(_strengths(dimension, source_strength, target_strength))
+    given = GivenNetwork.of_data(data)
+    strengths = source_strength, target_strength
+    most = math.inf
+    if amount > MANY and activation != "linear":  # which has an answer at any
+        most = _richest(data, *strengths, activation=activation, inverse_temperature=inverse_temperature)
+    tried = list(_strengths(dimension, *strengths, most))
     if sets.judged.sum() < min(SMALLEST, size):  # the theory would say how well the source remembers
         return Advice(_nothing(couplings), pd.DataFrame(), None, sets.refusal(), size, tried[0], sets.notes)
-    given = GivenNetwork.of_data(data)
     for first, second in tried:
         anchor = given and given.anchor(1.0, activation=activation, strength=first)
         common |= {"source_strength": first, "target_strength": second, "source_weights": anchor}
@@ -170,27 +184,47 @@ def advise(
     show(1.0)
     smaller = pd.DataFrame(rows)
     sentence += about_smaller(smaller) + sets.warning()
-    notes = sets.notes + _lowered((first, second), tried[0])
+    notes = sets.notes + _lowered(
+        (first, second), next(_strengths(dimension, source_strength, target_strength, math.inf))
+    )
     return Advice(table, smaller, recommended, sentence, size, (first, second), notes)
 
 
-def _couplings(couplings: Sequence[float] | None, size: int) -> list[float]:
-    """The couplings to compare, 0 first: those given, or of so many samples the default's."""
+def _couplings(couplings: Sequence[float] | None, amount: int) -> list[float]:
+    """The couplings to compare, 0 first: those given, or the default's for so many samples times outputs."""
     if couplings is None:
-        couplings = [value for value in COUPLINGS if size <= MANY or value <= STIFFEST or math.isinf(value)]
+        couplings = [value for value in COUPLINGS if amount <= MANY or value <= STIFFEST or math.isinf(value)]
+        couplings = couplings if amount <= MORE else [0.0, STIFFEST, math.inf]
     couplings = sorted({0.0, *map(float, couplings)})
     if len(couplings) < 2:
         raise InputError("couplings = [0]: expected a δ > 0 to compare with training from scratch; name one")
     return couplings
 
 
-def _strengths(dimension: int, source: float | None, target: float | None) -> Iterator[tuple[float, float]]:
-    """γ̄ and γ to try in turn: those given, and for None the default and what is below it.
+def _richest(
+    data: OwnData, source: float | None, target: float | None, *, activation: str, inverse_temperature: float
+) -> float:
+    """The largest strength worth trying for those of source and target that are None."""
+    from infwidth.applied.onset import onset  # torch takes a second to import
+
+    check_activation(activation, ACTIVATIONS)
+    beta = check_number("inverse_temperature", inverse_temperature, **POSITIVE)
+    free = [(data.x_source, data.y_source)] * (source is None and data.weights is None)
+    free += [(data.x_target, data.y_target)] * (target is None)
+    found = [onset(*one, activation=activation, inverse_temperature=beta) for one in free]
+    return FARTHEST * min(found, default=math.inf)
+
+
+def _strengths(
+    dimension: int, source: float | None, target: float | None, most: float = math.inf
+) -> Iterator[tuple[float, float]]:
+    """γ̄ and γ to try in turn: those given, and for None the default, halved until it is at most ``most``, and below.
 
     A given γ has an answer from scratch or none, whatever γ̄.
     """
     default = default_strength(dimension)
-    for halving in range(1 + HALVINGS if target is None else 1):
+    start = math.ceil(math.log2(max(default / most, 1.0)))
+    for halving in range(start, start + (1 + HALVINGS if target is None else 1)):
         first, second = (default / 2**halving if value is None else value for value in (source, target))
         yield first, second
 
@@ -200,8 +234,8 @@ def _lowered(strengths: tuple[float, float], default: tuple[float, float]) -> tu
     if strengths == default:
         return ()
     return (
-        f"γ̄ = {strengths[0]:.3g}, γ = {strengths[1]:.3g}: at the default, {default[0]:.3g} and {default[1]:.3g}, the "
-        "theory has no answer on these samples",
+        f"γ̄ = {strengths[0]:.3g}, γ = {strengths[1]:.3g}: the default, {default[0]:.3g} and {default[1]:.3g}, is "
+        "too rich for these samples: the theory has no answer, or neurons are about to condense to few",
     )
 
 

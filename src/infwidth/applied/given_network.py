@@ -13,6 +13,9 @@ from infwidth.numerics.checks import InputError, check_number
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.own_weights import balance, check_neurons, check_readout
 
+FARTHEST = 1e6
+"""How much larger or smaller than 1 the entries of a trained network's W̄ may be, rms."""
+
 
 @dataclass(frozen=True, eq=False)
 class GivenNetwork:
@@ -48,9 +51,17 @@ class GivenNetwork:
             strength: γ̄, by which w̄ = γ̄Na.
 
         Raises:
-            InputError: a readout for a φ that is not 1-homogeneous, or one that is 0.
+            InputError: weights that are 0 or of an absurd size, or a readout that is 0 or for a φ that isn't
+                1-homogeneous.
         """
         hidden = self.weights * (size * math.sqrt(self.weights.shape[1]))
+        largest = float(np.abs(hidden).max()) or 1.0  # so that no square over- or underflows
+        reach = largest * math.sqrt(np.square(hidden / largest).mean())
+        if not 1 / FARTHEST <= reach <= FARTHEST:
+            raise InputError(
+                f"weights: preactivations are about {reach:.0e} at inputs of the target's size; expected them of order "
+                "1; pass a trained layer, and inputs as it takes them"
+            )
         if self.readout is None:
             return hidden
         if get_activation(activation).homogeneity != 1:

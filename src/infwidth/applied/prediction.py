@@ -77,11 +77,14 @@ def _scatter(judged: np.ndarray, learnt: np.ndarray) -> float:
     return math.hypot(*(math.sqrt(len(effects) - 1) * float(effects.std()) for effects in (judged, learnt)))
 
 
-def choose_folds(size: int, seed: int) -> dict[str, Any]:
-    """Return what ``bayes.solve`` has to leave out of ``size`` samples: folds at random, how many, and whether each."""
+def choose_folds(size: int, seed: int, *, outputs: int = 1) -> dict[str, Any]:
+    """Return what ``bayes.solve`` has to leave out of ``size`` samples: folds at random, how many, and whether each.
+
+    Particles have as much work with a sample of several ``outputs`` as with so many samples.
+    """
     count = max(2, min(FOLDS, size // 2))
     folds = generator(seed, "advice", "folds").permutation(size) % count
-    solved = min(count, max(FEWEST_RESOLVED, round(count * RESOLVED_UP_TO / size)))
+    solved = min(count, max(FEWEST_RESOLVED, round(count * RESOLVED_UP_TO / (size * outputs))))
     return {"folds": folds, "folds_solved": solved, "leave_each": size <= ALONE}
 
 

@@ -20,7 +20,7 @@ from infwidth.numerics.checks import InputError
 )
 @click.option("--target-strength", type=float, help="γ, that on the target; likewise")
 @click.option("--inverse-temperature", type=float, default=10.0, show_default=True, help="β; 1/β is a ridge")
-@click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, without 100 from 250 samples on")
+@click.option("--couplings", help="values of δ to compare; 0,1,10,100,inf by default, of many samples fewer")
 @click.option("--particles", type=click.IntRange(min=1), help="of the theory; by default as many as the samples need")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the theory's particles and of subsets"

@@ -52,9 +52,8 @@ def write_example(folder: str | Path) -> str:
     try:
         for part, path in paths.items():
             write_arrays(path, {"x": getattr(task, f"x_{part}"), "y": getattr(task, f"y_{part}")})
-    except OSError as error:
-        raise InputError(
-            f"{place}: can't be written to ({error.strerror}); expected a folder's path; choose another"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: of a character that no path has
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{place}: can't be written to ({why}); expected a folder's path; choose another") from error
     sizes = ", ".join(f"{path.name} ({len(getattr(task, f'y_{part}'))} samples)" for part, path in paths.items())
     return f"{place}/: {sizes}; x of {task.dimension} numbers a sample, y a number"

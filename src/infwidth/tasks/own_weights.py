@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ FEWEST = 16
 """Neurons below which there are no blocks of them to compare."""
 MOST_NAMED = 8
 """Arrays of a file that a message names at most."""
+_PART = re.compile(r"(^|\.)parametrizations\.|_(v|g|u|orig|mask)$")
+"""Names of what a reparametrised weight (weight or spectral norm, pruning) is computed from."""
 _EXPECTED = "expected an .npz, or a torch state_dict (.pt, .pth), with a layer's weights (neurons, inputs)"
 
 
@@ -68,6 +72,11 @@ def own_weights(place: str | Path, dimension: int, readout: str | None = None) -
             f"{path}: {_counted(found, what)} ({_known(shapes)}); {_EXPECTED}; name one, --weights {path}:layer"
         )
     key = found[0]
+    if _PART.search(key):
+        raise InputError(
+            f"{path}, {key}: is a part that the layer's weight is computed from; expected the weight itself; take the "
+            "parametrization off, torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight'), and save again"
+        )
     weights = check_neurons(f"{path}, {key}", read(key), dimension)
     bias = None
     place = key.removesuffix("weight") + "bias"
@@ -179,11 +188,12 @@ def _arrays(path: Path) -> tuple[dict[str, tuple[int, ...]], Callable[[str], np.
     if path.suffix not in (".pt", ".pth"):
         raise InputError(f"{path}: suffix {path.suffix!r}; {_EXPECTED}; save it as one")
     if not path.is_file():
-        raise InputError(f"{path}: no such file; {_EXPECTED}; correct the path")
+        raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; {_EXPECTED}; correct the path")
     import torch  # takes a second
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of old or foreign formats, which it reads or refuses itself
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or foreign pickle raises has many types
         raise cannot_read(path, error, _EXPECTED, "save model.state_dict()") from error
     tensors = dict(_tensors(state)) if isinstance(state, dict) else {}
