@@ -1,0 +1,112 @@
+"""Jumps between the two modes of one posterior's neurons: those that the data hold, and those near the prior.
+
+Of a bounded activation the tilt exp(½(γ²/λ_w)s²) ends on a plateau: rich neurons are either near their prior or far out,
+tens of units of log-density higher behind a gap that no trajectory crosses. Which share is out is part of the law. Left
+alone it is an accident of the way there: raised labels find the far mode late, few particles fall into it, and g grows
+until these alone fit the labels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ROUNDS = 4
+"""Reassignments of particles to Gaussians in a fit."""
+FEWEST = 8
+"""Particles of a mode, below which it is not fitted."""
+OVERLAP = 0.05
+"""Share of particles that the other Gaussian would claim, from which on trajectories cross by themselves."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """N(mean, root rootᵀ) of whitened weights.
+
+    Attributes:
+        mean: (r,).
+        root: lower triangle, (r, r).
+        inverse: of the root, (r, r).
+    """
+
+    mean: Tensor
+    root: Tensor
+    inverse: Tensor
+
+    @classmethod
+    def of(cls, points: Tensor) -> Gaussian:
+        """Moments of points (n, r), the covariance shrunk towards the prior's as if by r points of it."""
+        count, size = points.shape
+        mean = points.mean(0)
+        eye = torch.eye(size, dtype=points.dtype, device=points.device)
+        root = torch.linalg.cholesky((torch.addmm(size * eye, (points - mean).T, points - mean)) / (count + size))
+        return cls(mean, root, torch.linalg.solve_triangular(root, eye, upper=False))
+
+    def log_density(self, points: Tensor) -> Tensor:
+        """Of points (n, r) without the constant, (n,)."""
+        white = (points - self.mean) @ self.inverse.T
+        return -0.5 * white.square().sum(1) + self.inverse.diagonal().log().sum()
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """Points from standard normal numbers, (n, r)."""
+        return self.mean + noise @ self.root.T
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Proposals of an independence sampler: a Gaussian near the prior or one far out, as often.
+
+    A half of the particles is proposed to from Gaussians fitted to the other half, so that no particle draws its own
+    proposals; the law of all stays what it is, however bad the fit.
+
+    Attributes:
+        halves: the Gaussians for the first half of the particles, and for the second.
+        odd: whether either sign is proposed, the law being even.
+    """
+
+    halves: tuple[tuple[Gaussian, Gaussian], tuple[Gaussian, Gaussian]]
+    odd: bool
+
+    @classmethod
+    def of(cls, points: Tensor, energies: Tensor, *, odd: bool) -> Modes | None:
+        """Fit to whitened weights (S, r), given ½(γ²/λ_w)s² of each, (S,); None unless there are two modes."""
+        if odd:  # one sign of each pair of modes: that along which the tilt stretches the law most
+            stretched = (points * energies[:, None]).T @ points
+            points = points * torch.sign(points @ torch.linalg.eigh(stretched)[1][:, -1:])
+        first, second = (_two(*half) for half in zip(points.chunk(2), energies.chunk(2), strict=True))
+        return None if first is None or second is None else cls((second, first), odd)
+
+    def propose(self, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """New points for (S, r), and log q(old) − log q(new), (S,)."""
+        like = {"generator": generator, "dtype": points.dtype, "device": points.device}
+        noise, coins = torch.randn(points.shape, **like), torch.rand((2, len(points), 1), **like)
+        new, surplus = [], []
+        for modes, old, normal, far, sign in zip(
+            self.halves, points.chunk(2), noise.chunk(2), *(coin.chunk(2) for coin in coins < 0.5), strict=True
+        ):
+            drawn = torch.where(far, modes[1].draw(normal), modes[0].draw(normal))
+            if self.odd:
+                drawn = torch.where(sign, drawn, -drawn)
+            new.append(drawn)
+            surplus.append(self._log_density(modes, old) - self._log_density(modes, drawn))
+        return torch.cat(new), torch.cat(surplus)
+
+    def _log_density(self, modes: tuple[Gaussian, Gaussian], points: Tensor) -> Tensor:
+        signs = (points, -points) if self.odd else (points,)
+        return torch.stack([mode.log_density(side) for mode in modes for side in signs]).logsumexp(0)
+
+
+def _two(points: Tensor, energies: Tensor) -> tuple[Gaussian, Gaussian] | None:
+    """The Gaussians near the prior and far out, by reassigning points to the likelier one; None if they are not two."""
+    far = energies > 0.5 * energies.max()
+    for _ in range(ROUNDS):
+        counts = int((~far).sum()), int(far.sum())
+        if min(counts) < FEWEST:
+            return None
+        near, out = Gaussian.of(points[~far]), Gaussian.of(points[far])
+        odds = out.log_density(points) - near.log_density(points) + math.log(counts[1] / counts[0])
+        far = odds > 0
+    return (near, out) if float(torch.sigmoid(-odds.abs()).mean()) < OVERLAP else None
