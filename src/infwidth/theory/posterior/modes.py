@@ -1,9 +1,9 @@
 """Jumps between the two modes of one posterior's neurons: those that the data hold, and those near the prior.
 
-Of a bounded activation the tilt exp(½(γ²/λ_w)s²) ends on a plateau: rich neurons are either near their prior or far out,
-tens of units of log-density higher behind a gap that no trajectory crosses. Which share is out is part of the law. Left
-alone it is an accident of the way there: raised labels find the far mode late, few particles fall into it, and g grows
-until these alone fit the labels.
+Of a bounded activation the tilt exp(½(γ²/λ_w)s²) ends on a plateau: rich neurons are either near their prior or far
+out, tens of units of log-density higher behind a gap that no trajectory crosses. Which share is out is part of the law.
+Left alone it is an accident of the way there: raised labels find the far mode late, few particles fall into it, and g
+grows until these alone fit the labels.
 """
 
 from __future__ import annotations
