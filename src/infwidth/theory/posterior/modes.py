@@ -45,10 +45,13 @@ class Gaussian:
         root = torch.linalg.cholesky((torch.addmm(size * eye, (points - mean).T, points - mean)) / (count + size))
         return cls(mean, root, torch.linalg.solve_triangular(root, eye, upper=False))
 
-    def log_density(self, points: Tensor) -> Tensor:
-        """Of points (n, r) without the constant, (n,)."""
-        white = (points - self.mean) @ self.inverse.T
-        return -0.5 * white.square().sum(1) + self.inverse.diagonal().log().sum()
+    def log_density(self, points: Tensor, *, even: bool = False) -> Tensor:
+        """Of points (n, r) without the constant, (n,); ``even``: of this Gaussian and its mirror image together."""
+        white, centre = points @ self.inverse.T, self.inverse @ self.mean
+        across = white @ centre
+        along = torch.logaddexp(across, -across) if even else across
+        scale = self.inverse.diagonal().log().sum() - 0.5 * centre.square().sum()
+        return along - 0.5 * white.square().sum(1) + scale
 
     def draw(self, noise: Tensor) -> Tensor:
         """Points from standard normal numbers, (n, r)."""
@@ -95,8 +98,8 @@ class Modes:
         return torch.cat(new), torch.cat(surplus)
 
     def _log_density(self, modes: tuple[Gaussian, Gaussian], points: Tensor) -> Tensor:
-        signs = (points, -points) if self.odd else (points,)
-        return torch.stack([mode.log_density(side) for mode in modes for side in signs]).logsumexp(0)
+        near, far = (mode.log_density(points, even=self.odd) for mode in modes)
+        return torch.logaddexp(near, far)
 
 
 def _two(points: Tensor, energies: Tensor) -> tuple[Gaussian, Gaussian] | None:
