@@ -37,25 +37,25 @@ class Gaussian:
     inverse: Tensor
 
     @classmethod
-    def of(cls, points: Tensor) -> Gaussian:
-        """Moments of points (n, r), the covariance shrunk towards the prior's as if by r points of it."""
-        count, size = points.shape
-        mean = points.mean(0)
-        eye = torch.eye(size, dtype=points.dtype, device=points.device)
-        root = torch.linalg.cholesky((torch.addmm(size * eye, (points - mean).T, points - mean)) / (count + size))
+    def of(cls, whitened: Tensor) -> Gaussian:
+        """Moments of whitened weights (n, r), the covariance shrunk towards the prior's as if by r weights of it."""
+        count, size = whitened.shape
+        mean = whitened.mean(0)
+        eye = torch.eye(size, dtype=whitened.dtype, device=whitened.device)
+        root = torch.linalg.cholesky((torch.addmm(size * eye, (whitened - mean).T, whitened - mean)) / (count + size))
         return cls(mean, root, torch.linalg.solve_triangular(root, eye, upper=False))
 
-    def log_density(self, points: Tensor, *, even: bool = False) -> Tensor:
-        """Of points (n, r) without the constant, (n,); ``even``: of this Gaussian and its mirror image together."""
-        white, centre = points @ self.inverse.T, self.inverse @ self.mean
+    def log_density(self, whitened: Tensor, *, even: bool = False) -> Tensor:
+        """Of whitened weights (n, r) without the constant, (n,); ``even``: of this Gaussian and its mirror image together."""
+        white, centre = whitened @ self.inverse.T, self.inverse @ self.mean
         across = white @ centre
         along = torch.logaddexp(across, -across) if even else across
         scale = self.inverse.diagonal().log().sum() - 0.5 * centre.square().sum()
         return along - 0.5 * white.square().sum(1) + scale
 
-    def draw(self, noise: Tensor) -> Tensor:
-        """Points from standard normal numbers, (n, r)."""
-        return self.mean + noise @ self.root.T
+    def draw(self, normal: Tensor) -> Tensor:
+        """Whitened weights from standard normal numbers, (n, r)."""
+        return self.mean + normal @ self.root.T
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,21 @@ class Modes:
     odd: bool
 
     @classmethod
-    def of(cls, points: Tensor, energies: Tensor, *, odd: bool) -> Modes | None:
+    def of(cls, whitened: Tensor, energies: Tensor, *, odd: bool) -> Modes | None:
         """Fit to whitened weights (S, r), given ½(γ²/λ_w)s² of each, (S,); None unless there are two modes."""
         if odd:  # one sign of each pair of modes: that along which the tilt stretches the law most
-            stretched = (points * energies[:, None]).T @ points
-            points = points * torch.sign(points @ torch.linalg.eigh(stretched)[1][:, -1:])
-        first, second = (_two(*half) for half in zip(points.chunk(2), energies.chunk(2), strict=True))
+            stretched = (whitened * energies[:, None]).T @ whitened
+            whitened = whitened * torch.sign(whitened @ torch.linalg.eigh(stretched)[1][:, -1:])
+        first, second = (_two(*half) for half in zip(whitened.chunk(2), energies.chunk(2), strict=True))
         return None if first is None or second is None else cls((second, first), odd)
 
-    def propose(self, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """New points for (S, r), and log q(old) − log q(new), (S,)."""
-        like = {"generator": generator, "dtype": points.dtype, "device": points.device}
-        noise, coins = torch.randn(points.shape, **like), torch.rand((2, len(points), 1), **like)
+    def propose(self, whitened: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """New whitened weights for (S, r), and log q(old) − log q(new), (S,)."""
+        like = {"generator": generator, "dtype": whitened.dtype, "device": whitened.device}
+        noise, coins = torch.randn(whitened.shape, **like), torch.rand((2, len(whitened), 1), **like)
         new, surplus = [], []
         for modes, old, normal, far, sign in zip(
-            self.halves, points.chunk(2), noise.chunk(2), *(coin.chunk(2) for coin in coins < 0.5), strict=True
+            self.halves, whitened.chunk(2), noise.chunk(2), *(coin.chunk(2) for coin in coins < 0.5), strict=True
         ):
             drawn = torch.where(far, modes[1].draw(normal), modes[0].draw(normal))
             if self.odd:
@@ -97,19 +97,19 @@ class Modes:
             surplus.append(self._log_density(modes, old) - self._log_density(modes, drawn))
         return torch.cat(new), torch.cat(surplus)
 
-    def _log_density(self, modes: tuple[Gaussian, Gaussian], points: Tensor) -> Tensor:
-        near, far = (mode.log_density(points, even=self.odd) for mode in modes)
+    def _log_density(self, modes: tuple[Gaussian, Gaussian], whitened: Tensor) -> Tensor:
+        near, far = (mode.log_density(whitened, even=self.odd) for mode in modes)
         return torch.logaddexp(near, far)
 
 
-def _two(points: Tensor, energies: Tensor) -> tuple[Gaussian, Gaussian] | None:
-    """The Gaussians near the prior and far out, by reassigning points to the likelier one; None if they are not two."""
+def _two(whitened: Tensor, energies: Tensor) -> tuple[Gaussian, Gaussian] | None:
+    """The Gaussians near the prior and far out, by reassigning weights to the likelier one; None if they are not two."""
     far = energies > 0.5 * energies.max()
     for _ in range(ROUNDS):
         counts = int((~far).sum()), int(far.sum())
         if min(counts) < FEWEST:
             return None
-        near, out = Gaussian.of(points[~far]), Gaussian.of(points[far])
-        odds = out.log_density(points) - near.log_density(points) + math.log(counts[1] / counts[0])
+        near, out = Gaussian.of(whitened[~far]), Gaussian.of(whitened[far])
+        odds = out.log_density(whitened) - near.log_density(whitened) + math.log(counts[1] / counts[0])
         far = odds > 0
     return (near, out) if float(torch.sigmoid(-odds.abs()).mean()) < OVERLAP else None
