@@ -46,7 +46,7 @@ class Gaussian:
         return cls(mean, root, torch.linalg.solve_triangular(root, eye, upper=False))
 
     def log_density(self, whitened: Tensor, *, even: bool = False) -> Tensor:
-        """Of whitened weights (n, r) without the constant, (n,); ``even``: of this Gaussian and its mirror image together."""
+        """Of whitened weights (n, r) without the constant, (n,); ``even``: of its mirror image, too."""
         white, centre = whitened @ self.inverse.T, self.inverse @ self.mean
         across = white @ centre
         along = torch.logaddexp(across, -across) if even else across
@@ -103,7 +103,7 @@ class Modes:
 
 
 def _two(whitened: Tensor, energies: Tensor) -> tuple[Gaussian, Gaussian] | None:
-    """The Gaussians near the prior and far out, by reassigning weights to the likelier one; None if they are not two."""
+    """The Gaussians near the prior and far out, reassigning weights to the likelier one; None if not two."""
     far = energies > 0.5 * energies.max()
     for _ in range(ROUNDS):
         counts = int((~far).sum()), int(far.sum())
