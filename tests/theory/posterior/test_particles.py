@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from infwidth.numerics.activations import get_activation
+from infwidth.theory.posterior.modes import Gaussian, Modes
 from infwidth.theory.posterior.particles import Layer, Population
 
 COUNT, STIFFNESS, RATE = 100_000, 1.5, 0.7
@@ -40,7 +41,15 @@ def follow(population, tilt, dual):
     population._trajectory(tilt, dual, tilt.score(population.fields, dual))
 
 
-MOVES = {"reflection": reflect, "norm": stretch, "trajectory": follow, "sweep": Population.move}
+def jump(population, tilt, dual):
+    points = math.sqrt(STIFFNESS) * (population.hidden[:1000] - population.centre)
+    near, far = Gaussian.of(points), Gaussian.of(2 * points + 0.5)
+    population.modes = Modes(((near, far), (far, near)), odd=True)
+    population._jump(tilt, dual)
+    torch.testing.assert_close(population.known, tilt.features(population.hidden), atol=1e-5, rtol=1e-5)
+
+
+MOVES = {"jump": jump, "reflection": reflect, "norm": stretch, "trajectory": follow, "sweep": Population.move}
 
 
 def squares(score):

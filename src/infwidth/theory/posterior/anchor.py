@@ -32,7 +32,7 @@ class SourceChain:
         """Start from copies of the particles, so that every coupling's chain is its own."""
         self.layer, self.dual, self.where, self.prior_precision = layer, dual, where, prior_precision
         self.population = Population(population.hidden.clone(), population.centre, population.siblings, generator)
-        self.population.angle = population.angle
+        self.population.angle, self.population.modes = population.angle, population.modes
 
     def advance(self) -> Tensor:
         """Move on; W̄ in the source's basis, (S, r1)."""

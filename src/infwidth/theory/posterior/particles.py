@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
+from infwidth.theory.posterior.modes import Modes
 
 ACCEPTANCE = 0.85
 LEAPS = 3
@@ -82,6 +83,7 @@ class Population:
         generator: the random stream.
         log_weight: logarithm of the particles' weights, (S,), normalised within groups when used.
         angle: the adapted angle between kicks.
+        modes: proposals of jumps between modes; None where there is one mode, or none are known.
         acceptance: that of the last trajectory.
         fields: preactivations on the training points, (S, P), where a move has left them.
         known: features at these, (S, P), once they are known.
@@ -94,6 +96,7 @@ class Population:
     generator: torch.Generator
     log_weight: Tensor = field(init=False)
     angle: float = 0.5
+    modes: Modes | None = None
     acceptance: float = 1.0
     fields: Tensor | None = field(init=False, default=None)
     known: Tensor | None = field(init=False, default=None)
@@ -111,7 +114,7 @@ class Population:
     def copy(self, generator: torch.Generator) -> Population:
         """The same particles on a random stream of their own."""
         copy = Population(self.hidden, self.centre, self.siblings, generator)
-        copy.log_weight, copy.angle = self.log_weight, self.angle
+        copy.log_weight, copy.angle, copy.modes = self.log_weight, self.angle, self.modes
         copy.fields, copy.known, copy.centre_fields = self.fields, self.known, self.centre_fields
         return copy
 
@@ -151,12 +154,40 @@ class Population:
         return self.known
 
     def move(self, layer: Layer, dual: Tensor) -> None:
-        """One sweep: a reflection, a redraw of norms where φ is homogeneous, and a Hamiltonian trajectory."""
+        """One sweep: a jump where modes are known, a reflection, a redraw of norms where φ is homogeneous, and a
+        Hamiltonian trajectory.
+        """
         if self.fields is None:
             self.fields = self.hidden @ layer.inputs.T
         dual = dual.to(self.fields.dtype)
+        if self.modes is not None:
+            self._jump(layer, dual)
         score = self._reflect_and_stretch(layer, dual)
         self._trajectory(layer, dual, score)
+
+    def find_modes(self, layer: Layer, dual: Tensor) -> None:
+        """Fit proposals of jumps to the particles as they are, where they have one centre.
+
+        A φ of linear growth has no far mode: along a ray its tilt is quadratic.
+        """
+        if layer.activation.growth == 0 and self.siblings == len(self.hidden):
+            energies = 0.5 * layer.sharpness * squared(self.features(layer) @ dual.to(self.hidden.dtype))
+            points = math.sqrt(layer.stiffness) * (self.hidden - self.centre)
+            self.modes = Modes.of(points, energies, odd=layer.activation.odd)
+
+    def _jump(self, layer: Layer, dual: Tensor) -> None:
+        """Propose weights from the modes' Gaussians, whatever the old ones."""
+        root = math.sqrt(layer.stiffness)
+        old = root * (self.hidden - self.centre)
+        new, surplus = self.modes.propose(old, self.generator)
+        hidden = self.centre + new / root
+        fields = hidden @ layer.inputs.T
+        features, known = layer.activation.value(fields), self.features(layer)
+        gain = 0.5 * layer.sharpness * (squared(features @ dual) - squared(known @ dual))
+        change = gain - 0.5 * (new.square() - old.square()).sum(1) + surplus
+        taken = (self._uniform(len(old)).log() < change)[:, None]
+        self.hidden, self.fields = torch.where(taken, hidden, self.hidden), torch.where(taken, fields, self.fields)
+        self.known = torch.where(taken, features, known)
 
     def _trajectory(self, layer: Layer, dual: Tensor, score: Tensor) -> None:
         """Hamiltonian Monte Carlo in z = √L(W − m): exact rotation under the prior between kicks of the tilt."""

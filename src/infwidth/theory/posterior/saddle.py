@@ -29,9 +29,9 @@ SHORTEST, PATIENCE = 1e-3, 12
 """Least fraction of a step worth taking, and steps in a row that may fail to find one."""
 
 
-CAREFUL = {"trust": 0.02, "moves": 4}
-"""How a saddle point is solved again whose averages drift: where neurons pass slowly between modes (rich erf networks
-on images) particles lag behind g, and what they leave grows from sweep to sweep."""
+CAREFUL = {"trust": 0.02, "moves": 4, "jumps": True}
+"""How a saddle point is solved again whose averages drift: where neurons pass slowly between modes (rich erf networks)
+particles lag behind g, and what they leave grows from sweep to sweep."""
 
 
 @dataclass
@@ -87,6 +87,7 @@ def descend(
     max_iterations: int = 300,
     trust: float = TRUST,
     moves: int = 1,
+    jumps: bool = False,
     trace: Callable[[float, Tensor], None] | None = None,
 ) -> Saddle:
     """Raise the labels from 0 to y, follow the maximiser g of S, then average it.
@@ -104,6 +105,7 @@ def descend(
         max_iterations: steps allowed the homotopy.
         trust: κ, the largest divergence of a step; at least 2P/S is allowed.
         moves: of the particles after each step.
+        jumps: whether they jump between modes on the way, too; at its end modes are looked for anyway.
         trace: called as trace(τ, g) after every step of the homotopy.
 
     Returns:
@@ -158,9 +160,12 @@ def descend(
         dual = moved
         if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):
             population.resample()
+        if jumps:
+            population.find_modes(layer, dual)
         for _ in range(moves):
             population.move(layer, dual)
         features = population.features(layer)
         if trace is not None:
             trace(tau, dual)
+    population.find_modes(layer, dual)
     return Saddle(dual, smooth, margin, step_count, status)
