@@ -84,7 +84,7 @@ def all_choices(
     setting: Setting,
     source_networks: Sequence[SourceNetworks],
     weights: tuple[torch.Tensor, torch.Tensor],
-    training: float,
+    training_seconds: float,
 ) -> list[dict[str, Choice]]:
     """Return what each way that chooses δ says of each source of a target; none looks at test samples.
 
@@ -95,7 +95,7 @@ def all_choices(
         setting: what all share.
         source_networks: one a task.
         weights: those of :func:`trained_targets`.
-        training: seconds of the processor that these took a task.
+        training_seconds: of the processor, that these took a task.
     """
     couplings = list(setting.couplings)
     validated, validation = timed(lambda: _cross_validated(tasks, setting, source_networks), len(tasks))
@@ -113,15 +113,15 @@ def all_choices(
         for name, evidence in ways.items():
             arguments = evidence, trained, task, setting, source
             predicted, seconds = timed(lambda arguments=arguments: _by_evidence(*arguments))
-            choices[name] = _least(predicted, seconds + training)
+            choices[name] = _least(predicted, seconds + training_seconds)
         found.append(choices)
     return found
 
 
-def timed(act: Callable[[], T], shares: int = 1) -> tuple[T, float]:
-    """Return what ``act`` does, and the processor's seconds that are the share of each."""
+def timed(act: Callable[[], T], count: int = 1) -> tuple[T, float]:
+    """Return what ``act`` does, and the processor's seconds, a ``count``-th of them."""
     start = time.process_time()
-    return act(), (time.process_time() - start) / shares
+    return act(), (time.process_time() - start) / count
 
 
 def _least(predicted: np.ndarray, seconds: float) -> Choice:

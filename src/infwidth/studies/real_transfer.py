@@ -146,16 +146,16 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
             yield from (of_target | row for row in _which_source(found))
 
 
-def trials(tasks: Sequence[TransferTask], setting: Setting, sources: Sequence[SourceNetworks]) -> list[_Trial]:
+def trials(tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]) -> list[_Trial]:
     """Choose in every way for each source of a target, then look at the test samples.
 
     Networks of all sources are trained together: small ones cost their steps, not their number. Those judged are the
     first whose evidence is taken.
     """
-    weights, training = timed(lambda: trained_targets(tasks, setting, sources), len(tasks))
-    chosen = all_choices(tasks, setting, sources, weights, training)
+    weights, seconds = timed(lambda: trained_targets(tasks, setting, source_networks), len(tasks))
+    chosen = all_choices(tasks, setting, source_networks, weights, seconds)
     found = []
-    for task, source, choices, *trained in zip(tasks, sources, chosen, *weights, strict=True):
+    for task, source, choices, *trained in zip(tasks, source_networks, chosen, *weights, strict=True):
         scores = {name: choice.score for name, choice in choices.items() if not math.isnan(choice.score)}
         scores |= feature_scores(task, setting, source)
         losses = network_losses(task, setting, *(of_seeds[0] for of_seeds in trained))
