@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -94,18 +93,14 @@ def exponential_weights(rate: Tensor, step_size: Tensor) -> tuple[Tensor, Tensor
 
     Both weights are 0 at rate = inf.
     """
-    # one number a network: a call of NumPy's costs a third of one of torch's
-    rates, h = (one.double().cpu().numpy() for one in (rate, step_size))
-    finite = np.isfinite(rates)
-    with np.errstate(over="ignore", invalid="ignore"):  # the series, where it is not taken
-        z = np.where(finite, rates, 0.0) * h
-        safe = np.maximum(z, np.finfo(z.dtype).tiny)
-        first = -np.expm1(-safe) / safe
-        series = (1 - z / 3 * (1 - z / 4 * (1 - z / 5 * (1 - z / 6 * (1 - z / 7))))) / 2
-        second = np.where(z < 0.05, series, (1 - first) / safe)  # below, the closed form cancels
-        found = np.stack([np.exp(-z), h * first, h * second]) * finite
-    decay, once, twice = torch.from_numpy(found).to(rate)
-    return decay, once, twice
+    finite = torch.isfinite(rate)
+    z = torch.where(finite, rate, 0.0) * step_size
+    safe = z.clamp(min=torch.finfo(z.dtype).tiny)
+    first = -torch.expm1(-safe) / safe
+    series = (1 - z / 3 * (1 - z / 4 * (1 - z / 5 * (1 - z / 6 * (1 - z / 7))))) / 2
+    second = torch.where(z < 0.05, series, (1 - first) / safe)  # below, the closed form cancels
+    moving = finite * step_size
+    return finite * torch.exp(-z), moving * first, moving * second
 
 
 def _per_row(value: Tensor) -> Tensor:
