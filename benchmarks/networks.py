@@ -6,7 +6,8 @@ Writes benchmarks/results/networks.json. Each ratio is an earlier run's seconds 
 in turn (process time, so that a busy machine does not spoil them), on the same data and seeds. ``flow``: gradient flow
 of source and target networks, per width N. ``hmc``: posterior sampling of sources. ``posterior``: of targets of the
 default's linear experiments' size, with answers on 1,000 test points. ``language``: training of a transformer.
-``ablation``: small image classifiers of one start, by every optimiser at three rates.
+``ablation``: small image classifiers of one start, by every optimiser at three rates. ``real_transfer``: choices of
+sources and δ on three problems of digits, with judges. ``averaged``: the linear theory of 384 data sets.
 ``matmul_ratio``: a step of the flow over its bare matrix products, without an earlier revision.
 """
 
@@ -40,6 +41,8 @@ MODULES = {
     "language": "studies.language",
     "text": "tasks.text",
     "architecture": "studies.architecture",
+    "real_transfer": "studies.real_transfer",
+    "averaged": "studies.averaged",
 }
 SAMPLES, DIMENSION = 60, 20
 ACTIVATIONS = ("relu", "erf", "linear")
@@ -137,6 +140,10 @@ def ablation_run(code: SimpleNamespace, architecture: str) -> Callable[[], objec
     return lambda: code.architecture.run(seed=0, steps=20, architectures=[architecture], infinite=False)
 
 
+def study_run(code: SimpleNamespace, study: str) -> Callable[[], object]:
+    return lambda: getattr(code, study).run(seed=0, **STUDIES[study])
+
+
 def compare(theirs: Callable[[], object], ours: Callable[[], object], repeats: int) -> dict:
     def seconds(act: Callable[[], object]) -> float:
         started = time.process_time()
@@ -195,7 +202,10 @@ def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
 
 
 ON_NETWORKS = {"flow": flow_run, "hmc": hmc_run, "posterior": posterior_run}
-PARTS = (*ON_NETWORKS, "language", "ablation", "matmul_ratio")
+STUDIES = {"real_transfer": {"problems": 3, "activation": "linear", "width": 48}, "averaged": {"dimensions": (24,)}}
+PARTS = (*ON_NETWORKS, "language", "ablation", *STUDIES, "matmul_ratio")
+AGAINST = dict.fromkeys(PARTS, "09d7e29") | dict.fromkeys(STUDIES, "b8dd467")
+"""The revision that a part is compared with; studies' is the first that had all of them as they are."""
 TRANSFORMERS = (("unfrozen_adam", 256), ("frozen_adam", 256), ("adam_star", 256), ("adam_star", 1024))
 
 
@@ -210,6 +220,8 @@ def rows_of(part: str, activations: Sequence[str], theirs: SimpleNamespace, repe
         for architecture in ("mlp", "cnn"):
             acts = (ablation_run(code, architecture) for code in (theirs, ours))
             yield {"architecture": architecture} | compare(*acts, repeats)
+    elif part in STUDIES:
+        yield compare(*(study_run(code, part) for code in (theirs, ours)), repeats)
     elif part == "matmul_ratio":
         for dtype in types:
             yield {"width": 2000, "dtype": str(dtype).removeprefix("torch.")} | matmul_ratio(2000, dtype, repeats)
@@ -222,17 +234,18 @@ def rows_of(part: str, activations: Sequence[str], theirs: SimpleNamespace, repe
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", default="09d7e29", help="revision to compare with")
+    parser.add_argument("--against", help="revision to compare with, in place of each part's own")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--part", choices=PARTS, help="run one part and keep the others of the file")
     parser.add_argument("--activation", choices=ACTIVATIONS, help="of one activation, likewise")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     path, whole = RESULTS / "networks.json", not (arguments.part or arguments.activation)
-    report = {"against": arguments.against} if whole else json.loads(path.read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        theirs = load_revision(arguments.against, folder)
-        for part in [arguments.part] if arguments.part else PARTS:
+    report = {"against": {}} if whole else json.loads(path.read_text(encoding="utf-8"))
+    for part in [arguments.part] if arguments.part else PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            report["against"][part] = revision = arguments.against or AGAINST[part]
+            theirs = load_revision(revision, folder)
             activations = [arguments.activation] if arguments.activation else ACTIVATIONS
             rows = [row for row in report.get(part, []) if row.get("activation", activations[0]) not in activations]
             for row in rows_of(part, activations, theirs, arguments.repeats):

@@ -32,6 +32,7 @@ def test_the_population_is_the_test_set():
     solution = bayes.solve(task, activation="linear", source_strength=0.8, target_strength=0.5, elastic_coupling=3.0,
                            inverse_temperature=20.0)  # fmt: skip
     assert np.square(task.y_test).sum() == pytest.approx(15)
+    np.testing.assert_allclose(task.x_target @ task.y_test / math.sqrt(15), task.y_target, rtol=1e-12)  # one teacher
     assert solution.test_loss == pytest.approx(np.mean((solution.weights - task.y_test) ** 2))
 
 

@@ -6,8 +6,12 @@ import sys
 import numpy as np
 import pytest
 
+from infwidth.applied.advice import default_strength
 from infwidth.io.tables import make_table, select
+from infwidth.networks.gradient_flow import train_source, train_target
+from infwidth.networks.two_layer.ensemble import TargetPoint
 from infwidth.numerics.checks import InputError
+from infwidth.numerics.seeds import derive_seed
 from infwidth.studies.real_choices import Setting, _partitions
 from infwidth.studies.real_problems import draw_task, read_pools
 from infwidth.studies.real_transfer import run
@@ -36,14 +40,14 @@ def trained():
 def found(trained):
     import infwidth.studies.real_transfer as study
 
-    train = study._sources
+    train = study.train_source
 
-    def counted(tasks, *rest):
-        trained.extend(task.x_source for task in tasks)
-        return train(tasks, *rest)
+    def counted(x, *rest, **options):
+        trained.extend(x)
+        return train(x, *rest, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "_sources", counted)
+        patch.setattr(study, "train_source", counted)
         return make_table({"experiment": "e", "seed": 0, **row} for row in run(seed=0, **SMALL))
 
 
@@ -95,7 +99,8 @@ def test_who_takes_advice_by_its_word_trains_from_scratch_where_it_cannot_tell(m
 
 
 @pytest.mark.parametrize(("folds", "repeats"), [(2, 1), (4, 2)])
-def test_ways_that_train_networks_train_as_many(monkeypatch, folds, repeats):
+def test_no_network_is_trained_twice(monkeypatch, folds, repeats):
+    """Cross-validation trains a network a fold, evidence one for each initial weights; these are judged as well."""
     import infwidth.studies.real_choices as study
 
     trained = []
@@ -103,18 +108,34 @@ def test_ways_that_train_networks_train_as_many(monkeypatch, folds, repeats):
     def count(name):
         original = getattr(study, name)
 
-        def counted(source, *arguments, **options):
-            trained.append(len(options["seeds"]) * len(options["points"]))
-            return original(source, *arguments, **options)
+        def counted(source, x, *arguments, **options):
+            trained.append({(x[i].tobytes(), seed) for i, seed in enumerate(options["seeds"])})
+            assert len(trained[-1]) == len(options["seeds"])
+            return original(source, x, *arguments, **options)
 
         monkeypatch.setattr(study, name, counted)
 
     count("train_target")
     count("target_weights")
     run(seed=0, **SMALL | {"problems": 2, "network_folds": folds, "network_repeats": repeats})
-    cross_validated, evidence, judged = trained[:3]
-    assert cross_validated == evidence == 4 * folds * repeats
-    assert judged == 4
+    assert sorted(map(len, trained)) == sorted(2 * [folds * repeats, repeats])
+
+
+def test_judged_are_the_networks_that_gradient_flow_trains(found):
+    pool, *_ = read_pools("digits", **DIGITS | {"problems": 3, "most": 40})
+    task = draw_task(pool, (2, 3), (0, 1), n_source=40, n_target=8, seed=derive_seed(0, "samples"))
+    flow = {"activation": "linear", "weight_decay": 0.01}
+    source = train_source(
+        task.x_source, task.y_source, source_strength=default_strength(64), time=2.0, width=32, seeds=[0], **flow
+    )
+    for coupling in (0.0, 10.0, math.inf):
+        point = TargetPoint(0.01 * coupling, default_strength(64), start="source" if coupling else "scratch")
+        judge = train_target(
+            source, task.x_target, task.y_target, task.x_test, points=[point], times=[2.0], seeds=[0], **flow
+        )
+        rows = select(found, metric="test_loss", kind="network", dataset=task.label, elastic_coupling=coupling)
+        expected = np.mean((judge.prediction[0, 0, -1] - task.y_test) ** 2)
+        assert rows["value"].item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_partitions_hold_as_many_of_each_class_in_every_fold():

@@ -18,7 +18,9 @@ from infwidth.networks.solution import require_converged
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
 from infwidth.networks.two_layer.finetune import target_weights
 from infwidth.networks.two_layer.laplace import kronecker_evidence, laplace_evidence
+from infwidth.networks.two_layer.model import predict
 from infwidth.numerics.activations import get_activation
+from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.seeds import derive_seed, generator
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
@@ -50,10 +52,9 @@ class Setting:
         return {"activation": self.activation, "weight_decay": self.weight_decay}
 
     @property
-    def seeds(self) -> list[int]:
-        """Of the networks that a way to choose trains at each δ, of a partition after the other."""
-        more = (derive_seed(self.seed, "partition", i) for i in range(1, self.network_repeats))
-        return [seed for seed in (self.seed, *more) for _ in range(self.network_folds)]
+    def starts(self) -> list[int]:
+        """Seeds of the initial weights, one a partition."""
+        return [self.seed, *(derive_seed(self.seed, "partition", i) for i in range(1, self.network_repeats))]
 
     def points(self, strength: float) -> list[TargetPoint]:
         """Of networks trained with each δ; δ = 0 starts from fresh weights."""
@@ -79,21 +80,31 @@ class Choice:
 
 
 def all_choices(
-    tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]
+    tasks: Sequence[TransferTask],
+    setting: Setting,
+    source_networks: Sequence[SourceNetworks],
+    weights: tuple[torch.Tensor, torch.Tensor],
+    training_seconds: float,
 ) -> list[dict[str, Choice]]:
     """Return what each way that chooses δ says of each source of a target; none looks at test samples.
 
     Networks of all sources are trained together; each has an equal share of the seconds.
+
+    Args:
+        tasks: a target and its sources.
+        setting: what all share.
+        source_networks: one a task.
+        weights: those of :func:`trained_targets`.
+        training_seconds: of the processor, that these took a task.
     """
     couplings = list(setting.couplings)
-    validated, validation = _timed(lambda: _cross_validated(tasks, setting, source_networks), len(tasks))
-    weights, training = _timed(lambda: _trained(tasks, setting, source_networks), len(tasks))
+    validated, validation = timed(lambda: _cross_validated(tasks, setting, source_networks), len(tasks))
     ways = {"evidence": laplace_evidence} | ({"laplace_torch": kronecker_evidence} if setting.laplace_torch else {})
     found = []
     for task, source, losses, *trained in zip(tasks, source_networks, validated, *weights, strict=True):
         named = {"scratch": 0, "frozen": len(couplings) - 1, "fixed": couplings.index(setting.fixed)}
         choices = {name: Choice(index) for name, index in named.items()}
-        (predicted, recommended), seconds = _timed(lambda task=task: _advised(task, setting))
+        (predicted, recommended), seconds = timed(lambda task=task: _advised(task, setting))
         choices["advise"] = _least(predicted, seconds)
         # who takes advice by its word trains from scratch where it can't tell
         heeded = couplings.index(recommended) if recommended is not None else 0
@@ -101,16 +112,16 @@ def all_choices(
         choices["cross_validation"] = _least(losses, validation)
         for name, evidence in ways.items():
             arguments = evidence, trained, task, setting, source
-            predicted, seconds = _timed(lambda arguments=arguments: _by_evidence(*arguments))
-            choices[name] = _least(predicted, seconds + training)
+            predicted, seconds = timed(lambda arguments=arguments: _by_evidence(*arguments))
+            choices[name] = _least(predicted, seconds + training_seconds)
         found.append(choices)
     return found
 
 
-def _timed(act: Callable[[], T], shares: int = 1) -> tuple[T, float]:
-    """What it returns, and the processor's seconds that are the share of each."""
+def timed(act: Callable[[], T], count: int = 1) -> tuple[T, float]:
+    """Return what ``act`` does, and the processor's seconds, a ``count``-th of them."""
     start = time.process_time()
-    return act(), (time.process_time() - start) / shares
+    return act(), (time.process_time() - start) / count
 
 
 def _least(predicted: np.ndarray, seconds: float) -> Choice:
@@ -163,14 +174,15 @@ def _cross_validated(
         for kept, out in _partitions(task.y_target, setting):
             sets.append((task.x_target[kept], task.y_target[kept], task.x_target[out], task.y_target[out]))
     x, y, x_out, y_out = (np.stack(part) for part in zip(*sets, strict=True))
-    folds = len(setting.seeds)
-    found = network_answers(x, y, x_out, setting, source_networks, setting.seeds)
+    seeds = [seed for seed in setting.starts for _ in range(setting.network_folds)]
+    folds = len(seeds)
+    found = _answers(x, y, x_out, setting, source_networks, seeds)
     return np.square(found - y_out[:, None]).reshape(len(tasks), folds, *found.shape[1:]).mean((1, 3))
 
 
 def _partitions(y: np.ndarray, setting: Setting) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Samples kept and left out, fold by fold, partition by partition; as many of each class in every fold."""
-    for seed in setting.seeds[:: setting.network_folds]:
+    for seed in setting.starts:
         order = np.empty(len(y), int)
         for label in (-1.0, 1.0):
             there = np.flatnonzero(y == label)
@@ -181,20 +193,37 @@ def _partitions(y: np.ndarray, setting: Setting) -> Iterator[tuple[np.ndarray, n
             yield np.flatnonzero(order != fold), np.flatnonzero(order == fold)
 
 
-def _trained(
+def trained_targets(
     tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights of networks trained with each δ on all target samples, as many as cross-validation trains, by task."""
-    count = len(setting.seeds)
+    """Return weights of networks trained with each δ on all target samples, from each of the initial weights.
+
+    Args:
+        tasks: a target and its sources.
+        setting: what all share.
+        source_networks: one a task.
+
+    Returns:
+        W (tasks, R, n, 2N, D) and w (tasks, R, n, 2N).
+    """
+    count = len(setting.starts)
     x, y = (
         np.repeat(np.stack(part), count, 0) for part in zip(*((t.x_target, t.y_target) for t in tasks), strict=True)
     )
     found = target_weights(
         _repeated(source_networks, count), x, y, points=setting.points(default_strength(x.shape[-1])),
-        time=setting.training_time, seeds=setting.seeds * len(tasks), **setting.flow,
+        time=setting.training_time, seeds=setting.starts * len(tasks), **setting.flow,
     )  # fmt: skip
     hidden, readout = (weights.unflatten(0, (len(tasks), count)) for weights in found)
     return hidden, readout
+
+
+def network_losses(task: TransferTask, setting: Setting, hidden: torch.Tensor, readout: torch.Tensor) -> np.ndarray:
+    """Return the test losses (n,) of networks W (n, 2N, D) and w (n, 2N), one a δ."""
+    inputs, strength = torch.tensor(task.x_test) / math.sqrt(task.dimension), default_strength(task.dimension)
+    phi = get_activation(setting.activation)
+    answers = [predict(w, one.T, inputs, strength, phi) for one, w in zip(hidden, readout, strict=True)]
+    return mean_squared_error(torch.stack(answers).numpy(), task.y_test)
 
 
 def _by_evidence(
@@ -204,7 +233,10 @@ def _by_evidence(
     setting: Setting,
     source: SourceNetworks,
 ) -> np.ndarray:
-    """Less Laplace's evidence of networks trained with each δ, the prior centred on the source's weights, (n,)."""
+    """Less Laplace's evidence of networks trained with each δ, (n,), the prior centred on the source's weights.
+
+    It is the mean over initial weights, the first axis of the weights.
+    """
     x, y = torch.tensor(task.x_target), torch.tensor(task.y_target)
     anchor = source.hidden[0].double().repeat(2, 1)
     common = {
@@ -238,7 +270,7 @@ def feature_scores(task: TransferTask, setting: Setting, source: SourceNetworks)
     }
 
 
-def network_answers(
+def _answers(
     x: np.ndarray,
     y: np.ndarray,
     x_test: np.ndarray,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from infwidth.networks.gradient_flow import train_source
 from infwidth.networks.solution import require_converged
 from infwidth.networks.two_layer.ensemble import SourceNetworks
 from infwidth.numerics.checks import InputError, check_count, check_number
-from infwidth.numerics.losses import mean_squared_error
 from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status
@@ -29,8 +28,10 @@ from infwidth.studies.real_choices import (
     Setting,
     all_choices,
     feature_scores,
-    network_answers,
+    network_losses,
     theory_losses,
+    timed,
+    trained_targets,
 )
 from infwidth.studies.real_problems import Pool, check_samples, draw_task, read_pools
 from infwidth.tasks.transfer_task import TransferTask
@@ -85,8 +86,8 @@ def run(
         training_time: of networks.
         width: N of source networks; targets have twice as many.
         network_folds: of cross-validation by networks; divides the target's samples of a class.
-        network_repeats: partitions into folds, each with other initial weights. Every way that trains networks trains
-            network_folds · network_repeats at each δ.
+        network_repeats: partitions into folds, each with other initial weights: cross-validation trains
+            network_folds · network_repeats networks at each δ, evidence one of all samples for each initial weights.
         laplace_torch: whether Laplace's evidence is taken from laplace-torch too (needs the optional package).
         particles: of the theory.
         progress: called with the fraction done.
@@ -131,10 +132,11 @@ def run(
 
 def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Counter) -> Iterator[dict[str, Any]]:
     """Rows of all problems of a pool."""
-    kept: dict[bytes, SourceNetworks] = {}  # one of a problem serves all targets
-    for target, sources in itertools.groupby(itertools.permutations(pool.pair_names, 2), key=lambda pair: pair[0]):
+    pairs = list(itertools.permutations(pool.pair_names, 2))
+    trained = _sources((draw_task(pool, source, target, **sizes) for target, source in pairs), setting)
+    for target, sources in itertools.groupby(pairs, key=lambda pair: pair[0]):
         tasks = [draw_task(pool, source, target, **sizes) for _, source in sources]
-        found = trials(tasks, setting, kept)
+        found = trials(tasks, setting, [trained[task.x_source.tobytes()] for task in tasks])
         for trial in found:
             tied = {"dataset": trial.task.label}
             yield from (trial.columns() | tied | row for row in trial.rows())
@@ -144,25 +146,19 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
             yield from (of_target | row for row in _which_source(found))
 
 
-def trials(tasks: Sequence[TransferTask], setting: Setting, kept: dict[bytes, SourceNetworks]) -> list[_Trial]:
+def trials(tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]) -> list[_Trial]:
     """Choose in every way for each source of a target, then look at the test samples.
 
-    Networks of all sources are trained together: small ones cost their steps, not their number. ``kept`` keeps
-    source networks, by their inputs.
+    Networks of all sources are trained together: small ones cost their steps, not their number. Those judged are the
+    first whose evidence is taken.
     """
-    keys = [task.x_source.tobytes() for task in tasks]
-    new = {key: task for key, task in zip(keys, tasks, strict=True) if key not in kept}
-    if new:
-        kept |= zip(new, _sources([*new.values()], setting), strict=True)
-    sources = [kept[key] for key in keys]
-    chosen = all_choices(tasks, setting, sources)
-    sets = (np.stack([getattr(task, name) for task in tasks]) for name in ("x_target", "y_target", "x_test"))
-    answers = network_answers(*sets, setting, sources, [setting.seed])
+    weights, seconds = timed(lambda: trained_targets(tasks, setting, source_networks), len(tasks))
+    chosen = all_choices(tasks, setting, source_networks, weights, seconds)
     found = []
-    for task, source, choices, of_task in zip(tasks, sources, chosen, answers, strict=True):
+    for task, source, choices, *trained in zip(tasks, source_networks, chosen, *weights, strict=True):
         scores = {name: choice.score for name, choice in choices.items() if not math.isnan(choice.score)}
         scores |= feature_scores(task, setting, source)
-        losses = mean_squared_error(of_task, task.y_test)
+        losses = network_losses(task, setting, *(of_seeds[0] for of_seeds in trained))
         found.append(_Trial(task, setting, losses, theory_losses(task, setting), choices, scores))
     return found
 
@@ -220,18 +216,20 @@ class _Trial:
             yield {"condition": name, "metric": "seconds", "value": choice.seconds}
 
 
-def _sources(tasks: Sequence[TransferTask], setting: Setting) -> list[SourceNetworks]:
-    """A source network of each task."""
-    x, y = (np.stack([getattr(task, name) for task in tasks]) for name in ("x_source", "y_source"))
+def _sources(tasks: Iterable[TransferTask], setting: Setting) -> dict[bytes, SourceNetworks]:
+    """The source networks of all tasks, by their inputs: one of a problem serves all targets."""
+    different = {task.x_source.tobytes(): (task.x_source, task.y_source) for task in tasks}
+    x, y = map(np.stack, zip(*different.values(), strict=True))
     found = train_source(
         x, y, source_strength=default_strength(x.shape[-1]), time=setting.training_time, width=setting.width,
-        seeds=[setting.seed] * len(tasks), dtype=torch.float32, **setting.flow,
+        seeds=[setting.seed] * len(x), dtype=torch.float32, **setting.flow,
     )  # fmt: skip
-    require_converged(found.status, ["source network"] * len(tasks))
+    require_converged(found.status, ["source network"] * len(x))
     parts = found.hidden.split(1), found.readout.split(1), found.status, found.steps.reshape(-1, 1)
-    return [
-        SourceNetworks(hidden, readout, (status,), steps) for hidden, readout, status, steps in zip(*parts, strict=True)
-    ]
+    return {
+        key: SourceNetworks(hidden, readout, (status,), steps)
+        for key, hidden, readout, status, steps in zip(different, *parts, strict=True)
+    }
 
 
 def _which_source(trials: Sequence[_Trial]) -> Iterator[dict[str, Any]]:

@@ -202,7 +202,7 @@ class RealTransfer:
     network_repeats: Annotated[
         int,
         Ge(1),
-        Meaning("Partitions into folds; each way that trains networks trains folds times repeats of them at each δ."),
+        Meaning("Partitions into folds, each with other initial weights; the evidence is a mean over these."),
     ] = 1
     laplace_torch: Annotated[
         bool, Meaning("Laplace's evidence by laplace-torch as well (needs the optional package `laplace`).")
