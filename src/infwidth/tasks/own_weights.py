@@ -24,7 +24,7 @@ FEWEST = 16
 """Neurons below which there are no blocks of them to compare."""
 MOST_NAMED = 8
 """Arrays of a file that a message names at most."""
-_PART = re.compile(r"(^|\.)parametrizations\.|_(v|g|u|orig|mask)$")
+_PART = re.compile(r"(^|\.)(parametrizations\.|weight_(v|g|u|orig|mask)$)")
 """Names of what a reparametrised weight (weight or spectral norm, pruning) is computed from."""
 _EXPECTED = "expected an .npz, or a torch state_dict (.pt, .pth), with a layer's weights (neurons, inputs)"
 

@@ -30,7 +30,8 @@ def log_evidence_density(
     """Return −S(g) and its standard error from blocks of particles.
 
     S(g) = γ²g·y − γ²|g|²/(2β) − Λ(g). With the tilt raised to the power u, Λ = ½(γ²/λ_w) ∫₀¹ E_u(g·φ)² du: the
-    particles follow u from 1 down to 0. S is largest at g*, so an error of g enters in second order only.
+    particles follow u from 1 down to 0, drawn anew by their weights as it falls, since moves alone would leave too many
+    in modes far out, where they began. S is largest at g*, so an error of g enters in second order only.
 
     Args:
         population: particles at equilibrium with g; they end near the prior.
@@ -51,9 +52,13 @@ def log_evidence_density(
         found = squares()
     else:
         roots, weights = np.polynomial.legendre.leggauss(NODES)
-        found = np.zeros(BLOCKS)
+        found, before = np.zeros(BLOCKS), dual
+        population.siblings = min(population.siblings, len(population.hidden) // BLOCKS)  # blocks stay independent
         for root, weight in zip(roots[::-1], weights[::-1], strict=True):
             tilt = math.sqrt((1 + root) / 2) * dual
+            population.reweight(layer, population.features(layer), before, tilt)
+            population.resample()
+            before = tilt
             for _ in range(SETTLING):
                 population.move(layer, tilt)
             for _ in range(MEASURED):
