@@ -188,6 +188,10 @@ def test_figures_of_a_folder_that_no_preset_is_called_by_ask_for_its_configurati
     """They are never drawn by what another configuration shows."""
     monkeypatch.chdir(root)
     shutil.copytree("results/reference/ci", tmp_path / "others")
+    manifest = tmp_path / "others/manifest.json"
+    facts = json.loads(manifest.read_text(encoding="utf-8"))
+    facts.pop("configuration", None)  # as references had it that name none
+    manifest.write_text(json.dumps(facts), encoding="utf-8")
     done = invoke("figures", str(tmp_path / "others"), str(tmp_path / "drawn"))
     assert done.exit_code == 1
     assert "name --config" in done.output
