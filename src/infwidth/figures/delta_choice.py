@@ -69,7 +69,7 @@ def _draw_cost(axes, found: pd.DataFrame) -> pd.DataFrame:
     grouped = found.groupby(["experiment", "criterion"])
     summary = grouped.agg(mean=("excess", "mean"), stderr=("excess", "sem"), hits=("hit", "sum"), tasks=("hit", "size"))
     summary = summary.reset_index().set_index("criterion").reindex(list(CRITERIA)).reset_index()
-    names = [f"{NAMES[row.criterion]}\nbest in {row.hits:g} of {row.tasks:g}" for row in summary.itertuples()]
+    names = [f"{NAMES[row.criterion]}\nbest in {row.hits:g}\nof {row.tasks:g}" for row in summary.itertuples()]
     error = 100 * summary["stderr"].fillna(0)
     axes.bar(names, 100 * summary["mean"], yerr=error, color=SERIES[:2], edgecolor="black", linewidth=0.6, capsize=3)
     return summary.assign(metric="excess_loss", kind="theory")
