@@ -65,9 +65,7 @@ def make_plan():
 
     It is read here once more, as Snakemake knows neither `extends:` nor YAML 1.2.
     """
-    plan = Plan(
-        load_run(*configuration_files(), given=workflow.config_settings.config)
-    )
+    plan = Plan(load_run(*configuration_files(), given=workflow.config_settings.config))
     check_files(plan.config)
     check_run_claims(plan.config)
     return plan
