@@ -1,40 +1,33 @@
 """Cross-validation by solving again: what the target predicts for samples that it was not given.
 
-A sample leaves as its inverse temperature goes to 0, g_μ → 0. From the whole set's particles the duals of a fold are
-taken away in steps that the particles can follow, and those of the other samples answer by Newton's method with
-A = H + I/β. First order in the removal, r_F = ([A⁻¹]_FF)⁻¹ g_F, costs nothing and errs where features move.
+A fold is left out by a solution of its own, from the prior around the same source particles: from the whole set's
+particles the samples can be taken away in steps, too, at half the cost, but neurons that these have drawn across
+a barrier come back too slowly, and remember (docs/trust.md). First order in the removal, r_F = ([A⁻¹]_FF)⁻¹ g_F with
+A = H + I/β, costs nothing and errs where features move.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from infwidth.theory.posterior.border import Border
+from infwidth.numerics.status import Status
 from infwidth.theory.posterior.folds import FoldsLeftOut, diagonal, pairs_from_fold, pairs_from_whole, rows_of
 from infwidth.theory.posterior.particles import Layer, Population, scored_features
-from infwidth.theory.posterior.saddle import (
-    LEAST_EFFECTIVE,
-    MEMORY,
-    SHORTEST,
-    THINNER,
-    THINNEST,
-    TRUST,
-    measure_fits,
-    measure_hessian,
-)
+from infwidth.theory.posterior.saddle import descend, measure_hessian
 from infwidth.theory.posterior.windows import BLOCKS, Windows
 from infwidth.theory.span import OutputSpan
 
-POLISH, AVERAGE, SETTLE = 3, 12, 4
-"""Newton steps once the fold is out, Robbins–Monro steps after them, and t0 of the latter's gain t0/(t0 + t)."""
-SWEEPS = 12
-"""Measurements at the final dual vector."""
-MOST = 100
-"""Steps allowed the removal of a fold."""
+POLISH, AVERAGE = 3, 12
+"""Newton steps at the full labels, and Robbins–Monro steps after them: few, as one more step is taken at the end."""
+SWEEPS, CURVED = 12, 3
+"""Measurements at a fold's solution, and every which of them is one of H, too."""
 
 
 def leave_folds_out(
@@ -50,6 +43,7 @@ def leave_folds_out(
     strength: float,
     inverse_temperature: float,
     readout_precision: float,
+    schedule: Mapping[str, Any],
     frozen: bool = False,
     basis: Tensor | None = None,
     leave_each: bool = False,
@@ -71,10 +65,12 @@ def leave_folds_out(
         strength: γ.
         inverse_temperature: β.
         readout_precision: λ_w.
+        schedule: further arguments of :func:`~infwidth.theory.posterior.saddle.descend`.
         frozen: whether the hidden weights do not respond to g (δ = ∞), so that first order is exact.
         basis: the directions of output space, (C, r); None of one output without an axis of its own.
         leave_each: whether to solve again without each sample of those folds alone, too.
     """
+    scales = {"strength": strength, "inverse_temperature": inverse_temperature, "readout_precision": readout_precision}
     hessian, shape = averages.hessians.mean(0), tuple(labels.shape)
     ridge = torch.eye(labels.numel()).to(hessian) / inverse_temperature
     errors = (labels - dual / inverse_temperature).flatten() - averages.fits.mean((0, 1))
@@ -102,18 +98,8 @@ def leave_folds_out(
 
     def without(out: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """Residuals of samples left out, in blocks, and their rows of pairs."""
-        found = _solve_without(
-            population,
-            layer,
-            dual,
-            hessian,
-            labels,
-            torch.from_numpy(np.isin(np.arange(size), out)).to(labels.device),
-            generator,
-            strength=strength,
-            inverse_temperature=inverse_temperature,
-            readout_precision=readout_precision,
-        )
+        stays = torch.from_numpy(~np.isin(np.arange(size), out)).to(labels.device)
+        found = _solve_without(population, layer, labels, stays, generator, **scales, **schedule)
         if found is None:
             return None
         blocks, *rest = (array.cpu().numpy() for array in found)
@@ -135,74 +121,40 @@ def leave_folds_out(
 def _solve_without(
     population: Population,
     layer: Layer,
-    dual: Tensor,
-    hessian: Tensor,
     labels: Tensor,
-    out: Tensor,
+    stays: Tensor,
     generator: torch.Generator,
     *,
-    strength: float,
     inverse_temperature: float,
-    readout_precision: float,
+    **scales: Any,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Residuals of the samples left out, in blocks, (B, n, …), the dual without them, as g, and H there of all samples.
+    """Residuals of all samples but those that stay, in blocks, (B, n, …), the dual without them, as g, and H of all.
 
-    None where the neurons condense on the way.
+    None where there is no solution without them.
     """
-    population = population.copy(generator)
-    scales = {"readout_precision": readout_precision, "strength": strength}
-    dual, smooth, outputs = dual.clone(), hessian, dual[0].numel()
-    gone = out.repeat_interleave(outputs)  # of all outputs of a sample
-    kept = ~gone
-    kappa = max(TRUST, 2 * labels.numel() / len(population.hidden))
-    eye = torch.eye(int(kept.sum())).to(smooth) / inverse_temperature
-    features, border = population.features(layer), Border(layer)
-    border.look(population, features, dual)
-    margin = border.margin(dual)
-    polished = steps = 0
-    while polished < POLISH + AVERAGE:
-        averaging = polished >= POLISH
-        gain = SETTLE / (SETTLE + polished - POLISH) if averaging else 1.0
-        smooth = MEMORY * smooth + (1 - MEMORY) * measure_hessian(population, features, dual, **scales)
-        fit = measure_fits(population, features, dual, readout_precision)
-        errors = (labels - dual / inverse_temperature - fit).flatten()[kept]
-        step = torch.where(gone, -dual.flatten(), 0.0)
-        drag = smooth[kept][:, gone] @ step[gone]
-        correction, answer = torch.linalg.solve(smooth[kept][:, kept] + eye, torch.stack([errors, -drag], 1)).unbind(1)
-        step[kept] = answer
-        speed = 0.5 * strength**2 * float(step @ smooth @ step)
-        share = min(1.0, math.sqrt(kappa / speed)) if speed > 0 else 1.0
-        step *= share
-        step[kept] += gain * correction
-        length = min(1.0, math.sqrt(kappa / max(0.5 * strength**2 * float(step @ smooth @ step), 1e-300)))
-        step = step.view_as(dual)
-        border.look(population, features, dual)
-        while (ahead := border.margin(dual + length * step)) < max(THINNER * margin, THINNEST):
-            length /= 2
-            if length < SHORTEST:
-                return None
-        margin, moved = ahead, dual + length * step
-        if share * length == 1.0:
-            moved[out] = 0.0
-            polished += 1
-        steps += 1
-        if steps > MOST:
-            return None
-        if not averaging:
-            population.reweight(layer, features, dual, moved)
-        dual = moved
-        if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):
-            population.resample()
-        population.move(layer, dual)
-        features = population.features(layer)
-    fits = 0.0
-    for _ in range(SWEEPS):
+    population = Population.prior(
+        population.centre, len(population.hidden), population.siblings, layer.stiffness, generator
+    )
+    fewer = dataclasses.replace(layer, inputs=layer.inputs[stays])
+    length = {"polish": POLISH, "average": AVERAGE}
+    saddle = descend(fewer, population, labels[stays], inverse_temperature=inverse_temperature, **length, **scales)
+    if saddle.status is not Status.CONVERGED:
+        return None
+    population.forget_points()
+    dual, hessian, fits = torch.zeros_like(labels), 0.0, 0.0
+    dual[stays] = saddle.dual
+    kind = {name: scales[name] for name in ("strength", "readout_precision")}
+    for sweep in range(SWEEPS):
         population.move(layer, dual)
         features = population.features(layer)
         scored = scored_features(features, features @ dual.to(features.dtype))
-        fits = fits + scored.view(BLOCKS, -1, labels.numel()).mean(1).double() / (SWEEPS * readout_precision)
+        fits = fits + scored.view(BLOCKS, -1, labels.numel()).mean(1).double() / (SWEEPS * kind["readout_precision"])
+        if sweep % CURVED == 0:
+            hessian = hessian + measure_hessian(population, features, dual, **kind) * (CURVED / SWEEPS)
+    kept = stays.repeat_interleave(dual[0].numel())  # of all outputs of a sample
     errors = ((labels - dual / inverse_temperature).flatten() - fits)[:, kept]
-    moves = torch.linalg.solve(smooth[kept][:, kept] + eye, errors.T)
+    eye = torch.eye(int(kept.sum())).to(hessian) / inverse_temperature
+    moves = torch.linalg.solve(hessian[kept][:, kept] + eye, errors.T)
     dual.view(-1)[kept] += moves.mean(1)
-    left = (labels.flatten() - fits)[:, gone] - (smooth[gone][:, kept] @ moves).T
-    return left.view(BLOCKS, -1, *labels.shape[1:]), dual, smooth
+    left = (labels.flatten() - fits)[:, ~kept] - (hessian[~kept][:, kept] @ moves).T
+    return left.view(BLOCKS, -1, *labels.shape[1:]), dual, hessian

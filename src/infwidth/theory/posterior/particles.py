@@ -118,6 +118,10 @@ class Population:
         copy.fields, copy.known, copy.centre_fields = self.fields, self.known, self.centre_fields
         return copy
 
+    def forget_points(self) -> None:
+        """Drop what is known of the training points, as the next layer's are others."""
+        self.fields, self.known, self.centre_fields = None, None, None
+
     def weights(self) -> Tensor:
         """Weights (S,) that sum to R/S within each group."""
         grouped = torch.softmax(self.log_weight.view(-1, self.siblings), 1)

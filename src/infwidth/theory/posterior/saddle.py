@@ -88,6 +88,8 @@ def descend(
     trust: float = TRUST,
     moves: int = 1,
     jumps: bool = False,
+    polish: int = POLISH,
+    average: int = AVERAGE,
     trace: Callable[[float, Tensor], None] | None = None,
 ) -> Saddle:
     """Raise the labels from 0 to y, follow the maximiser g of S, then average it.
@@ -106,6 +108,8 @@ def descend(
         trust: κ, the largest divergence of a step; at least 2P/S is allowed.
         moves: of the particles after each step.
         jumps: whether they jump between modes on the way, too; at its end modes are looked for anyway.
+        polish: Newton steps at the full labels.
+        average: Robbins–Monro steps after them.
         trace: called as trace(τ, g) after every step of the homotopy.
 
     Returns:
@@ -118,10 +122,10 @@ def descend(
     features, border = population.features(layer), Border(layer)
     status, step_count, polished, stuck = Status.CONVERGED, 0, 0, 0
 
-    while polished < POLISH + AVERAGE:
-        averaging = polished > POLISH
-        gain = SETTLE / (SETTLE + polished - POLISH) if averaging else 1.0
-        if not averaging or (polished - POLISH) % CURVED == 0:
+    while polished < polish + average:
+        averaging = polished > polish
+        gain = SETTLE / (SETTLE + polished - polish) if averaging else 1.0
+        if not averaging or (polished - polish) % CURVED == 0:
             hessian = measure_hessian(
                 population, features, dual, readout_precision=readout_precision, strength=strength
             )
@@ -158,7 +162,7 @@ def descend(
         if not averaging:
             population.reweight(layer, features, dual, moved)
         dual = moved
-        if population.effective() < LEAST_EFFECTIVE or (polished == POLISH and not averaging):
+        if population.effective() < LEAST_EFFECTIVE or (polished == polish and not averaging):
             population.resample()
         if jumps:
             population.find_modes(layer, dual)

@@ -124,7 +124,7 @@ class Target:
         if self.source is not None and not self.frozen:
             self._correct(averages, anchors)
         found = answer(averages, self.saddle.dual, labels, self.data.test_labels, **self.scales, basis=self.data.basis)
-        left_out, kept = self._leave_folds_out(averages, streams[0]), streams[1] and self._keep(streams[1])
+        left_out, kept = self._leave_folds_out(averages, schedule, streams[0]), streams[1] and self._keep(streams[1])
         value, error = math.nan, math.nan
         if evidence:  # last, as it takes the particles back to their prior
             value, error = log_evidence_density(
@@ -205,12 +205,15 @@ class Target:
         averages.correction += shifts[0] / self.prior_precision
         averages.test_correction += shifts[1] / self.prior_precision
 
-    def _leave_folds_out(self, averages: Windows, generator: torch.Generator) -> FoldsLeftOut | None:
-        """Cross-validation, where there are folds; the particles stay."""
+    def _leave_folds_out(
+        self, averages: Windows, schedule: dict[str, float], generator: torch.Generator
+    ) -> FoldsLeftOut | None:
+        """Cross-validation, where there are folds, with the care that the whole set took; the particles stay."""
         if self.folds is None:
             return None
         where = self.population, self.layer, self.saddle.dual, averages, self.data.labels
         kind = {"frozen": self.frozen, "basis": self.data.basis, "leave_each": self.leave_each}
+        kind["schedule"] = {"max_iterations": self.max_iterations, **schedule}
         return leave_folds_out(*where, self.folds, self.folds_solved, generator, **kind, **self.scales)
 
     def _keep(self, generator: torch.Generator) -> Neurons:
