@@ -133,7 +133,7 @@ def run(
 def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Counter) -> Iterator[dict[str, Any]]:
     """Rows of all problems of a pool."""
     pairs = list(itertools.permutations(pool.pair_names, 2))
-    trained = _sources((draw_task(pool, source, target, **sizes) for target, source in pairs), setting)
+    trained = train_sources((draw_task(pool, source, target, **sizes) for target, source in pairs), setting)
     tasks = [draw_task(pool, source, target, **sizes) for target, source in pairs]
     found = trials(tasks, setting, [trained[task.x_source.tobytes()] for task in tasks])
     for target, of_pairs in itertools.groupby(zip(pairs, found, strict=True), key=lambda one: one[0][0]):
@@ -217,8 +217,8 @@ class _Trial:
             yield {"condition": name, "metric": "seconds", "value": choice.seconds}
 
 
-def _sources(tasks: Iterable[TransferTask], setting: Setting) -> dict[bytes, SourceNetworks]:
-    """The source networks of all tasks, by their inputs: one of a problem serves all targets."""
+def train_sources(tasks: Iterable[TransferTask], setting: Setting) -> dict[bytes, SourceNetworks]:
+    """Return the source networks of all tasks, by their inputs: one of a problem serves all targets."""
     different = {task.x_source.tobytes(): (task.x_source, task.y_source) for task in tasks}
     x, y = map(np.stack, zip(*different.values(), strict=True))
     found = train_source(
