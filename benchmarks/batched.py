@@ -3,13 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/batched.py [--repeats 5]
 
 Writes benchmarks/results/batched.json: seconds of the loop over those of the batch, process time, medians of pairs that
-took turns. Their networks are the same: a network depends on its seed and data alone. ``sources``: the networks that
-choose between four sources of a target, in all ways of the study real_transfer, likewise.
+took turns. Their networks are the same: a network depends on its seed and data alone. ``pairs``: the networks that
+choose sources and δ for five problems of digits in all ways of the study real_transfer, target by target, likewise.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import time
 from statistics import median
@@ -20,7 +21,7 @@ from report import write
 from infwidth.networks import gradient_flow
 from infwidth.studies.real_choices import Setting
 from infwidth.studies.real_problems import draw_task, read_pools
-from infwidth.studies.real_transfer import trials
+from infwidth.studies.real_transfer import train_sources, trials
 from infwidth.tasks import linear
 
 SEEDS, COUPLINGS = (0, 1, 2, 3), (0.0, 1.0, 10.0, 100.0)
@@ -42,18 +43,22 @@ def loop(task, width):
     ]
 
 
-def sources() -> tuple:
-    """The default's tasks of digits 0 and 1, and how they are trained on."""
+def pairs() -> tuple:
+    """The default's pairs of problems of digits, how they are trained on, and the networks of their sources."""
     read = {"extractor": "pixels", "text": "cpython", "text_bytes": None, "problems": 5, "most": 100}
     (pool,) = read_pools("digits", None, **read)
     sizes = {"n_source": 100, "n_target": 16, "seed": 0}
-    tasks = [draw_task(pool, (2 * i, 2 * i + 1), (0, 1), **sizes) for i in range(1, 5)]
+    problems = itertools.permutations([(2 * i, 2 * i + 1) for i in range(5)], 2)
+    tasks = [draw_task(pool, source, target, **sizes) for target, source in problems]
     setting = Setting("linear", (0.0, 1.0, 10.0, math.inf), 10.0, 8, 1, False, 48, 2048, 10.0, 0.01, 20.0, 0)
-    return tasks, setting
+    trained = train_sources(tasks, setting)
+    return tasks, setting, [trained[task.x_source.tobytes()] for task in tasks]
 
 
-def chosen_apart(tasks, setting):
-    return [trials([task], setting, {})[0] for task in tasks]
+def chosen_apart(tasks, setting, networks):
+    """Target by target, of four sources each."""
+    parts = [(tasks[low : low + 4], setting, networks[low : low + 4]) for low in range(0, len(tasks), 4)]
+    return [trial for part in parts for trial in trials(*part)]
 
 
 def seconds(work, *arguments):
@@ -84,7 +89,7 @@ def compare(batched, looped, arguments, repeats, check):
 
 
 def main() -> None:
-    """Measure each width, and sources."""
+    """Measure each width, and pairs of problems."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
@@ -94,9 +99,9 @@ def main() -> None:
     for width in (100, 500, 2000):
         rows.append({"width": width} | compare(batch, loop, (task, width), repeats, same_loss))
         print(rows[-1], flush=True)
-    of_sources = compare(lambda *given: trials(*given, {}), chosen_apart, sources(), repeats, same_losses)
-    print(of_sources, flush=True)
-    write("batched", {"seeds": len(SEEDS), "couplings": len(COUPLINGS), "rows": rows, "sources": of_sources})
+    of_pairs = compare(trials, chosen_apart, pairs(), repeats, same_losses)
+    print(of_pairs, flush=True)
+    write("batched", {"seeds": len(SEEDS), "couplings": len(COUPLINGS), "rows": rows, "pairs": of_pairs})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ in turn (process time, so that a busy machine does not spoil them), on the same 
 of source and target networks, per width N. ``hmc``: posterior sampling of sources. ``posterior``: of targets of the
 default's linear experiments' size, with answers on 1,000 test points. ``language``: training of a transformer.
 ``ablation``: small image classifiers of one start, by every optimiser at three rates. ``real_transfer``: choices of
-sources and δ on three problems of digits, with judges. ``averaged``: the linear theory of 384 data sets.
+sources and δ on five problems of digits, with judges. ``averaged``: the linear theory of 384 data sets.
 ``matmul_ratio``: a step of the flow over its bare matrix products, without an earlier revision.
 """
 
@@ -202,7 +202,7 @@ def matmul_ratio(width: int, dtype: torch.dtype, repeats: int) -> dict:
 
 
 ON_NETWORKS = {"flow": flow_run, "hmc": hmc_run, "posterior": posterior_run}
-STUDIES = {"real_transfer": {"problems": 3, "activation": "linear", "width": 48}, "averaged": {"dimensions": (24,)}}
+STUDIES = {"real_transfer": {"activation": "linear", "width": 48}, "averaged": {"dimensions": (24,)}}
 PARTS = (*ON_NETWORKS, "language", "ablation", *STUDIES, "matmul_ratio")
 AGAINST = dict.fromkeys(PARTS, "09d7e29") | dict.fromkeys(STUDIES, "b8dd467")
 """The revision that a part is compared with; studies' is the first that had all of them as they are."""

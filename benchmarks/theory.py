@@ -8,7 +8,9 @@ flow of infinitely wide nonlinear networks, source and three couplings. ``popula
 and two couplings. ``linear``: 200 couplings of linear networks' posterior at P = 120, and the moment equations of their
 gradient flow at D = 400. ``recent`` is compared with the revision that first had all of it: the finite width of linear
 flows, transfer and control, source and four couplings; the posterior of erf networks at P = 80; ReLU flows on a task of
-3,072 inputs, three lines of one coupling; a hundred linear tasks whose test points are the population.
+3,072 inputs, three lines of one coupling; a hundred linear tasks whose test points are the population. ``stiff``: the
+study of failures, most of which are late times of linear flows at large δ, and such flows' moment equations alone.
+``verdicts``: those on an experiment of the default's reference, claims read and judged.
 """
 
 from __future__ import annotations
@@ -162,6 +164,28 @@ def populations(find: Callable[[str], ModuleType]) -> None:
         find("studies.populations").population(200, 0.5, (100, 50), seed)
 
 
+def failures(find: Callable[[str], ModuleType]) -> None:
+    find("studies.failure_signatures").run(seed=0, target_strength=[1])
+
+
+def verdicts(find: Callable[[str], ModuleType]) -> None:
+    claims = find("analysis.claim_file").load_claims(ROOT / "config/claims.yaml")
+    table = find("io.tables").read_table(ROOT / "results/reference/default/tables/richness_scarce.csv")
+    find("analysis.claims").judge_all([one for one in claims if one.experiment == "richness_scarce"], table)
+
+
+def stiff(dimension: int) -> Callable:
+    def act(find: Callable[[str], ModuleType]) -> None:
+        rng = np.random.default_rng(0)
+        inputs, labels = rng.standard_normal((dimension // 2, dimension)), rng.standard_normal(dimension // 2)
+        find("theory.linear.moment_path").integrate_moments(
+            find("theory.linear.moments").Moments.fresh_readout(np.eye(dimension)), inputs / dimension**0.5, labels,
+            np.array([20.0]), strength=0.5, elastic_coupling=100.0, readout_decay=0.02, hidden_decay=0.02,
+        )  # fmt: skip
+
+    return act
+
+
 CASES = {
     "linear": {"posterior of 200 couplings": posterior, "moment equations, D = 400": moments},
     "particles": {
@@ -179,8 +203,11 @@ CASES = {
         "relu flow, P = 50, D = 3072": high_dimension,
         "linear tasks of the population, D = 200": populations,
     },
+    "stiff": {"failures of transfer, D = 20": failures}
+    | {f"moment equations, D = {dimension}": stiff(dimension) for dimension in (20, 50, 100)},
+    "verdicts": {"richness_scarce of the default": verdicts},
 }
-AGAINST = dict.fromkeys(CASES, "09d7e29") | {"recent": "303ce1c"}
+AGAINST = dict.fromkeys(CASES, "09d7e29") | {"recent": "303ce1c", "stiff": "1cec6de", "verdicts": "1cec6de"}
 """The revision that a part is compared with."""
 
 

@@ -118,7 +118,7 @@ def test_no_network_is_trained_twice(monkeypatch, folds, repeats):
     count("train_target")
     count("target_weights")
     run(seed=0, **SMALL | {"problems": 2, "network_folds": folds, "network_repeats": repeats})
-    assert sorted(map(len, trained)) == sorted(2 * [folds * repeats, repeats])
+    assert sorted(map(len, trained)) == sorted([2 * folds * repeats, 2 * repeats])  # all targets together
 
 
 def test_judged_are_the_networks_that_gradient_flow_trains(found):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from builders import changed, linear_teachers, turned_and_mixed
@@ -172,3 +174,23 @@ def test_inputs_of_any_scale_have_a_status(scale):
         )
         assert found.status is not Status.CONVERGED or np.isfinite(found.test_loss)
         assert scale > 0 or found.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+def test_a_source_is_solved_once_for_all_targets(activation):
+    first = linear_teachers()
+    rng = np.random.default_rng(0)
+    fewer = dataclasses.replace(first, x_target=rng.standard_normal((4, 12)), y_target=rng.standard_normal(4))
+    other = dataclasses.replace(first, y_source=-first.y_source[::-1])
+    kw = {"activation": activation, "elastic_coupling": [0.0, 3.0, np.inf], "particles": 256, "strict": False}
+    sources = {}
+    for task in (first, fewer, other):
+        for changes in ({}, {"target_strength": 0.3}):
+            shared, alone = (solve(task, **kw, **changes, sources=kept) for kept in (sources, None))
+            np.testing.assert_array_equal(shared.test_loss, alone.test_loss)
+            assert shared.status == alone.status
+            assert np.isfinite(alone.test_loss).all()
+    assert len(sources) == 2
+    for setting, value in {"source_strength": 0.7, "inverse_temperature": 5.0, "prior_precision": 1.0}.items():
+        solve(first, **kw | {setting: value}, sources=sources)
+    assert len(sources) == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -143,9 +144,15 @@ class Smooth:
 
     def _means(self, at: Foresight) -> tuple[np.ndarray, np.ndarray]:
         """The points' means and the covariance that these have, or are foreseen to have."""
+        means, covariance = self._moments
+        choices = np.square(self.choices or np.zeros(len(means)))
+        return means, covariance * at.variance / at.seeds + np.diag(choices)
+
+    @cached_property  # intervals are asked for at many levels
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """The points' means, and their covariance over data sets."""
         values = self.points.dropna().to_numpy(dtype=float)
-        covariance = np.atleast_2d(np.cov(values, rowvar=False)) * at.variance / at.seeds
-        return values.mean(0), covariance + np.diag(np.square(self.choices or np.zeros(values.shape[1])))
+        return values.mean(0), np.atleast_2d(np.cov(values, rowvar=False))
 
     def sampling_shares(self) -> dict[str, float]:
         """By the slopes of the function at the means; errors that points share are counted as if they weren't."""

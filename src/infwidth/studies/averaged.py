@@ -77,9 +77,10 @@ def run(
         setting = Setting.of(
             dimension, (source_ratio, target_ratio), (source_richness, target_richness), inverse_temperature
         )
+        sources: dict = {}  # solved once for all overlaps
         for overlap in alphas:
             limit = setting.averaged(overlap, couplings)
-            losses, status = setting.of_data_sets(overlap, couplings, seeds)
+            losses, status = setting.of_data_sets(overlap, couplings, seeds, sources)
             rows += [
                 setting.columns | {"overlap": float(overlap), "elastic_coupling": float(coupling)} | row
                 for place, coupling in enumerate(couplings)
@@ -143,9 +144,12 @@ class Setting:
         ).test_loss
 
     def of_data_sets(
-        self, overlap: float, couplings: np.ndarray, seeds: Sequence[int]
+        self, overlap: float, couplings: np.ndarray, seeds: Sequence[int], sources: dict
     ) -> tuple[np.ndarray, list[Status]]:
-        """The population's test losses (seeds, n) of the theory of each data set, and the worst status of each δ."""
+        """The population's test losses (seeds, n) of the theory of each data set, and the worst status of each δ.
+
+        ``sources`` keeps what was solved of their sources, see ``bayes.solve``.
+        """
         found = [
             bayes.solve(
                 population(self.dimension, float(overlap), self.sizes, seed),
@@ -156,6 +160,7 @@ class Setting:
                 inverse_temperature=self.inverse_temperature,
                 evidence=False,
                 strict=False,
+                sources=sources,
             )
             for seed in seeds
         ]

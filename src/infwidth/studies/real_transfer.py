@@ -133,23 +133,24 @@ def run(
 def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Counter) -> Iterator[dict[str, Any]]:
     """Rows of all problems of a pool."""
     pairs = list(itertools.permutations(pool.pair_names, 2))
-    trained = _sources((draw_task(pool, source, target, **sizes) for target, source in pairs), setting)
-    for target, sources in itertools.groupby(pairs, key=lambda pair: pair[0]):
-        tasks = [draw_task(pool, source, target, **sizes) for _, source in sources]
-        found = trials(tasks, setting, [trained[task.x_source.tobytes()] for task in tasks])
-        for trial in found:
+    trained = train_sources((draw_task(pool, source, target, **sizes) for target, source in pairs), setting)
+    tasks = [draw_task(pool, source, target, **sizes) for target, source in pairs]
+    found = trials(tasks, setting, [trained[task.x_source.tobytes()] for task in tasks])
+    for target, of_pairs in itertools.groupby(zip(pairs, found, strict=True), key=lambda one: one[0][0]):
+        of_sources = [trial for _, trial in of_pairs]
+        for trial in of_sources:
             tied = {"dataset": trial.task.label}
             yield from (trial.columns() | tied | row for row in trial.rows())
             counter.advance()
-        if len(found) > 1:
-            of_target = found[0].columns() | {"dataset": f"{pool.name}: {pool.pair_names[target]}"}
-            yield from (of_target | row for row in _which_source(found))
+        if len(of_sources) > 1:
+            of_target = of_sources[0].columns() | {"dataset": f"{pool.name}: {pool.pair_names[target]}"}
+            yield from (of_target | row for row in _which_source(of_sources))
 
 
 def trials(tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]) -> list[_Trial]:
-    """Choose in every way for each source of a target, then look at the test samples.
+    """Choose in every way for each source and target, then look at the test samples.
 
-    Networks of all sources are trained together: small ones cost their steps, not their number. Those judged are the
+    Networks of all pairs are trained together: small ones cost their steps, not their number. Those judged are the
     first whose evidence is taken.
     """
     weights, seconds = timed(lambda: trained_targets(tasks, setting, source_networks), len(tasks))
@@ -216,8 +217,8 @@ class _Trial:
             yield {"condition": name, "metric": "seconds", "value": choice.seconds}
 
 
-def _sources(tasks: Iterable[TransferTask], setting: Setting) -> dict[bytes, SourceNetworks]:
-    """The source networks of all tasks, by their inputs: one of a problem serves all targets."""
+def train_sources(tasks: Iterable[TransferTask], setting: Setting) -> dict[bytes, SourceNetworks]:
+    """Return the source networks of all tasks, by their inputs: one of a problem serves all targets."""
     different = {task.x_source.tobytes(): (task.x_source, task.y_source) for task in tasks}
     x, y = map(np.stack, zip(*different.values(), strict=True))
     found = train_source(

@@ -53,6 +53,7 @@ def solve(
     device: str = "cpu",
     observe: Observer | None = None,
     progress: Callable[[float], None] | None = None,
+    sources: dict | None = None,
 ) -> BayesSolution:
     """Solve the saddle point of elastic transfer between two posteriors (docs/theory.md §1, eqs. (1) to (6)).
 
@@ -90,6 +91,8 @@ def solve(
         observe: called with an ``Observed`` for each independent block of particles, of the source and of the target
             at each coupling. Not for the linear activation.
         progress: called with the fraction of particles' work done, 0 … 1.
+        sources: where solved sources are kept: calls that are passed the same dict, initially empty, solve equal
+            sources once, whatever the target, γ and δ.
 
     Returns:
         The solution.
@@ -125,7 +128,7 @@ def solve(
     check_count("seed", seed, minimum=0)
     if activation == "linear":
         check_no_observer(observe)
-        points = solve_linear(problem)
+        points = solve_linear(problem, sources=sources)
         if progress is not None:
             progress(1.0)
     else:
@@ -141,5 +144,6 @@ def solve(
             keep_neurons=keep_neurons,
             observe=observe,
             progress=progress,
+            sources=sources,
         )
     return assemble(points, couplings, theory="Bayesian theory", strict=strict, single=single)

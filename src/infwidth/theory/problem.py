@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,6 +123,13 @@ class BayesProblem(Problem):
     folds_solved: int = 0
     leave_each: bool = False
     source_weights: np.ndarray | None = None
+
+    @property
+    def source_key(self) -> tuple[Hashable, ...]:
+        """What the source's posterior depends on, but for the particles that stand for it."""
+        data = [part for array in (self.task.x_source, self.task.y_source) for part in (array.shape, array.tobytes())]
+        scales = self.strengths[0], self.inverse_temperatures[0], self.prior_precision, self.max_iterations
+        return (*data, self.activation, *scales)
 
     @property
     def shared(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ from scipy.integrate import solve_ivp
 
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status
+from infwidth.theory.linear import integrators
 from infwidth.theory.linear.integrators import COLUMNS, _extrapolate, dormand_prince
 from infwidth.theory.linear.moment_path import integrate_moments
 from infwidth.theory.linear.moments import AnchoredFlow, Moments
@@ -120,13 +121,26 @@ def test_implicit_extrapolation_has_its_order():
     assert np.polyfit(np.log(counts), np.log(errors), 1)[0] == pytest.approx(-COLUMNS, abs=0.7)
 
 
+@pytest.mark.parametrize("kind", [AnchoredFlow, ResidualFlow])
+@pytest.mark.parametrize("together", [1, 3])
+def test_runs_of_substeps_side_by_side_are_those_one_by_one(kind, together, monkeypatch):
+    x, y = data(4, 5)
+    flow = kind(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 30.0, 0.11, 0.07)
+    state, found = flow.start + 0.1 * np.random.default_rng(0).standard_normal(len(flow.start)), []
+    for runs in (COLUMNS, together):
+        monkeypatch.setattr(integrators, "TOGETHER", runs * len(state))
+        found.append(np.array(_extrapolate(flow, 0.2, state, 0.1)))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-11)
+    assert np.abs(found[0][0] - state).max() > 0.1
+
+
 def test_jacobian_solver_matches_finite_differences():
     x, y = data(4, 9)
     rng = np.random.default_rng(0)
     flow = AnchoredFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.7, 0.11, 0.07)
     state, vector = rng.standard_normal((2, len(flow.start)))
     time, step, h = 0.3, 0.05, 1e-6
-    solved = flow.implicit_solver(time, state, step)(vector)
+    solved = flow.implicit_solver(time, state, np.array([step]))(vector[None])[0]
     along = (flow.derivative(time, state + h * solved) - flow.derivative(time, state - h * solved)) / (2 * h)
     np.testing.assert_allclose(solved - step * along, vector, atol=1e-7)
 
@@ -221,6 +235,6 @@ def test_jacobian_solver_with_the_residual_matches_finite_differences():
     flow = ResidualFlow(Moments.fresh_readout(np.diag(np.linspace(0.5, 2, D))), x, y, 0.9, 1.7, 0.11, 0.07)
     state, vector = rng.standard_normal((2, len(flow.start)))
     time, step, h = 0.3, 0.05, 1e-6
-    solved = flow.implicit_solver(time, state, step)(vector)
+    solved = flow.implicit_solver(time, state, np.array([step]))(vector[None])[0]
     along = (flow.derivative(time, state + h * solved) - flow.derivative(time, state - h * solved)) / (2 * h)
     np.testing.assert_allclose(solved - step * along, vector, atol=1e-7)

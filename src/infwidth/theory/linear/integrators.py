@@ -16,12 +16,17 @@ from infwidth.theory.patience import Patience
 JUDGED = 4000
 # Columns of the extrapolation table: order of the implicit integrator.
 COLUMNS = 7
+# Numbers up to which runs of substeps are made side by side: small systems cost calls, large ones fill the cache.
+TOGETHER = 2**14
 # By how much extrapolation, whose weights add up to 1,200 in size, and its linear solves amplify rounding in a state.
 AMPLIFIED = 4000.0
 
 
 class System(Protocol):
-    """An ordinary differential equation on a flat state made of blocks."""
+    """An ordinary differential equation on a flat state made of blocks.
+
+    Where several states are taken at once, (k, n), each has its own time, (k, 1).
+    """
 
     sizes: Sequence[int]
     driven_rate: float  # at which the state first changes, decay apart: no first step is longer than 1/rate
@@ -30,14 +35,16 @@ class System(Protocol):
     def relevance(self, time: float) -> np.ndarray:
         """By how much an error of each block counts."""
 
-    def derivative(self, time: float, state: np.ndarray) -> np.ndarray:
-        """Right-hand side."""
+    def derivative(self, time: float | np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Right-hand side, of one state or of several."""
 
     def rounding(self, time: float, state: np.ndarray) -> np.ndarray:
         """What rounding of its terms leaves of each block's derivative."""
 
-    def implicit_solver(self, time: float, state: np.ndarray, step_size: float) -> Callable[[np.ndarray], np.ndarray]:
-        """The map v ↦ (I − step·J)⁻¹ v, J the Jacobian at a state."""
+    def implicit_solver(
+        self, time: float, state: np.ndarray, step_sizes: np.ndarray
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """The map v ↦ (I − step·J)⁻¹ v, J the Jacobian at a state: of j vectors (j, n), for the last j of k steps."""
 
 
 @dataclass(frozen=True)
@@ -140,18 +147,29 @@ def implicit_extrapolation(
 
 def _extrapolate(system, time, state, h):
     """One extrapolated step and the difference of its last two columns."""
-    row: list[np.ndarray] = []
-    for n in range(1, COLUMNS + 1):
-        solve = system.implicit_solver(time, state, h / n)
-        value = state
-        for i in range(1, n + 1):
-            value = value + solve((h / n) * system.derivative(time + i * h / n, value))
-        # Aitken–Neville in 1/n: row[k] extrapolates the last k + 1 results.
-        new = [value]
-        for k, old in enumerate(row):
-            new.append(new[k] + (new[k] - old) / (n / (n - k - 1) - 1))
-        row = new
-    return row[-1], row[-1] - row[-2]
+    counts = np.arange(1, COLUMNS + 1)[:, None]
+    column = np.tile(state, (COLUMNS, 1))
+    together = min(COLUMNS, max(1, TOGETHER // len(state)))
+    for low in range(0, COLUMNS, together):
+        runs = slice(low, low + together)
+        _substeps(system, time, state, h, counts[runs], column[runs])
+    # Aitken–Neville in 1/n: each column extrapolates one result more than the one before.
+    for k in range(1, COLUMNS):
+        before, column = column, column[1:] - column[:-1]
+        column /= counts[k:] / (counts[k:] - k) - 1
+        column += before[1:]
+    return column[-1], column[-1] - before[-1]
+
+
+def _substeps(system, time, state, h, counts, ends):
+    """Put into ``ends``, (k, n), which hold the state, where runs of n = ``counts`` substeps, (k, 1), end."""
+    steps = h / counts
+    solve = system.implicit_solver(time, state, steps[:, 0])
+    for i in range(1, int(counts[-1, 0]) + 1):
+        done = np.count_nonzero(counts < i)
+        change = system.derivative(time + i * h / counts[done:], ends[done:])
+        change *= steps[done:]
+        ends[done:] += solve(change)
 
 
 def _rests(system, time, state):

@@ -116,50 +116,56 @@ class _CloudFlow:
 
     def anchoring(self, time):
         """m(t), the weight that is left on the anchor."""
-        return self.pull + (1 - self.pull) * math.exp(-self.stiffness * time)
+        return self.pull + (1 - self.pull) * np.exp(-self.stiffness * time)
 
     def relevance(self, time):
         """All of a map counts."""
         return np.ones(len(self.sizes))
 
     def split(self, state):
-        """Views (κ, h, g, H) of a state."""
-        maps = state.reshape(self.shape)
-        return maps[:, 0, 0], maps[:, 0, 1:], maps[:, 1:, 0], maps[:, 1:, 1:]
+        """Views (κ, h, g, H) of a state, or of several."""
+        maps = self.maps(state)
+        return maps[..., 0, 0], maps[..., 0, 1:], maps[..., 1:, 0], maps[..., 1:, 1:]
+
+    def maps(self, state):
+        """Ψ of a state, or of several, (…, m, q + 1, q + 1)."""
+        return state.reshape(*state.shape[:-1], *self.shape)
 
     def seen_by(self, state):
         """E wW̄/γ along the inputs, (m, q), and E w w₀, (m,)."""
         kappa, h, _, _ = self.split(state)
         gain = self.strength**2
-        tied = np.matmul(self.seen, h[:, :, None])[:, :, 0] + kappa[:, None] * self.seen_predictor
-        return tied, kappa * self.readout + gain * np.einsum("kq,kq->k", h, self.seen_predictor)
+        tied = np.matmul(self.seen, h[..., None])[..., 0] + kappa[..., None] * self.seen_predictor
+        return tied, kappa * self.readout + gain * np.einsum("...kq,kq->...k", h, self.seen_predictor)
 
     def driven(self, state):
         """E wU/γ, (m, q), and E wW̄/γ along the inputs."""
         _, _, g, hidden = self.split(state)
         tied, own = self.seen_by(state)
-        return own[:, None] * g + self.strength**2 * np.matmul(hidden, tied[:, :, None])[:, :, 0], tied
+        return own[..., None] * g + self.strength**2 * np.matmul(hidden, tied[..., None])[..., 0], tied
 
     def derivative(self, time, state):
-        """Right-hand side at a state."""
-        maps, m = state.reshape(self.shape), self.anchoring(time)
+        """Right-hand side at a state, or at several."""
+        maps, m = self.maps(state), np.asarray(self.anchoring(time))[..., None]
         p, tied = self.driven(state)
         s = self.force - (m * tied + p) @ self.covariance
-        out = np.empty(self.shape)
-        np.multiply(s[:, :, None], maps[:, :1], out=out[:, 1:])
-        out[:, 1:] -= self.stiffness * maps[:, 1:]
-        top = np.matmul((self.strength**2 * s)[:, None, :], maps[:, 1:])[:, 0]
-        top[:, 1:] += m * s
-        np.subtract(top, self.readout_decay * maps[:, 0], out=out[:, 0])
-        return out.ravel()
+        out = np.empty_like(maps)
+        np.multiply(s[..., None], maps[..., :1, :], out=out[..., 1:, :])
+        out[..., 1:, :] -= self.stiffness * maps[..., 1:, :]
+        top = np.matmul((self.strength**2 * s)[..., None, :], maps[..., 1:, :])[..., 0, :]
+        top[..., 1:] += m * s
+        np.subtract(top, self.readout_decay * maps[..., 0, :], out=out[..., 0, :])
+        return out.reshape(state.shape)
 
-    def implicit_solver(self, time, state, step_size):
+    def implicit_solver(self, time, state, step_sizes):
         """Return v ↦ (I − step·J)⁻¹ v with J what decays alone: extrapolation leaves its order to the rest."""
-        scale = np.empty(self.shape)
-        scale[:, 0] = 1 / (1 + step_size * self.readout_decay)
-        scale[:, 1:] = 1 / (1 + step_size * self.stiffness)
-        scale = scale.ravel()
-        return lambda vector: scale * vector
+        h, rows = step_sizes[:, None, None, None], np.arange(self.shape[1])[:, None]
+        scale = 1 / (1 + h * np.where(rows == 0, self.readout_decay, self.stiffness))
+
+        def solve(vectors):
+            return (self.maps(vectors) * scale[-len(vectors) :]).reshape(vectors.shape)
+
+        return solve
 
     def weights(self, time, state):
         """Predictors v of all networks, (m, d)."""

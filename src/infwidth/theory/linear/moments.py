@@ -106,10 +106,10 @@ class AnchoredFlow:
         return np.array([1.0, m, 1.0, 1.0, m])
 
     def split(self, state):
-        """Views (a, z, p, R, Y) of a state; a has shape (1,)."""
-        d = self.dimension
+        """Views (a, z, p, R, Y) of a state, or of several; a has shape (…, 1)."""
         a, z, p, r, y = self.parts
-        return state[a], state[z], state[p], state[r].reshape(d, d), state[y].reshape(d, d)
+        square = (*state.shape[:-1], self.dimension, self.dimension)
+        return state[..., a], state[..., z], state[..., p], state[..., r].reshape(square), state[..., y].reshape(square)
 
     def anchoring(self, time):
         """m(t), the weight that is left on the anchor."""
@@ -127,25 +127,33 @@ class AnchoredFlow:
 
     def push(self, state, v) -> np.ndarray:
         """s, the gradient of the loss, at a state and the v that it implies."""
-        return self.force - self.covariance @ v
+        return self.force - v @ self.covariance
 
     def derivative(self, time, state):
-        """Right-hand side at a state."""
+        """Right-hand side at a state, or at several, (k, n), at a time each, (k, 1)."""
         a, z, p, r, y = self.split(state)
-        m = self.anchoring(time)
+        m, d, gain = self.anchoring(time), self.dimension, self.strength**2
         v = m * z + p
         s = self.push(state, v)
+        row, column = s[..., None, :], s[..., None]
+        both = state[..., self.parts[3].start : self.parts[4].stop].reshape(*state.shape[:-1], 2 * d, d)
+        turned = (both @ column)[..., 0]  # R s and Y s
         out = np.empty_like(state)
         da, dz, dp, dr, dy = self.split(out)
-        gain = self.strength**2
-        da[:] = 2 * gain * (s @ v) - 2 * self.readout_decay * a
-        dz[:] = m * (self.anchor_moment @ s) + s @ y - self.readout_decay * z
-        dp[:] = m * (y @ s) + r @ s + a * s - (self.readout_decay + self.stiffness) * p
-        driven = (gain * s)[:, None]
-        np.multiply(driven, p, out=dy)  # for a moment
-        np.add(dy, dy.T, out=dr)
+        np.multiply(2 * gain, (row @ v[..., None])[..., 0], out=da)
+        da -= 2 * self.readout_decay * a
+        np.multiply(m, s @ self.anchor_moment, out=dz)
+        dz += (row @ y)[..., 0, :]
+        dz -= self.readout_decay * z
+        np.multiply(m, turned[..., d:], out=dp)
+        dp += turned[..., :d]
+        dp += a * s
+        dp -= (self.readout_decay + self.stiffness) * p
+        column = gain * column
+        np.multiply(column, p[..., None, :], out=dy)  # for a moment
+        np.add(dy, dy.swapaxes(-1, -2), out=dr)
         dr -= (2 * self.stiffness) * r
-        np.multiply(driven, z, out=dy)
+        np.multiply(column, z[..., None, :], out=dy)
         dy -= self.stiffness * y
         return out
 
@@ -165,42 +173,48 @@ class AnchoredFlow:
             ]
         )
 
-    def implicit_solver(self, time, state, step_size):
-        """Return v ↦ (I − step·J)⁻¹ v with J the Jacobian at a state.
+    def implicit_solver(self, time, state, step_sizes):
+        """Return v ↦ (I − step·J)⁻¹ v with J the Jacobian at a state, for each of several steps (k,).
 
-        R and Y feed on (a, z, p) alone, so they are eliminated by hand: one LU of size 2D + 1.
+        R and Y feed on (a, z, p) alone, so they are eliminated by hand: one LU of size 2D + 1 a step.
         """
-        at = Linearised(self, time, state, step_size)
-        d, h, m, s = self.dimension, step_size, at.anchoring, at.push
+        at = Linearised(self, time, state, step_sizes)
+        d, m, s = self.dimension, at.anchoring, at.push
         z_e, p_e = -at.z_s @ self.covariance, -at.p_s @ self.covariance
         a_v = 2 * self.strength**2 * (s - self.covariance @ at.weights)
-        core = np.zeros((2 * d + 1, 2 * d + 1))
-        core[0, 0] = -2 * self.readout_decay
-        core[0, 1 : d + 1], core[0, d + 1 :] = m * a_v, a_v
-        core[1 : d + 1, 1 : d + 1] = m * z_e + at.z_z - self.readout_decay * np.eye(d)
-        core[1 : d + 1, d + 1 :] = z_e
-        core[d + 1 :, 0] = s
-        core[d + 1 :, 1 : d + 1] = m * p_e + at.p_z
-        core[d + 1 :, d + 1 :] = p_e + at.p_p - (self.readout_decay + self.stiffness) * np.eye(d)
-        core *= -h
-        core.flat[:: 2 * d + 2] += 1
-        factors, pivots, _ = dgetrf(core, overwrite_a=True)
+        core = np.zeros((len(step_sizes), 2 * d + 1, 2 * d + 1))
+        core[:, 0, 0] = -2 * self.readout_decay
+        core[:, 0, 1 : d + 1], core[:, 0, d + 1 :] = m * a_v, a_v
+        core[:, 1 : d + 1, 1 : d + 1] = m * z_e + at.z_z - self.readout_decay * np.eye(d)
+        core[:, 1 : d + 1, d + 1 :] = z_e
+        core[:, d + 1 :, 0] = s
+        core[:, d + 1 :, 1 : d + 1] = m * p_e + at.p_z
+        core[:, d + 1 :, d + 1 :] = p_e + at.p_p - (self.readout_decay + self.stiffness) * np.eye(d)
+        core *= -step_sizes[:, None, None]
+        add_identity(core)
+        factors = [dgetrf(one, overwrite_a=True)[:2] for one in core]
 
-        def solve(vector):
-            va, vz, vp, _, _ = self.split(vector)
-            z_more, p_more = at.echoes(vector)
-            out = np.empty_like(vector)
-            small, _ = dgetrs(factors, pivots, np.concatenate([va, vz + z_more, vp + p_more]))
-            out[: len(small)] = small
+        def solve(vectors):
+            va, vz, vp, _, _ = self.split(vectors)
+            z_more, p_more = at.echoes(vectors)
+            small = np.concatenate([va, vz + z_more, vp + p_more], 1)
+            out = np.empty_like(vectors)
+            for one, own, right in zip(out, factors[-len(out) :], small, strict=True):
+                one[: 2 * d + 1] = dgetrs(*own, right)[0]
             _, dz, dp, _, _ = self.split(out)
-            at.fill(out, vector, -self.covariance @ (m * dz + dp))
+            at.fill(out, vectors, -(m * dz + dp) @ self.covariance)
             return out
 
         return solve
 
 
+def add_identity(matrices: np.ndarray) -> None:
+    """Add the identity to matrices (k, n, n) in place."""
+    matrices.reshape(len(matrices), -1)[:, :: matrices.shape[1] + 1] += 1
+
+
 class Linearised:
-    """What a flow and its Jacobian are at a state, for an implicit step of one size.
+    """What a flow and its Jacobian are at a state, for implicit steps of k sizes.
 
     R and Y feed on (a, z, p) and the change e of s alone: they are eliminated by hand.
 
@@ -208,14 +222,14 @@ class Linearised:
         anchoring: m(t).
         weights: v.
         push: s.
-        z_s, p_s: change of (z, p), before decay, per unit of e; R and Y pass a part of it back.
+        z_s, p_s: change of (z, p), before decay, per unit of e; R and Y pass a part of it back, (k, D, D).
         z_z, p_z, p_p: likewise per unit of ζ and π, the changes of z and p.
     """
 
-    def __init__(self, equations: AnchoredFlow, time: float, state: np.ndarray, step_size: float):
+    def __init__(self, equations: AnchoredFlow, time: float, state: np.ndarray, step_sizes: np.ndarray):
         a, z, p, r, y = equations.split(state)
-        h, m = step_size, equations.anchoring(time)
-        self.equations, self.state, self.step_size, self.anchoring = equations, state, step_size, m
+        m, h = equations.anchoring(time), step_sizes[:, None, None]
+        self.equations, self.state, self.anchoring, self.step_sizes = equations, state, m, h
         self.weights = m * z + p
         s = self.push = equations.push(state, self.weights)
         self.shrink_r, self.shrink_y = 1 / (1 + 2 * h * equations.stiffness), 1 / (1 + h * equations.stiffness)
@@ -229,22 +243,28 @@ class Linearised:
         self.p_z = m * echo_y * np.outer(s, s)
         self.p_p = echo_r * (np.outer(s, s) + (s @ s) * eye)
 
-    def echoes(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the parts R and Y of a right-hand side add to those of z and p."""
-        _, _, _, vr, vy = self.equations.split(vector)
-        h, m, s = self.step_size, self.anchoring, self.push
-        return h * self.shrink_y * (s @ vy), h * (m * self.shrink_y * (vy @ s) + self.shrink_r * (vr @ s))
+    def echoes(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the parts R and Y of right-hand sides (j, n), of the last j steps, add to those of z and p."""
+        _, _, _, vr, vy = self.equations.split(vectors)
+        h, shrink_r, shrink_y = (part[-len(vectors) :, 0] for part in (self.step_sizes, self.shrink_r, self.shrink_y))
+        m, s = self.anchoring, self.push
+        return h * shrink_y * (s @ vy), h * (m * shrink_y * (vy @ s) + shrink_r * (vr @ s))
 
-    def fill(self, out: np.ndarray, vector: np.ndarray, e: np.ndarray) -> None:
-        """Put into a solution that has its (a, z, p) the R and Y that belong to them and to e."""
+    def fill(self, out: np.ndarray, vectors: np.ndarray, e: np.ndarray) -> None:
+        """Put into solutions that have their (a, z, p) the R and Y that belong to them and to e, (j, D)."""
         _, z, p, _, _ = self.equations.split(self.state)
-        _, _, _, vr, vy = self.equations.split(vector)
+        _, _, _, vr, vy = self.equations.split(vectors)
         _, dz, dp, dr, dy = self.equations.split(out)
-        moved = (self.step_size * self.equations.strength**2) * np.stack([e, self.push], 1)
-        half = moved @ np.stack([p, dp])
-        np.add(half, half.T, out=dr)
+        h, shrink_r, shrink_y = (part[-len(out) :] for part in (self.step_sizes, self.shrink_r, self.shrink_y))
+        moved, other = np.empty((*e.shape, 2)), np.empty((len(e), 2, e.shape[1]))
+        moved[..., 0], moved[..., 1] = e, self.push
+        moved *= h * self.equations.strength**2
+        other[:, 0], other[:, 1] = p, dp
+        half = moved @ other
+        np.add(half, half.swapaxes(1, 2), out=dr)
         dr += vr
-        dr *= self.shrink_r
-        np.matmul(moved, np.stack([z, dz]), out=dy)
+        dr *= shrink_r
+        other[:, 0], other[:, 1] = z, dz
+        np.matmul(moved, other, out=dy)
         dy += vy
-        dy *= self.shrink_y
+        dy *= shrink_y

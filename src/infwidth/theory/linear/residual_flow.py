@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
 from infwidth.theory.linear.design import Design
-from infwidth.theory.linear.moments import AnchoredFlow, Linearised
+from infwidth.theory.linear.moments import AnchoredFlow, Linearised, add_identity
 
 
 class ResidualFlow(AnchoredFlow):
@@ -34,58 +34,60 @@ class ResidualFlow(AnchoredFlow):
 
     def push(self, state, v):
         """The same from e: s = B e."""
-        return self.response @ state[self.last]
+        return state[..., self.last] @ self.response.T
 
     def turning(self, time):
         """ṁ(t)."""
         return -self.stiffness * (1 - self.pull) * np.exp(-self.stiffness * time)
 
     def derivative(self, time, state):
-        """Right-hand side at a state."""
+        """Right-hand side at a state, or at several."""
         out = super().derivative(time, state)
         _, z, _, _, _ = self.split(state)
         _, dz, dp, _, _ = self.split(out)
-        out[self.last] = -(self.response.T @ (self.anchoring(time) * dz + dp + self.turning(time) * z))
+        out[..., self.last] = -(self.anchoring(time) * dz + dp + self.turning(time) * z) @ self.response
         return out
 
     def rounding(self, time, state):
         """None: every term is as precise as the state it comes from."""
         return np.zeros(len(self.sizes))
 
-    def implicit_solver(self, time, state, step_size):
-        """Return v ↦ (I − step·J)⁻¹ v with J the Jacobian at a state.
+    def implicit_solver(self, time, state, step_sizes):
+        """Return v ↦ (I − step·J)⁻¹ v with J the Jacobian at a state, for each of several steps (k,).
 
-        R and Y are eliminated by hand: one LU of size 2D + 1 + r. Its rows and columns are scaled to entries of order
-        1, as a step of any length makes e, but not what e moves, smaller in proportion.
+        R and Y are eliminated by hand: one LU of size 2D + 1 + r a step. Its rows and columns are scaled to entries of
+        order 1, as a step of any length makes e, but not what e moves, smaller in proportion.
         """
-        at = Linearised(self, time, state, step_size)
+        at = Linearised(self, time, state, step_sizes)
         d, m, s, b, gain = self.dimension, at.anchoring, at.push, self.response, self.strength**2
         z, p, e = slice(1, d + 1), slice(d + 1, 2 * d + 1), slice(2 * d + 1, None)
-        core = np.zeros((2 * d + 1 + b.shape[1],) * 2)
-        core[0, 0] = -2 * self.readout_decay
-        core[0, z], core[0, p], core[0, e] = 2 * gain * m * s, 2 * gain * s, 2 * gain * (at.weights @ b)
-        core[z, z], core[z, e] = at.z_z - self.readout_decay * np.eye(d), at.z_s @ b
-        core[p, 0], core[p, z], core[p, e] = s, at.p_z, at.p_s @ b
-        core[p, p] = at.p_p - (self.readout_decay + self.stiffness) * np.eye(d)
-        core[e] = -b.T @ (m * core[z] + core[p])
-        core[e, z] -= self.turning(time) * b.T
-        core *= -step_size
-        core.flat[:: len(core) + 1] += 1
-        columns = 1 / np.abs(core).max(0)
-        core *= columns
-        rows = 1 / np.abs(core).max(1)
-        core *= rows[:, None]
-        factors, pivots, _ = dgetrf(core, overwrite_a=True)
+        core = np.zeros((len(step_sizes), *(2 * d + 1 + b.shape[1],) * 2))
+        core[:, 0, 0] = -2 * self.readout_decay
+        core[:, 0, z], core[:, 0, p], core[:, 0, e] = 2 * gain * m * s, 2 * gain * s, 2 * gain * (at.weights @ b)
+        core[:, z, z], core[:, z, e] = at.z_z - self.readout_decay * np.eye(d), at.z_s @ b
+        core[:, p, 0], core[:, p, z], core[:, p, e] = s, at.p_z, at.p_s @ b
+        core[:, p, p] = at.p_p - (self.readout_decay + self.stiffness) * np.eye(d)
+        core[:, e] = -b.T @ (m * core[:, z] + core[:, p])
+        core[:, e, z] -= self.turning(time) * b.T
+        core *= -step_sizes[:, None, None]
+        add_identity(core)
+        columns = 1 / np.abs(core).max(1)
+        core *= columns[:, None]
+        rows = 1 / np.abs(core).max(2)
+        core *= rows[:, :, None]
+        factors = [dgetrf(one, overwrite_a=True)[:2] for one in core]
 
-        def solve(vector):
-            va, vz, vp, _, _ = self.split(vector)
-            z_more, p_more = at.echoes(vector)
-            ve = vector[self.last] - b.T @ (m * z_more + p_more)
-            small, _ = dgetrs(factors, pivots, rows * np.concatenate([va, vz + z_more, vp + p_more, ve]))
-            small *= columns
-            out = np.empty_like(vector)
-            out[: 2 * d + 1], out[self.last] = small[: 2 * d + 1], small[e]
-            at.fill(out, vector, b @ small[e])
+        def solve(vectors):
+            va, vz, vp, _, _ = self.split(vectors)
+            z_more, p_more = at.echoes(vectors)
+            ve = vectors[:, self.last] - (m * z_more + p_more) @ b
+            small = rows[-len(vectors) :] * np.concatenate([va, vz + z_more, vp + p_more, ve], 1)
+            for one, own in zip(small, factors[-len(small) :], strict=True):
+                one[:] = dgetrs(*own, one)[0]
+            small *= columns[-len(vectors) :]
+            out = np.empty_like(vectors)
+            out[:, : 2 * d + 1], out[:, self.last] = small[:, : 2 * d + 1], small[:, e]
+            at.fill(out, vectors, small[:, e] @ b.T)
             return out
 
         return solve

@@ -25,28 +25,32 @@ ACCURACY = 1e-8
 """Largest certificate of a point that counts as converged."""
 
 
-def solve_linear(problem: BayesProblem) -> list[BayesSolution]:
+def solve_linear(problem: BayesProblem, sources: dict | None = None) -> list[BayesSolution]:
     """Solve the source once and the target at every coupling.
 
     Args:
         problem: the checked problem, of the linear activation.
+        sources: where solved sources are kept, see ``bayes.solve``.
 
     Returns:
         One point a coupling.
     """
+    sources = {} if sources is None else sources
     task, designs = problem.task, Designs.of(problem.task, whole=problem.source_weights is not None)
     root, outputs = np.sqrt(task.dimension), OutputSpan.of(task.y_target)
     design = Design.of(designs.target, task.x_target, root)
 
-    @functools.cache
     def source() -> LinearPosterior:
-        return solve_posterior(
-            Design.of(designs.source, task.x_source, root),
-            OutputSpan.of(task.y_source).labels,
-            strength=problem.strengths[0],
-            inverse_temperature=problem.inverse_temperatures[0],
-            **problem.shared,
-        )
+        key = (designs.source.shape, designs.source.tobytes(), *problem.source_key)
+        if key not in sources:
+            sources[key] = solve_posterior(
+                Design.of(designs.source, task.x_source, root),
+                OutputSpan.of(task.y_source).labels,
+                strength=problem.strengths[0],
+                inverse_temperature=problem.inverse_temperatures[0],
+                **problem.shared,
+            )
+        return sources[key]
 
     def target(elastic_coupling: float) -> list[BayesSolution]:
         # At δ = 0 the source does not enter, and what became of it does not matter.

@@ -39,6 +39,7 @@ def solve_population(
     keep_neurons: bool = False,
     observe: Observer | None = None,
     progress: Callable[[float], None] | None = None,
+    sources: dict | None = None,
 ) -> list[BayesSolution]:
     """Solve the source once and the target at every coupling.
 
@@ -51,11 +52,13 @@ def solve_population(
         keep_neurons: whether to keep neurons of each target.
         observe: see ``bayes.solve``.
         progress: called with the fraction of couplings done.
+        sources: where solved sources are kept, see ``bayes.solve``.
 
     Returns:
         One point a coupling.
     """
     keep_freed_memory()
+    sources = {} if sources is None else sources
     task, unit = problem.task, BLOCKS * 8
     count = unit * math.ceil((DEFAULT_PARTICLES if particles is None else particles) / unit)
     like = torch.zeros((), dtype=torch.float64, device=device)
@@ -77,9 +80,13 @@ def solve_population(
         where = data().where
         if problem.source_weights is not None:
             return GivenSource(torch.from_numpy(problem.source_weights).to(where.target), count)
-        labels = torch.tensor(OutputSpan.of(task.y_source).labels).to(like)
-        found = Source(where, labels, phi, problem, count, stream("source draws"))
-        found.solve(stream("source"), stream("source certificate"))
+        key = (*problem.source_key, count, seed, device)
+        if key not in sources:
+            labels = torch.tensor(OutputSpan.of(task.y_source).labels).to(like)
+            solved = Source(where, labels, phi, problem, count, stream("source draws"))
+            solved.solve(stream("source"), stream("source certificate"))
+            sources[key] = solved
+        found = sources[key].seen_from(where)
         if observe is not None and found.saddle.status is Status.CONVERGED:
             chain = found.chain(stream("source shown"))
             _show(observe, None, None, [chain.advance() @ where.source.T for _ in range(SWEEPS // SHOWN)])

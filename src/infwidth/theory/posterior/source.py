@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -35,6 +35,7 @@ class Source:
         self.where, self.labels, self.count, self.prior_precision = where, labels, count, problem.prior_precision
         self.strength, self.beta = problem.strengths[0], problem.inverse_temperatures[0]
         self.max_iterations, self.drawing = problem.max_iterations, drawing
+        self._moments: list[Tensor] = []  # of one chain, in the source's basis, once a target has asked for them
         self.layer = Layer(where.source, phi, self.strength**2 / self.prior_precision, self.prior_precision)
 
     def solve(self, generator: torch.Generator, checking: torch.Generator) -> None:
@@ -86,13 +87,16 @@ class Source:
         """Yield ``DRAWS`` draws of W̄ in the target's basis, (count, d), the same at every coupling but for what the
         source leaves open.
         """
+        if not self._moments:
+            chain = self.chain(self.drawing)
+            self._moments.extend(chain.advance() for _ in range(DRAWS))
         return (self.where.lift(hidden, self.prior_precision, generator) for hidden in self._moments)
 
-    @functools.cached_property
-    def _moments(self) -> list[Tensor]:
-        """Moments of one chain, in the source's basis."""
-        chain = self.chain(self.drawing)
-        return [chain.advance() for _ in range(DRAWS)]
+    def seen_from(self, where: Coordinates) -> Source:
+        """The same source, its draws those of the same chain, for a target of a basis of its own."""
+        found = copy.copy(self)
+        found.where = where
+        return found
 
 
 class GivenSource:
