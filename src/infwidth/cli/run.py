@@ -28,7 +28,7 @@ from infwidth.numerics.checks import InputError
 _LEAST_MEMORY = 700 * 2**20
 """Bytes of addresses that a job's PyTorch takes before it does anything; Snakemake takes two thirds of that."""
 _LEAST_FILES = 64
-"""Files that may be open at a time: Snakemake alone holds half of that, and where it can't it tells it in tracebacks."""
+"""Files that may be open at a time: Snakemake alone holds half of that; short of them it ends in tracebacks."""
 _MINUTES = click.FloatRange(min=0)
 
 
