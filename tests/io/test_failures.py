@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from infwidth.io.atomic import write_arrays
+from infwidth.io.atomic import atomic_file, write_arrays
 from infwidth.io.failures import killed, last_words, machine_failure
 
 
@@ -50,6 +50,23 @@ def test_what_a_full_disk_made_a_library_say_is_the_disks(raised):
         error.__context__ = OSError(number, "refused", "a.pdf")
         line = machine_failure(error)
         assert (line is not None and line.startswith("a.pdf: refused; ")) == told
+
+
+@pytest.mark.parametrize("raised", [ValueError, RuntimeError, KeyError])
+def test_the_file_is_named_where_a_library_made_it_an_error_of_its_own(raised, tmp_path):
+    path = tmp_path / "new" / "a.pdf"
+
+    def write():
+        with atomic_file(path):
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            finally:
+                raise raised("inconsistent stream state")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write()
+    assert machine_failure(caught.value).startswith(f"{path}: No space left on device; free")
+    assert not list(path.parent.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -129,7 +146,7 @@ def test_a_stage_on_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     code = """
 import resource, signal, sys
 import numpy as np
-from infwidth.io.atomic import write_arrays
+from infwidth.io.atomic import atomic_file, write_arrays
 from infwidth.stages.parts.job import stage
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))

@@ -395,14 +395,15 @@ def test_weights_at_rest_reach_any_time_at_once(activation, decay, scale):
     torch.testing.assert_close(late.readout, early.readout, rtol=1e-9, atol=1e-12)
 
 
-def test_a_flow_that_grows_stiff_says_on_its_way_how_far_it_is(monkeypatch):
-    from infwidth.networks.two_layer import exponential_flow
+@pytest.mark.parametrize(("activation", "strength"), [("linear", 1e3), ("erf", 3e2), ("tanh", 1e2)])
+def test_a_flow_that_grows_stiff_says_on_its_way_how_far_it_is(activation, strength, monkeypatch):
+    from infwidth.numerics import progress
 
     x, y = data()
-    settings = {"activation": "linear", "weight_decay": 0.1, "width": 8, "seeds": (0, 1), "time": 5.0}
-    monkeypatch.setattr(exponential_flow, "MANY_STEPS", 300)
-    with pytest.warns(UserWarning, match=r"3e\+02 steps are done .* left to time 5; to be faster, reduce"):
-        train_source(x, y, source_strength=1e3, **settings)
+    settings = {"activation": activation, "weight_decay": 0.1, "width": 8, "seeds": (0, 1), "time": 2.0}
+    monkeypatch.setattr(progress, "MANY_STEPS", 300)
+    with pytest.warns(UserWarning, match=r"gradient flow: \d+ steps are done .* left, about .*; to be faster, reduce"):
+        train_source(x, y, source_strength=strength, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         train_source(x, y, source_strength=1.0, **settings)

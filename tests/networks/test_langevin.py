@@ -1,5 +1,7 @@
 """Langevin networks against posteriors known in closed form or by quadrature, worked out here."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from infwidth.networks.sampling.records import Schedule
 from infwidth.networks.two_layer.ensemble import SourceNetworks, TargetPoint
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.checks import InputError
+from infwidth.numerics.progress import Foresight
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.tasks.transfer_task import TransferTask
 
@@ -213,9 +216,32 @@ def test_chains_that_would_crawl_are_given_up_at_once_and_not_restarted(name, sa
 def test_stiff_chains_run_to_their_end_and_say_first_that_they_take_long():
     stiff = RUN | {"inverse_temperature": 1e5, "burn_in_time": 0.4, "sampling_time": 0.3, "strict": False}
     assert langevin.run(small_task(), elastic_coupling=3.0, **stiff).status is not Status.DIVERGED
-    schedule = Schedule(40.0, 100.0, 1, 0.4, 0.8, None, None)
+    schedule = Schedule(40.0, 100.0, 1, 0.4, 0.8, None, None, Foresight("", ""))
     with pytest.warns(UserWarning, match=r"target chain: .* some 2e\+05 steps to time 140, which are taken"):
         sampling._announce("target chain", schedule, one_oscillator(1e6))
+
+
+@pytest.mark.parametrize("sampler", ["hmc", "langevin"])
+@pytest.mark.parametrize("activation", ["erf", "tanh"])
+def test_chains_of_rich_bounded_networks_say_early_how_long_they_take(activation, sampler, monkeypatch):
+    """The prior's draw saturates, so that the stiffness comes on the way: up to a million steps."""
+    evaluations, evaluate = [], PosteriorBatch.evaluate
+
+    class Stopped(Exception):
+        pass
+
+    def counted(*given):
+        evaluations.append(0)
+        if len(evaluations) > 20_000:
+            raise Stopped
+        return evaluate(*given)
+
+    monkeypatch.setattr(PosteriorBatch, "evaluate", counted)
+    rich = {"activation": activation, "source_strength": 1e4, "target_strength": 1e4, "sampler": sampler}
+    longer = {"burn_in_time": 30.0, "sampling_time": 60.0, "strict": False}
+    said = r"chain: \d+ steps are done .* left, about \d:\d\d:\d\d .*; to be faster, reduce"
+    with pytest.warns(UserWarning, match=said), contextlib.suppress(Stopped):
+        langevin.run(small_task(), elastic_coupling=3.0, **RUN | rich | longer)
 
 
 def test_a_short_chain_is_unmixed_and_named():

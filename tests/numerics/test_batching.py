@@ -1,5 +1,6 @@
 """Batches: rows of whatever holds them, chunks, progress."""
 
+import warnings
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from infwidth.numerics.batching import Batch, halving, per_chunk, take
-from infwidth.numerics.progress import Counter, part_of, shown
+from infwidth.numerics.progress import FIRST_LOOK, MANY_STEPS, Counter, Foresight, part_of, shown
 
 
 class Pair(NamedTuple):
@@ -69,6 +70,22 @@ def test_progress_of_parts():
     assert fractions == [0.5, 1.0, 0.375]
     assert part_of(None, 0, 2) is None
     Counter(None, 1).advance()
+
+
+@pytest.mark.parametrize(
+    ("worst", "said_at"), [(0, FIRST_LOOK), (FIRST_LOOK, FIRST_LOOK), (5 * FIRST_LOOK, 8 * FIRST_LOOK)]
+)
+def test_many_steps_ahead_are_said_once_and_early(worst, said_at):
+    """Steps grow short at some step; it is said before as many again are done."""
+    foresight = Foresight("a flow", "wait")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for done in range(1, 20 * FIRST_LOOK):
+            foresight.look(done, lambda done=done: MANY_STEPS if done >= worst else MANY_STEPS / 2)
+            assert bool(caught) == (done >= said_at)
+    (said,) = caught
+    assert str(said.message).startswith("a flow: ")
+    assert str(said.message).endswith("(h:mm:ss); wait")
 
 
 def test_progress_is_shown_on_a_terminal_alone(capsys):

@@ -13,6 +13,7 @@ from infwidth.io.whole import check_whole, read_manifest
 from infwidth.numerics.checks import InputError
 from infwidth.numerics.status import Status, UnconvergedError
 from infwidth.stages import collect
+from infwidth.stages.parts import job as job_module
 from infwidth.stages.parts.job import stage
 
 
@@ -124,3 +125,21 @@ def test_collect_joins_tables_in_one_order(tmp_path):
     arrays = read_arrays(tmp_path / "all.npz")  # of the networks the widest is kept
     assert arrays["width"].tolist() == [np.inf, 100.0]
     assert arrays["density"].tolist() == [[0, 1], [4, 5]]
+
+
+def test_the_log_of_a_long_job_says_how_far_it_is(tmp_path, monkeypatch):
+    """Also where no terminal shows it."""
+    seconds = iter(range(0, 10_000, 2))
+    monkeypatch.setattr(job_module.time, "monotonic", lambda: float(next(seconds)))
+
+    def body(job):
+        show = job.progress()
+        for part in range(101):
+            show(part / 100)
+
+    path = tmp_path / "l.log"
+    done = CliRunner().invoke(command(body), [f"--log={path}"])
+    assert done.exit_code == 0, done.output
+    said = [line for line in path.read_text().splitlines() if "left" in line]
+    assert 3 <= len(said) <= 7
+    assert "collect: 2 %, about 0:04:54 (h:mm:ss) left" in said[0]

@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import numpy as np
@@ -321,3 +322,43 @@ def test_what_long_training_of_the_source_leaves_of_its_start_is_not_made_visibl
     late, end = (flow.solve(task, source_time=time, **common) for time in (decays / decay, np.inf))
     np.testing.assert_allclose(late.prediction, end.prediction, rtol=1e-6, atol=1e-9)
     assert late.residual < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("seed", "strength", "decays"), [(90, 40.0, 10.0), (87, 9.0, 10.0), (19, 0.04, 30.0), (5, 11.0, 14.0)]
+)
+def test_what_frozen_features_keep_of_the_sources_start_is_seen_in_the_end(seed, strength, decays):
+    """Of the source 2e-9 to 9e-27 of its start is left, above what an integrator tolerates or below."""
+    task = linear(dimension=7, overlap=0.5, n_source=6, n_target=5, n_test=8, seed=seed)
+    decay = 1e-9
+    common = {"activation": "linear", "target_strength": 0.3, "weight_decay": decay}
+    late = flow.solve(
+        task,
+        source_strength=strength,
+        elastic_coupling=np.inf,
+        source_time=decays / decay,
+        target_times=[np.inf],
+        **common,
+    )
+    source = dataclasses.replace(task, x_target=task.x_source, y_target=task.y_source)
+    trained = {"start": "scratch", "elastic_coupling": 0.0, "source_time": 0.0, "target_times": [decays / decay]}
+    direction = flow.solve(source, source_strength=1.0, **common | trained | {"target_strength": strength}).weights[-1]
+    bulk, size = np.exp(-2 * decays), strength * np.linalg.norm(direction)
+    direction = direction / np.linalg.norm(direction)
+    root = np.sqrt(bulk) * np.eye(7) + (np.hypot(bulk, size) ** 0.5 - bulk**0.5) * np.outer(direction, direction)
+    left, singular, right = np.linalg.svd(task.x_target @ root / 7**0.5, full_matrices=False)
+    ridge = root @ right.T @ (singular * (left.T @ task.y_target) / (singular**2 + decay)) / 7**0.5
+    np.testing.assert_allclose(late.prediction[-1], task.x_test @ ridge, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("weight_decay", "late"), [(0.5, [100.0, 1e4, 1e10]), (0.05, [1e3, 1e5, 1e10])])
+@pytest.mark.parametrize("seed", [90, 91])
+def test_directions_slower_than_the_decay_are_waited_for(seed, weight_decay, late):
+    """Also at the very times at which it is asked whether the end has come."""
+    task = linear(dimension=8, overlap=0.0, n_source=9, n_target=10, n_test=8, seed=seed)
+    options = {"activation": "linear", "source_strength": 40.6, "target_strength": 1.78, "weight_decay": weight_decay}
+    options |= {"elastic_coupling": 1.0, "source_time": late[0]}
+    found = flow.solve(task, target_times=[1.0, *late], **options)
+    end = flow.solve(task, target_times=[np.inf], **options)
+    np.testing.assert_allclose(found.test_loss[-1], end.test_loss[-1], rtol=1e-5)
+    assert found.iterations < 20_000

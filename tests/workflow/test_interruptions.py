@@ -145,15 +145,17 @@ def test_a_job_that_the_system_ends_is_said_with_the_remedy(make_project, server
     assert "stopped" not in done.stderr
 
 
-def test_too_little_memory_for_any_run_is_said_before_a_library_aborts(make_project):
+@pytest.mark.parametrize("limit", ["-v 400000", "-n 10", "-n 24"])
+def test_too_little_for_any_run_is_said_before_libraries_abort_or_tell_it_in_tracebacks(make_project, limit):
     project = make_project(CONFIG)
-    shell = f"ulimit -v 400000; exec {sys.executable} -m infwidth"
+    shell = f"ulimit {limit}; exec {sys.executable} -m infwidth"
     for command in ("run", "plan", "decide"):
         options = {"cwd": project.root, "env": project.environment, "capture_output": True, "encoding": "utf-8"}
         done = subprocess.run(["bash", "-c", f"{shell} {command}"], **options)
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
-        assert line.startswith("Error: ulimit -v = 400000: expected at least ")
+        assert line.startswith(f"Error: ulimit {limit.replace(' ', ' = ')}: expected at least ")
+        assert "raise it" in line
     assert not (project.root / "results").exists()
 
 

@@ -27,6 +27,8 @@ from infwidth.numerics.checks import InputError
 
 _LEAST_MEMORY = 700 * 2**20
 """Bytes of addresses that a job's PyTorch takes before it does anything; Snakemake takes two thirds of that."""
+_LEAST_FILES = 64
+"""Files that may be open at a time: Snakemake alone holds half of that; short of them it ends in tracebacks."""
 _MINUTES = click.FloatRange(min=0)
 
 
@@ -199,6 +201,9 @@ def _check_machine() -> None:
             f"ulimit -v = {allowed // 1024}: expected at least {_LEAST_MEMORY // 1024}, as the libraries of a run take "
             "that much by themselves; raise it (ulimit -v unlimited), or take a machine with more memory"
         )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= files < _LEAST_FILES:
+        raise InputError(f"ulimit -n = {files}: expected at least {_LEAST_FILES} open files; raise it (ulimit -n 1024)")
     records = Path(".snakemake")
     records.mkdir(exist_ok=True)
     try:

@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 from boltons.fileutils import atomic_save
 
+from infwidth.io.failures import refused_writing
 from infwidth.io.reading import READ_ERRORS, cannot_read
 from infwidth.io.whole import check_whole
 from infwidth.numerics.checks import InputError
@@ -39,12 +40,15 @@ def atomic_file(path: str | Path, *, text: bool = False) -> Iterator[IO]:
             yield written
             written.flush()
             written.detach()  # atomic_save closes what is below
-    except OSError as error:
+    except Exception as error:
+        refused = error if isinstance(error, OSError) else refused_writing(error)
+        if refused is None:
+            raise
         with suppress(OSError):
             part.unlink(missing_ok=True)  # atomic_save leaves it where the disk is full
-        if error.filename is not None and error.filename != str(part):
+        if refused.filename is not None and refused.filename != str(part):
             raise
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise OSError(refused.errno, refused.strerror or str(refused), str(path)) from error
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:

@@ -47,6 +47,12 @@ def killed(status: int) -> str | None:
     return f"ended by {signal.Signals(number).name} without a word, as where memory is out; {_MEMORY}"
 
 
+def refused_writing(error: BaseException) -> OSError | None:
+    """What the disk refused where a library that was writing made it an error of its own; None where it was none."""
+    first = error.__context__
+    return first if isinstance(first, OSError) and first.errno in _FULL else None
+
+
 def machine_failure(error: BaseException) -> str | None:
     """Say in one line what a machine refused, and the remedy; None where the error is of another kind."""
     if isinstance(error, MemoryError) or (
@@ -54,8 +60,8 @@ def machine_failure(error: BaseException) -> str | None:
     ):  # torch's own error is a RuntimeError, of which the one of the CPU has no class of its own
         return f"out of memory ({describe(error)}); {_MEMORY}"
     if not isinstance(error, OSError):
-        first = error.__context__
-        return machine_failure(first) if isinstance(first, OSError) and first.errno in _FULL else None
+        first = refused_writing(error)
+        return machine_failure(first) if first else None
     if error.errno == errno.EPIPE:  # nobody reads on: no failure
         return None
     if error.errno == errno.ENOMEM:

@@ -54,7 +54,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _damaged(path, f"can't be read ({describe(error)})") from error
     # one of an earlier version holds neither outputs nor a checksum
-    sealed = isinstance(content, dict) and ("outputs" in content or "checksum" in content)
+    sealed = isinstance(content, dict) and (not content or "outputs" in content or "checksum" in content)
     if not isinstance(content, dict) or (sealed and content.get("checksum") != _checksum(content)):
         raise _damaged(path, "its content has changed")
     return content

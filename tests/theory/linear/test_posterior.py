@@ -39,6 +39,34 @@ def settings():
             yield number, size, kind, scales[index]
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("strength", [0.05, 0.5])
+def test_inputs_in_line_but_for_rounding_are_no_copies(seed, strength):
+    """β multiplies what their labels disagree by until neurons grow along what rounding put between the inputs."""
+    rng = np.random.default_rng(seed)
+    first = rng.standard_normal(5)
+    inputs = np.stack([first, first * (1 + 10 ** rng.uniform(-10, -7))])
+    task = TransferTask(rng.standard_normal((7, 5)), rng.standard_normal(7), inputs, [0.4, 0.6], inputs, [0.4, 0.6])
+    beta, precision, coupling = 2.5e17, 0.01, 1e-3
+    found = bayes.solve(
+        task,
+        activation="linear",
+        source_strength=0.8,
+        target_strength=strength,
+        elastic_coupling=coupling,
+        inverse_temperature=beta,
+        source_inverse_temperature=300.0,
+        prior_precision=precision,
+        strict=False,
+    )
+    if found.status is Status.CONVERGED:
+        temperatures, strengths = (300.0, beta), (0.8, strength)
+        dual, *_ = exact(
+            task, strengths=strengths, coupling=coupling, inverse_temperatures=temperatures, precision=precision
+        )
+        np.testing.assert_allclose(found.dual, np.array([float(g) for g in dual]), rtol=1e-6)
+
+
 def test_dual_and_left_out_errors_to_fifty_digits():
     """g and the leave-one-out error are multiplied by β where the inputs leave labels unexplained."""
     converged = []

@@ -134,6 +134,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
             break
         path.leap()
         course.elapsed = course.elapsed + path.h
+        schedule.look_ahead(iteration, course.elapsed, path.h)
         rows = (path.left == 0).nonzero()[:, 0]
         if not len(rows):
             continue

@@ -50,6 +50,7 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
         ended = elapsed >= schedule.duration - ROUNDING
         if stir:
             records.read(state, ~burning)
+            schedule.look_ahead(iteration, elapsed, h)
             crawling = schedule.crawling(h)
             exploded = ~(state.energy() <= ceiling) | crawling  # NaN explodes too
             ended |= exploded
@@ -86,6 +87,7 @@ def settle(state: Chains, duration: float, schedule: Schedule, records: Records)
         crawling |= schedule.crawling(h) & ~(elapsed >= duration)  # a step may be NaN, and the time with it
         h = torch.where((elapsed < duration) & ~crawling, h, 0.0)  # those that have arrived wait
         if stir:
+            schedule.look_ahead(iteration, elapsed, h, duration)
             schedule.report(elapsed, len(records.steps))
         if not h.any():
             crawling |= schedule.crawling(state.step(schedule.safety))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from infwidth.networks.sampling.state import Chains
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Foresight, Progress
 
 MONITORS = 4
 ROUNDING = 1e-9
@@ -44,6 +44,7 @@ class Schedule:
         target_acceptance: share of HMC's trajectories to accept.
         collector: takes the samples.
         progress: called with the fraction of time done, 0 … 1.
+        foresight: says where very many steps are ahead.
     """
 
     burn_in_time: float
@@ -53,6 +54,7 @@ class Schedule:
     target_acceptance: float
     collector: Collector | None
     progress: Progress
+    foresight: Foresight
 
     @property
     def duration(self) -> float:
@@ -62,6 +64,12 @@ class Schedule:
     def crawling(self, step_size: Tensor) -> Tensor:
         """Which steps are too short to get anywhere, NaN among them; a mask."""
         return ~(step_size >= SHORTEST * self.duration)
+
+    def look_ahead(self, done: int, elapsed: Tensor, step_size: Tensor, end: float | None = None) -> None:
+        """Say after a number of steps where very many more are ahead, up to an end or that of the schedule."""
+        left = (self.duration if end is None else end) - elapsed
+        going = ~self.crawling(step_size)
+        self.foresight.look(done, lambda: float(torch.where(going, left / step_size, 0.0).max()))
 
     def collect(self, state: Chains, ready: Tensor, elapsed: Tensor, collected: Tensor) -> Tensor:
         """Hand the collector the samples that are due; return whose were, a mask.

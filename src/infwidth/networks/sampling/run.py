@@ -25,13 +25,17 @@ from infwidth.networks.sampling.records import SHORT, SHORTEST, Collector, Recor
 from infwidth.networks.sampling.state import Chains, Noise
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.batching import keep_freed_memory
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Foresight, Progress
 from infwidth.numerics.status import Status
 
 SAMPLERS = {"hmc": run_hmc, "langevin": run_langevin}
 DEFAULT_SAFETY = 0.4
 """Step as a fraction of the stability limit 2/√(1 + λ_max)."""
 TARGET_ACCEPTANCE = 0.8
+REMEDY = (
+    "to be faster, reduce the feature-learning strength or inverse_temperature, rescale labels to order 1, or sample "
+    "for a shorter time"
+)
 MAX_RESTARTS = 6
 """Restarts, each with half the step, after which a chain is given up as diverged."""
 
@@ -106,10 +110,10 @@ def sample(
     keep_freed_memory()
     like, total = posterior.strength, len(posterior.strength)
     records = Records(total, (posterior.inputs.shape[-1], width), like, tuple(posterior.labels.shape[2:]))
-    pending = torch.arange(total, device=like.device)
+    pending, foresight = torch.arange(total, device=like.device), Foresight(purpose, REMEDY)
     for restart in range(MAX_RESTARTS + 1):
         schedule = Schedule(burn_in_time, sampling_time, samples, safety / 2**restart, target_acceptance,
-                            collector, progress)  # fmt: skip
+                            collector, progress, foresight)  # fmt: skip
         noise = Noise(seeds, purpose, like)
         for k in pending.tolist():
             records.reset(k)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from infwidth.networks.two_layer.ensemble import probe_vector
 from infwidth.networks.two_layer.model import Evaluator, Response
-from infwidth.networks.two_layer.scale import MANY_STEPS, MOST_STEPS, say_how_far
+from infwidth.networks.two_layer.scale import MOST_STEPS, REMEDY
 from infwidth.numerics.activations import Activation
 from infwidth.numerics.batching import Batch, keep_freed_memory, take
-from infwidth.numerics.progress import Progress
+from infwidth.numerics.progress import Foresight, Progress
 from infwidth.numerics.status import Status
 
 DEFAULT_SAFETY = 0.4
@@ -242,6 +243,10 @@ class _Course(Batch):
         self.longest = longest
         return torch.where(good, gap, 0.0)
 
+    def ahead(self, end: Tensor) -> float:
+        """Steps to an end at the length of the last, of the network that needs most."""
+        return float(torch.where(self.bad, 0.0, (end - self.now) / self.longest).max())
+
     def _unmoved(self, trial: FlowBatch) -> Tensor:
         """Whether a step changed no weight by a bit, (K,)."""
         pairs = ((getattr(trial, name), getattr(self.networks, name)) for name in ("readout", "hidden"))
@@ -295,7 +300,7 @@ def integrate(
     times, flow = times.to(like), _Flow(activation)
     steps = torch.zeros(total, dtype=torch.long, device=like.device)
     failed = torch.zeros(total, dtype=torch.bool, device=like.device)
-    course, iteration = _Course.start(networks, flow), 0
+    course, iteration, foresight = _Course.start(networks, flow), 0, Foresight("gradient flow", REMEDY)
     residual = (course.response.output.square().sum(1) / course.scale).sqrt()  # f(0) is rounding
     while True:
         course.record(times, record)
@@ -313,9 +318,7 @@ def integrate(
         gap = course.advance(flow, times, safety, probing=iteration % PROBE_INTERVAL == 0)
         residual[course.label] = torch.maximum(residual[course.label], gap)
         steps[course.label] += 1
-        if iteration == MANY_STEPS:
-            ahead = (times[-1] - course.now) / course.longest
-            say_how_far(iteration, float((ahead * ~course.bad).max()), float(times[-1]))
+        foresight.look(iteration, partial(course.ahead, times[-1]))
     if progress is not None:
         progress(1.0)
     unresolved = ~(residual <= LARGEST_RESIDUAL)

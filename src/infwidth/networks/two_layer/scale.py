@@ -1,4 +1,4 @@
-"""What a gradient flow asks for in steps: by the scale of its inputs before it starts, and on its way."""
+"""What a gradient flow asks for in steps, by the scale of its inputs, before it starts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from infwidth.numerics.checks import InputError
 
 MANY_STEPS, MOST_STEPS = 1e5, 1e8
 """Steps expected of an integration from which it is said before the start, and from which there is none."""
+REMEDY = "to be faster, reduce the feature-learning strength, rescale labels to order 1, or ask for a shorter time"
+"""Where rates are high that no scale of the inputs foretold."""
 
 
 def check_scale(which: str, x: Tensor, time: float, safety: float) -> None:
@@ -41,13 +43,3 @@ def check_scale(which: str, x: Tensor, time: float, safety: float) -> None:
     if steps >= MOST_STEPS:
         raise InputError(f"{found}: expected at most {MOST_STEPS:.0e}; {remedy}")
     warnings.warn(f"{found}; to be faster, {remedy}", stacklevel=2)
-
-
-def say_how_far(done: int, ahead: float, time: float) -> None:
-    """Say after ``done`` steps where at least as many are ahead: rates that no scale of the inputs foretold."""
-    if ahead >= done:
-        warnings.warn(
-            f"gradient flow: {done:.0e} steps are done and, at their length, some {ahead:.0e} left to time {time:g}; "
-            "to be faster, reduce the feature-learning strength, rescale labels to order 1, or ask for a shorter time",
-            stacklevel=2,
-        )

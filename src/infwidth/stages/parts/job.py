@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from infwidth.numerics.status import UnconvergedError
 
 log = logging.getLogger("infwidth")
 
+LOGGED = 5.0
+"""Seconds after which a job's log says how far it is, and again whenever that time has doubled."""
 _WRITTEN = (".csv", ".npz", ".json")
 """What jobs write for each other."""
 
@@ -48,14 +51,21 @@ class Job:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def progress(self) -> Callable[[float], None]:
-        """Return a callable that shows, on a terminal, the fraction done and the time left."""
+        """Return a callable that shows, on a terminal, the fraction done and the time left; the log has them anyway."""
         look = "{desc}: {percentage:3.0f} %, {remaining} left"
         # None: silent unless stderr is a terminal; a run that shows bars of its own there says so
         bar = tqdm(total=1.0, desc=self.name, disable="TQDM_DISABLE" in os.environ or None, bar_format=look)
+        begun, due = time.monotonic(), LOGGED
 
         def show(fraction: float) -> None:
+            nonlocal due
             bar.n = fraction
             bar.refresh()
+            spent = time.monotonic() - begun
+            if spent >= due and 0 < fraction < 1:
+                due = 2 * spent
+                left = timedelta(seconds=round(spent * (1 - fraction) / fraction))
+                log.info("%s: %.0f %%, about %s (h:mm:ss) left", self.name, 100 * fraction, left)
 
         return show
 

@@ -64,6 +64,10 @@ class Potential:
         """q, the distance from the border of the domain: 1 at k = 0."""
         return 1 - self._rate * float(k @ k)
 
+    def taken(self, k: np.ndarray, across: float) -> float:
+        """The share of the margin q at k that a drive of this size across k takes."""
+        return self._rate * across**2 / self.margin(k)
+
     def value(self, k: np.ndarray) -> float:
         """Λ(k)."""
         loss = self._rate * float(k @ k)
@@ -207,10 +211,13 @@ def maximise(
 
     drive = design.right @ (strength * sigma * g)
     rounding = 4 * np.finfo(g.dtype).eps  # a large g along a small singular value leaves it to every sample
-    outside, error, dropped = design.outside_accurately(labels) if accurate else (*design.outside(labels), 0.0)
+    outside, error, dropped = design.outside_accurately(labels) if accurate else design.outside(labels)
     error = rounding * float(np.linalg.norm(g)) + error / ridge
     if dropped and cholesky is not None:  # the part of Xᵀg that the basis lacks, and what it would change within
         error += _answer_within(cholesky, scales, inner.hessian(strength * sigma * g)) * dropped / ridge
+        # along it neurons may grow without bound: what it takes of the margin, it changes of what lies outside
+        taken = potential.taken(drive, strength * dropped / ridge)
+        error += taken * float(np.linalg.norm(outside)) / ridge
     return DualSolution(
         dual=design.left @ g + outside / ridge,
         dual_error=float(np.linalg.norm(step)) + error,

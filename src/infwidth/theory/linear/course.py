@@ -18,8 +18,8 @@ from infwidth.theory.problem import FlowProblem
 # Times of the slowest decay after which a course may have ended at its fixed point, so that later times are alike;
 # of the start e^(−2 LATE) is left, which no later training makes visible, as it does what an integrator tolerates ...
 LATE = 50.0
-# ... if it has come as near to it as this many tolerances.
-NEAR = 100.0
+# ... if it has come as near to it as this many tolerances. If it hasn't, it is asked again after so many times that.
+NEAR, LATER = 100.0, 100.0
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,27 @@ def source_moment(training: Training, end: float, dimension: int, *, rtol: float
         found = last.hidden_moment, last.readout_moment, training.strength * last.weights
         return SourceEnd(*found, variance_outside, dimension, last.residual, spent, last.status)
     moments = (*path.moments, Moments.fresh_readout(np.full((r, r), np.nan), np.nan))[0]
-    found = moments.hidden_moment, moments.readout_moment, moments.predictor
+    hidden_moment, readout_moment = moments.hidden_moment, moments.readout_moment
+    if path.moments and training.readout_decay == training.hidden_decay:
+        hidden_moment, readout_moment = spiked_moments(moments.predictor, variance_outside)
+    found = hidden_moment, readout_moment, moments.predictor
     return SourceEnd(*found, variance_outside, dimension, 0.0, spent, path.status)
+
+
+def spiked_moments(predictor: np.ndarray, bulk: float) -> tuple[np.ndarray, float]:
+    """E WWᵀ and E w² of a network with equal decays from its predictor, as long training needs them.
+
+    From W, w ~ N(0, 1) neurons are boosted, so that E WWᵀ is isotropic but for one spike (docs/version_two.md):
+    directions that decay alone keep their size to the last digit, which a target on frozen features may train long
+    enough to see. What an integrator tolerates is far above it.
+
+    Args:
+        predictor: u = E wW, (r,).
+        bulk: e^{−2λt}.
+    """
+    size = float(np.linalg.norm(predictor))
+    spike, unit = math.hypot(bulk, size), predictor / (size or 1.0)
+    return bulk * np.eye(len(unit)) + (spike - bulk) * np.outer(unit, unit), spike
 
 
 def late_time(training: Training) -> float:
@@ -171,21 +190,32 @@ def _follow(
 ) -> tuple[MomentPath, bool]:
     """The moments at finite times, but for those at which the course has come to its fixed point, and whether it has.
 
-    Steps as long as the latest times leave no digit to moments that have long been at the fixed point.
+    Steps as long as the latest times leave no digit to moments that have long been at the fixed point. What is slower
+    than the decays, as neurons that hardly grow, arrives later: whether all has is asked again, at ever longer times.
     """
-    late, data = late_time(training), (training.design.matrix, training.labels)
-    options = {"elastic_coupling": elastic_coupling, "rtol": rtol, "max_evaluations": max_evaluations}
-    early, spent = times[times <= late], 0
-    if len(early) < len(times):
-        path = integrate_moments(start, *data, np.append(early, late), **options, **training.rates)
-        if len(path.moments) <= len(early):
-            return path, False
-        gap = np.linalg.norm(path.moments[-1].predictor / training.strength - end.weights)
+    options = {"elastic_coupling": elastic_coupling, "rtol": rtol, **training.rates}
+    now, asked, spent = 0.0, late_time(training), 0
+    found: list[Moments] = []
+    while True:
+        legs = left = times[len(found) :]
+        if left[-1] > asked:
+            legs = np.append(left[left < asked], asked)
+        path = integrate_moments(
+            start,
+            training.design.matrix,
+            training.labels,
+            legs - now,
+            max_evaluations=max_evaluations - spent,
+            **options,
+        )
+        spent += path.evaluations
+        found += path.moments[: len(legs) - (legs is not left)]
+        if legs is left or len(path.moments) < len(legs):
+            return MomentPath(tuple(found), spent, path.status), False
+        start, now, asked = path.moments[-1], asked, LATER * asked
+        gap = np.linalg.norm(start.predictor / training.strength - end.weights)
         if gap <= NEAR * rtol * (np.linalg.norm(end.weights) or 1.0):
-            return replace(path, moments=path.moments[:-1]), True
-        spent = path.evaluations
-    path = integrate_moments(start, *data, times, **options, **training.rates)
-    return replace(path, evaluations=path.evaluations + spent), False
+            return MomentPath(tuple(found), spent, Status.CONVERGED), True
 
 
 def target_course(

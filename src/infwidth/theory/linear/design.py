@@ -31,6 +31,7 @@ class Design:
         right: V, (D, r).
         exact: X, or whatever has the same range free of the rounding of ``matrix``, (P, D').
         scale: √D, what ``exact`` is divided by in ``matrix``.
+        left_out: below what singular values were left out; 0 where none was.
     """
 
     matrix: np.ndarray
@@ -39,6 +40,7 @@ class Design:
     right: np.ndarray
     exact: np.ndarray
     scale: float
+    left_out: float = 0.0
 
     @classmethod
     def of(cls, matrix: np.ndarray, exact: np.ndarray | None = None, scale: float = 1.0) -> Design:
@@ -47,22 +49,25 @@ class Design:
         noise = np.finfo(np.float64).eps * max(matrix.shape) * singular[0]
         rank = max(1, int(np.count_nonzero(singular > noise)))
         exact = matrix if exact is None else exact
-        return cls(matrix, left[:, :rank], singular[:rank], right[:rank].T, exact, scale)
+        left_out = noise if rank < len(singular) else 0.0
+        return cls(matrix, left[:, :rank], singular[:rank], right[:rank].T, exact, scale, float(left_out))
 
-    def outside(self, vector: np.ndarray) -> tuple[np.ndarray, float]:
+    def outside(self, vector: np.ndarray) -> tuple[np.ndarray, float, float]:
         """The part of a vector (P,), or of each column of (P, C), outside the range of X, and the norm of its error.
 
+        Third is what of it singular values that were left out may make of |Xᵀ(y − Xc)|/√D.
         Of labels without noise almost nothing is outside, and what is left of the subtraction is its rounding.
         """
         if len(self.singular) == len(vector):
-            return np.zeros_like(vector), 0.0
+            return np.zeros_like(vector), 0.0, 0.0
         rest = vector - self.left @ (self.left.T @ vector)
-        return rest, float(np.finfo(np.float64).eps * np.linalg.norm(vector))
+        rounding = float(np.finfo(np.float64).eps * np.linalg.norm(vector))
+        return rest, rounding, self.left_out * float(np.linalg.norm(rest))
 
     def outside_accurately(self, vector: np.ndarray) -> tuple[np.ndarray, float, float]:
         """The same to about twice the digits, point by point, by iterative refinement of the least-squares problem.
 
-        Returned third is |Xᵀ(y − Xc)|/√D: not zero where a singular value below rounding, left out, is none of a copy.
+        So is |Xᵀ(y − Xc)|/√D, third: not zero where a singular value below rounding, left out, is none of a copy.
         Coefficients c and what they leave, y − Xc, are held as sums of two doubles, and Xᵀ(y − Xc) is found from them.
         """
         if vector.ndim > 1:

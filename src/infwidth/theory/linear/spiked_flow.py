@@ -196,7 +196,10 @@ def tuned_readouts(
     Returns:
         v, (G, D), of the predictors f(x) = x·v/√D.
     """
-    if math.isinf(time) and design.shape[0] > design.shape[1]:
+    if tall := design.shape[0] > design.shape[1]:  # Xᵀ(y − Xv), all that the readout sees, is that of D samples
+        rotated, design = np.linalg.qr(design)
+        labels = rotated.T @ labels
+    if math.isinf(time) and tall:
         return _ridge(design, labels, directions, spikes, bulk, decay)
     seen, excess = design @ directions.T, spikes - bulk  # (P, G)
     kernel = bulk * design @ design.T
