@@ -43,7 +43,7 @@ def leave_folds_out(
     strength: float,
     inverse_temperature: float,
     readout_precision: float,
-    schedule: Mapping[str, Any],
+    descent: Mapping[str, Any],
     frozen: bool = False,
     basis: Tensor | None = None,
     leave_each: bool = False,
@@ -65,7 +65,7 @@ def leave_folds_out(
         strength: γ.
         inverse_temperature: β.
         readout_precision: λ_w.
-        schedule: further arguments of :func:`~infwidth.theory.posterior.saddle.descend`.
+        descent: further arguments of :func:`~infwidth.theory.posterior.saddle.descend`.
         frozen: whether the hidden weights do not respond to g (δ = ∞), so that first order is exact.
         basis: the directions of output space, (C, r); None of one output without an axis of its own.
         leave_each: whether to solve again without each sample of those folds alone, too.
@@ -99,7 +99,7 @@ def leave_folds_out(
     def without(out: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """Residuals of samples left out, in blocks, and their rows of pairs."""
         stays = torch.from_numpy(~np.isin(np.arange(size), out)).to(labels.device)
-        found = _solve_without(population, layer, labels, stays, generator, **scales, **schedule)
+        found = _solve_without(population, layer, labels, stays, generator, **scales, **descent)
         if found is None:
             return None
         blocks, *rest = (array.cpu().numpy() for array in found)

@@ -213,7 +213,7 @@ class Target:
             return None
         where = self.population, self.layer, self.saddle.dual, averages, self.data.labels
         kind = {"frozen": self.frozen, "basis": self.data.basis, "leave_each": self.leave_each}
-        kind["schedule"] = {"max_iterations": self.max_iterations, **schedule}
+        kind["descent"] = {"max_iterations": self.max_iterations, **schedule}
         return leave_folds_out(*where, self.folds, self.folds_solved, generator, **kind, **self.scales)
 
     def _keep(self, generator: torch.Generator) -> Neurons:
