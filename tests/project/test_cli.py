@@ -338,7 +338,7 @@ def renamed(root, tmp_path, monkeypatch):
     for name in ("fresh", "stale"):
         verdict = Verdict(f"T1.{name}", "T", "It agrees.", "f", name, "below 1", "reproduced", 0.5, 0.1, 3).as_dict()
         (folder / f"{name}.json").write_text(json.dumps([verdict]), encoding="utf-8")
-        (folder / f"{name}.manifest.json").write_text("{}", encoding="utf-8")
+        (folder / f"{name}.manifest.json").write_text('{"stage": "judge"}', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
