@@ -111,6 +111,16 @@ def test_every_kind_of_damage_is_found_before_jobs_are_planned(project):
         restore(project)
 
 
+def test_links_to_nothing_are_set_aside(project):
+    results = project.root / "results"
+    links = [results / "tables/flow.csv", results / "claims/flow.manifest.json", *results.glob("theory/flow/*.npz")]
+    for path in links:
+        path.unlink()
+        path.symlink_to("gone")
+    assert {"theory/flow", "collect/flow", "judge/flow"} <= project.planned()
+    assert not any(path.is_symlink() for path in links)
+
+
 def test_deleted_tables_verdicts_figures_and_their_manifests_are_planned_again(project):
     results = project.root / "results"
     (results / "claims/flow.json").unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if os.path.islink(path):
+            raise _damaged(path, "is a link to nothing") from error
         return {}
     except PermissionError:
         raise
@@ -116,7 +119,7 @@ def _damaged_by(manifest: Path, folder: str | None = None) -> list[Path]:
     if elsewhere or any(manifest_of(name).name != manifest.name for name in kept):
         return _not_to_be_trusted(manifest)
     paths = [(manifest.with_name(name), entry) for name, entry in kept.items()]
-    return [path for path, entry in paths if path.exists() and not _untouched(path, entry, manifest)]
+    return [path for path, entry in paths if os.path.lexists(path) and not _untouched(path, entry, manifest)]
 
 
 def _not_to_be_trusted(manifest: Path) -> list[Path]:
@@ -128,6 +131,8 @@ def _not_to_be_trusted(manifest: Path) -> list[Path]:
 
 def _untouched(path: Path, kept: Mapping[str, Any], manifest: Path) -> bool:
     """Whether the file is what the manifest says, reading a large one only if it changed after the manifest."""
+    if not path.exists():  # a link to nothing
+        return False
     found = path.stat()
     if found.st_size != kept["bytes"]:
         return False
