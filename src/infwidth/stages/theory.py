@@ -36,13 +36,13 @@ def main(job: Job) -> None:
         task = TransferTask(
             source["x_source"][index], source["y_source"][index], *(target[name][index] for name in arrays)
         )
-        sources: dict = {}  # trained or solved once for all lines
+        sources: dict = {}  # trained once for all lines
         for number, line in enumerate(lines_of(p)):
             solution = _solve(engine, assembly, task, line, (index, number), seed, sources)
             residuals += _add_line(engine, assembly, solution, task, line, (index, number), seed)
             responses += _responses(assembly, solution, line, seed)
             if assembly.recorder and number == 0:  # every line of transfer starts from the same source
-                status = _source_status(solution, line, sources if engine.over_time else {})
+                status = _source_status(solution, line, sources)
                 assembly.add_source(index, seed, status, (index, number, None))
             show((index + 1) / len(target["seeds"]))
     if responses:
@@ -68,9 +68,9 @@ def _recorder(p: Mapping[str, Any]):
 def _solve(engine, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources):
     """Solve one line on one data set; ``place`` is the number of either."""
     p = assembly.params
-    options = {"seed": p["particle_seeds"][str(seed)], "sources": sources}
+    options = {"seed": p["particle_seeds"][str(seed)]}
     if engine.over_time:
-        options |= line.protocol
+        options |= line.protocol | {"sources": sources}
     if assembly.recorder:
         options["observe"] = partial(_record, assembly.recorder, *place, task)
         if engine.over_time:
