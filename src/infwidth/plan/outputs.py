@@ -71,7 +71,8 @@ def set_damaged_aside(results: str | Path) -> Iterator[str]:
     """
     folder = Path(results)
     found = [*damaged_outputs([folder / name for name in FOLDERS] + [folder / f"{name}{SUFFIX}" for name in SINGLE])]
-    for path in [*found, *unchecked_outputs(folder / name for name in INTERMEDIATE)]:
+    unchecked = unchecked_outputs(folder / name for name in INTERMEDIATE)
+    for path in dict.fromkeys([*found, *unchecked]):  # a manifest that is a link to nothing is both damaged and gone
         try:
             path.rename(path.with_name(path.name + ASIDE))
         except OSError as error:
