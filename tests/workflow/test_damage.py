@@ -111,16 +111,22 @@ def test_every_kind_of_damage_is_found_before_jobs_are_planned(project):
         restore(project)
 
 
-def test_links_to_nothing_are_set_aside(project):
+@pytest.mark.parametrize("kind", ["link to nothing", "link to itself", "folder", "folder with files"])
+def test_what_is_no_file_is_set_aside(project, kind):
     results = project.root / "results"
-    links = [results / "tables/flow.csv", results / "claims/flow.manifest.json"]
-    for kind in ("theory/flow/*.npz", "source/flow/*.manifest.json"):
-        links += results.glob(kind)
-    for path in links:
+    paths = [results / name for name in ("tables/flow.csv", "claims/flow.manifest.json", "index.manifest.json")]
+    for pattern in ("theory/flow/*.npz", "source/flow/*.manifest.json", "figures/*.p*"):
+        paths += results.glob(pattern)
+    for path in paths:
         path.unlink()
-        path.symlink_to("gone")
-    assert {"theory/flow", "collect/flow", "judge/flow"} <= project.planned()
-    assert not any(path.is_symlink() for path in links)
+        if "link" in kind:
+            path.symlink_to("gone" if "nothing" in kind else path.name)
+        else:
+            path.mkdir()
+        if "files" in kind:
+            (path / "file").write_text("")
+    assert {"theory/flow", "collect/flow", "judge/flow", "report"} <= project.planned()
+    assert not any(path.is_symlink() or path.is_dir() for path in paths)
 
 
 def test_deleted_tables_verdicts_figures_and_their_manifests_are_planned_again(project):

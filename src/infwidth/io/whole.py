@@ -93,10 +93,10 @@ def damaged_outputs(folders: Iterable[Path]) -> Iterator[Path]:
         folders: where manifests are looked for at any depth, or manifests.
     """
     for folder in folders:
-        if folder.is_dir():
+        if not folder.name.endswith(SUFFIX):
             for manifest in sorted(folder.rglob(f"*{SUFFIX}")):
                 yield from _damaged_by(manifest, manifest.parent.name)
-        elif folder.exists():
+        elif os.path.lexists(folder):
             yield from _damaged_by(folder)
 
 
@@ -125,7 +125,8 @@ def _damaged_by(manifest: Path, folder: str | None = None) -> list[Path]:
 def _not_to_be_trusted(manifest: Path) -> list[Path]:
     """A manifest, and all that lies beside it by its name."""
     stem = manifest.name.removesuffix(SUFFIX)
-    outputs = [path for path in manifest.parent.iterdir() if path.is_file() and path.name == stem + path.suffix]
+    beside = [path for path in manifest.parent.iterdir() if path.name == stem + path.suffix]
+    outputs = [path for path in beside if path.suffix or path.is_file()]  # a folder may be another kind's
     return [*sorted(outputs), manifest]
 
 
