@@ -1,8 +1,8 @@
 """Cross-validation by solving again: what the target predicts for samples that it was not given.
 
-A fold is left out by a solution of its own, from the prior around the same source particles: from the whole set's
-particles the samples can be taken away in steps, too, at half the cost, but neurons that these have drawn across
-a barrier come back too slowly, and remember (docs/trust.md). First order in the removal, r_F = ([A⁻¹]_FF)⁻¹ g_F with
+A fold is left out by a solution of its own, from the prior around the same source particles. From the whole set's
+particles the samples could be taken away in steps, too, but neurons that they have drawn across a barrier come back
+too slowly, and remember (docs/trust.md). First order in the removal, r_F = ([A⁻¹]_FF)⁻¹ g_F with
 A = H + I/β, costs nothing and errs where features move.
 """
 
