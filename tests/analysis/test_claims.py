@@ -304,3 +304,48 @@ def test_a_difference_is_paired():
     assert found.interval() == pytest.approx((0.1, 0.1))
     mean = STATISTICS["mean_value"](deviations(values, "regret"), metric="regret", where={"elastic_coupling": 0})
     assert mean.value == pytest.approx(values[:, 0].mean())
+
+
+def controlled(draws, luck=1.0):
+    """A metric off by 2 % and by what another metric of mean 0 says, at two points of an axis, over data sets."""
+    truth, noise = draws.uniform(0.5, 1.5, (60, 1)), draws.standard_normal((60, 3))
+    owed = 0.5 * noise[:, :1]
+    found = 1.02 * truth + luck * owed + 0.02 * noise[:, 1:]
+    parts = [deviations(found, "predicted_loss"), deviations(np.repeat(truth, 2, 1), "test_loss")]
+    return pd.concat([*parts, deviations(owed, "held_out_luck").assign(elastic_coupling=np.nan)], ignore_index=True)
+
+
+PREDICTED = {"metric": "test_loss", "along": "elastic_coupling", "at": {"metric": "predicted_loss"},
+             "versus": {"metric": "test_loss"}}  # fmt: skip
+
+
+def test_a_control_variate_takes_off_what_a_change_owes_to_it():
+    rows = controlled(np.random.default_rng(2))
+    plain, found = (largest_change(rows, **PREDICTED, **more) for more in ({}, {"control": "held_out_luck"}))
+    assert found.value == pytest.approx(0.02, abs=0.006)
+    assert np.ptp(found.interval()) < np.ptp(plain.interval()) / 8
+    few = rows[rows["seed"] < 10]
+    assert largest_change(few, **PREDICTED, control="held_out_luck").value == largest_change(few, **PREDICTED).value
+
+
+@pytest.mark.parametrize("luck", [1.0, 0.0])
+def test_intervals_with_a_control_variate_hold_the_truth(luck):
+    """Whether changes owe anything to it or not."""
+    draws = np.random.default_rng(3)
+    tables = (controlled(draws, luck) for _ in range(150))
+    ends = np.array([largest_change(rows, **PREDICTED, control="held_out_luck").interval() for rows in tables])
+    assert ((ends[:, 0] < 0.02) & (ends[:, 1] > 0.02)).mean() > 0.91  # 3 standard errors below 95 %
+
+
+def test_what_is_missing_is_priced_in_data_sets_to_draw():
+    """Of those to come as many count as of those there are: here a claim is about each fourth alone."""
+    values = np.zeros((40, 1))
+    rows = deviations(values, "wrong")
+    others = deviations(np.ones((120, 1)), "regret")
+    rows = pd.concat([rows, others.assign(seed=others["seed"] + 40)], ignore_index=True)
+    one = claim(statistic="share", arguments={"metric": "wrong", "where": {"kind": "theory"}}, expect={"below": 0.025})
+    found = judge(one, rows, seconds={"theory": 6.0}).theory
+    alone = judge(one, rows[rows["seed"] < 40], seconds={"theory": 6.0}).theory
+    assert found["needed"] == pytest.approx(4 * alone["needed"], abs=4)
+    assert found["needed_stderr"] == alone["needed_stderr"]
+    assert found["minutes"] == pytest.approx((found["needed"] - 160) / 10, abs=0.06)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from infwidth.analysis.agreement import disagreement
+from infwidth.analysis.claim_statistics import difference, relative_change, spread
 from infwidth.analysis.source_response import (
     MOMENTS,
     RESPONSES,
@@ -73,3 +74,35 @@ def test_nothing_where_either_side_says_nothing(drawn):
     told = without_responses({**theory, **networks, "kernel": np.zeros(2)})
     assert list(told) == ["kernel"]
     assert all(name.startswith((RESPONSES, MOMENTS)) for name in (*theory, *networks))
+
+
+NETWORKS, THEORY = ({"kind": kind, "elastic_coupling": 1} for kind in ("network", "theory"))
+
+
+def test_phenomena_are_freed_of_it_too(drawn):
+    table, theory, networks = drawn
+    freed = pd.concat([table, responses_of(table, networks, [theory])], ignore_index=True)
+    found, plain = (relative_change(rows, "test_loss", NETWORKS, THEORY) for rows in (freed, table))
+    assert found.interval() == pytest.approx((0.01, 0.01))
+    assert "draw" in found.note
+    assert np.ptp(plain.interval()) > 0.02
+    assert not plain.note
+    assert not relative_change(freed, "test_loss", THEORY, THEORY).note
+
+
+def test_points_that_are_compared_are_freed_together_or_not_at_all(drawn):
+    """The draw drops out of points that share a source: one freed alone would be further from the other."""
+    table, theory, networks = drawn
+    owed = responses_of(table, networks, [theory])
+    lacking = pd.concat([table, owed[owed["elastic_coupling"] != 1]], ignore_index=True)
+    between = {"at": {"kind": "network", "elastic_coupling": np.inf}, "versus": NETWORKS}
+    found, plain = (difference(rows, "test_loss", **between) for rows in (lacking, table))
+    assert (found.value, found.stderr, found.note) == (plain.value, plain.stderr, "")
+
+
+def test_a_scatter_is_not_freed(drawn):
+    """What its squares owe isn't known."""
+    table, theory, networks = drawn
+    freed = pd.concat([table, responses_of(table, networks, [theory])], ignore_index=True)
+    found, plain = (spread(rows, "test_loss", {"kind": "network"}) for rows in (freed, table))
+    assert found.interval() == plain.interval()

@@ -10,6 +10,7 @@ from infwidth.io.tables import make_table, select
 from infwidth.numerics.checks import InputError
 from infwidth.studies import advice_calibration
 from infwidth.studies.advice_calibration import TEACHERS, run
+from infwidth.theory import kernels
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,36 @@ def test_predictions_are_right_on_average_and_so_are_their_errors(found):
     assert 0.7 < deviations.std() < 1.4  # 450 of them, correlated
     assert select(found, metric="wrong")["value"].mean() <= 0.05
     assert (select(found, metric="regret")["value"] >= 0).all()
+
+
+def test_the_luck_of_the_samples_is_of_mean_0(found):
+    luck = select(found, metric="held_out_luck")["value"]
+    assert len(luck) == 150
+    assert abs(luck.mean()) < 3 * luck.std() / math.sqrt(len(luck))
+    assert np.corrcoef(luck, _errors(found, math.inf))[0, 1] > 0.6  # what predictions owe to it
+
+
+def _errors(found, coupling):
+    """Predicted less true loss of each task."""
+    rows = select(found, elastic_coupling=coupling).pivot_table("value", "seed", "metric")
+    return rows["predicted_loss"] - rows["test_loss"]
+
+
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+def test_the_luck_is_that_of_regressions_without_each_sample(activation):
+    task = TEACHERS["sign"][1](5, 0.3, overlap=0.6, dimension=8, n_source=20, n_target=12, n_test=40)
+    gaps = []
+    for i in range(12):
+        kept = np.delete(np.arange(12), i)
+        x, y = task.x_target[kept], task.y_target[kept]
+        within = kernels.nngp(x, activation=activation) + np.eye(11) / 7.0
+
+        def predicted(z, x=x, y=y, within=within):
+            return kernels.nngp(z, x, activation=activation) @ np.linalg.solve(within, y)
+
+        held_out = (task.y_target[i] - predicted(task.x_target[[i]])[0]) ** 2
+        gaps.append(held_out - np.mean((task.y_test - predicted(task.x_test)) ** 2))
+    assert advice_calibration._held_out_luck(task, activation, 7.0) == pytest.approx(np.mean(gaps), rel=1e-9)
 
 
 def test_tasks_differ_in_all_that_is_drawn(found):
@@ -80,6 +111,7 @@ def test_couplings_without_an_answer_are_named():
         "regret",
         "definite",
         "wrong",
+        "held_out_luck",
     }
 
 

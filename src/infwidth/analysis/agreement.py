@@ -10,7 +10,7 @@ import numpy as np
 from infwidth.analysis.claim_arguments import Metrics, Rows, Scale
 from infwidth.analysis.extrapolation import infinite_width
 from infwidth.analysis.mean_square import RootMeanSquare
-from infwidth.analysis.source_response import RESPONSE
+from infwidth.analysis.source_response import FREED, owed_by
 from infwidth.io.rows import widest
 from infwidth.io.tables import KEYS, select
 from infwidth.numerics.checks import InputError
@@ -47,7 +47,7 @@ def disagreement(table: pd.DataFrame, metric: Metrics, where: Rows, relative_to:
             spelt = ", ".join(f"{name} = {value}" for name, value in {"metric": metric, **where}.items())
             raise InputError(f"no {kind} rows for {spelt}: expected both; run that side first")
     widths = np.sort(networks["width"].dropna().unique())
-    networks, freed = _freed(table, networks, where)
+    networks, freed = _freed(table, networks)
     extrapolated = not predicted and len(widths) >= EXTRAPOLATED
     base = select(widest(networks), kind="network")
     used = infinite_width(networks) if extrapolated else base
@@ -79,25 +79,17 @@ def disagreement(table: pd.DataFrame, metric: Metrics, where: Rows, relative_to:
     spelt = ", ".join(f"{width:g}" for width in widths)
     notes = {True: f"N = {widths[-1]:g} with its predicted deviation"}
     note = notes.get(predicted, f"N = {spelt} extrapolated" if extrapolated else f"N = {widths[-1]:g} itself")
-    note += ", less what it owes to its sources' draw" if freed else ""
+    note += f", {FREED}" if freed else ""
     return RootMeanSquare(differences, errors, fails=predicted or extrapolated, note=note)
 
 
-def _freed(table: pd.DataFrame, networks: pd.DataFrame, where: Mapping[str, Any]) -> tuple[pd.DataFrame, bool]:
-    """Networks less what they owe to the draw of their sources, where that is known at all of their points.
-
-    That is 0 on average over sources, so it changes no expectation (:mod:`infwidth.analysis.source_response`).
-    """
-    names = {RESPONSE.format(metric=metric): metric for metric in networks["metric"].unique()}
-    owed = select(table, **{**where, "kind": "network", "metric": list(names)})
-    if owed.empty:
+def _freed(table: pd.DataFrame, networks: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Networks less what they owe to the draw of their sources, where that is known at all of their points."""
+    owed = owed_by(table, networks)
+    good = networks["status"] == Status.CONVERGED.value
+    if owed[good].isna().any():
         return networks, False
-    owed = owed.assign(metric=owed["metric"].map(names), owed=owed["value"])[[*KEYS, "owed"]]
-    freed = networks.merge(owed, on=KEYS, how="left")
-    good = freed["status"] == Status.CONVERGED.value
-    if freed.loc[good, "owed"].isna().any():
-        return networks, False
-    return freed.assign(value=freed["value"] - freed["owed"]).drop(columns="owed"), True
+    return networks.assign(value=networks["value"] - owed), True
 
 
 def _theory(table: pd.DataFrame, rows: pd.DataFrame, where: Mapping[str, Any]) -> tuple[pd.DataFrame, bool]:

@@ -83,6 +83,7 @@ def _flag(name: str, value: Any) -> Iterator[str]:
 
 _metric = one_of(*VOCABULARY["metric"])
 Metric = Annotated[str, _metric]
+OtherMetric = Annotated[str | None, one_of(*VOCABULARY["metric"], None)]
 Metrics = Annotated[str | list[str], _metrics]
 Axis = Annotated[str, one_of(*AXES)]
 Rows = Annotated[Mapping[str, Any], _rows]

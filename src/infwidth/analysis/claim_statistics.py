@@ -8,16 +8,17 @@ is compared on the same data sets: what two points owe to their data, source and
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from infwidth.analysis.agreement import AGREEMENT, disagreement
-from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, Pair, Rows
+from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, OtherMetric, Pair, Rows
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.estimates import Estimate, Largest, Proportion, Smooth
 from infwidth.analysis.intervals import Function, Ratio
+from infwidth.analysis.source_response import FREED, owed_by
 from infwidth.analysis.sweeps import choice_error
 from infwidth.io.rows import at_last_time, widest
 from infwidth.io.tables import select
@@ -26,6 +27,9 @@ from infwidth.numerics.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FEWEST_CONTROLLED = 20
+"""Data sets from which on a control variate's share is estimated: its own error costs the interval 1/n of its width."""
 
 
 def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
@@ -45,10 +49,19 @@ def largest_step(table: pd.DataFrame, metric: Metric, along: Axis, where: Rows) 
     return Largest(steps)
 
 
-def largest_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> Estimate:
-    """Largest absolute relative change from ``versus`` to ``at`` over the values of the axis ``along`` both have."""
+def largest_change(
+    table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows, control: OtherMetric = None
+) -> Estimate:
+    """Largest absolute relative change from ``versus`` to ``at`` over the values of the axis ``along`` both have.
+
+    ``control`` is a metric of mean 0 over data sets, of the rows ``at``: a control variate, of which as much is taken
+    off as the changes go along with it.
+    """
     pairs = _pairs(table, metric, along, at, versus, least=1)
-    return Largest([_smooth([*pair], Ratio((sign, -sign), (0, 1))) for pair in pairs.values() for sign in (1, -1)])
+    if control:
+        level = _level(table, control, {**at, "metric": control})
+        pairs = {place: (*pair, level) for place, pair in pairs.items()}
+    return Largest([_change(pair, sign) for pair in pairs.values() for sign in (1, -1)])
 
 
 def trend_of_change(table: pd.DataFrame, metric: Metric, along: Axis, at: Rows, versus: Rows) -> Estimate:
@@ -121,7 +134,9 @@ def choice_excess(table: pd.DataFrame, criterion: Criterion, versus: OtherCriter
         raise InputError("no task with an answer at every δ: expected some; give the theory more particles")
     excess = found.groupby(["criterion", "seed"])["excess"].mean().unstack("criterion")
     levels = [
-        pd.DataFrame({"value": excess[name], "error": 0.0, "kind": "theory", "exact": False, "choice": 0.0})
+        pd.DataFrame(
+            {"value": excess[name], "error": 0.0, "kind": "theory", "exact": False, "choice": 0.0, "owed": 0.0}
+        )
         for name in (criterion, versus)
         if name
     ]
@@ -141,7 +156,8 @@ def difference(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> E
 def spread(table: pd.DataFrame, metric: Metric, where: Rows) -> Estimate:
     """Standard deviation of the metric over all rows, which are one deviation each in units of what was expected."""
     rows = at_last_time(_rows(table, metric, where))
-    levels = [_by_seed(part, table) for part in (rows, rows.assign(value=rows["value"] ** 2, stderr=0.0))]
+    parts = rows, rows.assign(value=rows["value"] ** 2, stderr=0.0)
+    levels = [_by_seed(part, table).assign(owed=np.nan) for part in parts]  # a square owes otherwise
     return _smooth(levels, lambda means: np.sqrt(np.maximum(means[1] - means[0] ** 2, 0.0)), positive=True)
 
 
@@ -175,16 +191,47 @@ COMPARISONS = AGREEMENT
 
 
 def _smooth(levels: list[pd.DataFrame], function: Function, *, positive: bool = False) -> Smooth:
-    """A function of several levels' means over the data sets that have them all."""
+    """A function of several levels' means over the data sets that have them all.
+
+    What networks owe to the draw of their sources is taken off where it is known of all: points that share a source
+    owe alike, and one freed alone would be further from the others.
+    """
     import pandas as pd
 
-    parts = {
-        name: pd.concat([level[name] for level in levels], axis=1, keys=range(len(levels)))
-        for name in ("value", "error")
-    }
+    value, error, owed = (
+        pd.concat([level[name] for level in levels], axis=1, keys=range(len(levels)))
+        for name in ("value", "error", "owed")
+    )
+    whole = value.notna().all(axis=1)
+    freed = bool(owed[whole].notna().all(axis=None) and owed.any(axis=None))
     kinds, choices = ([level[name].iloc[0] for level in levels] for name in ("kind", "choice"))
     exact = all(level["exact"].all() for level in levels)
-    return Smooth(parts["value"], function, parts["error"], kinds, exact, choices if any(choices) else (), positive)
+    return Smooth(
+        value - owed if freed else value,
+        function,
+        error,
+        kinds,
+        exact,
+        choices if any(choices) else (),
+        positive,
+        FREED if freed else "",
+    )
+
+
+def _change(levels: Sequence[pd.DataFrame], sign: int) -> Smooth:
+    """``sign`` times the relative change from the second level to the first, less what a third's draws make of it."""
+    plain = _smooth([*levels[:2]], Ratio((sign, -sign), (0, 1)))
+    if len(levels) < 3:
+        return plain
+    import pandas as pd
+
+    points = pd.concat([level["value"] for level in levels], axis=1).dropna()
+    if len(points) < FEWEST_CONTROLLED:
+        return plain
+    at, versus, control = points.to_numpy(dtype=float).T
+    owed, scatter = np.cov(at - at.mean() / versus.mean() * versus, control)[1]
+    share = owed / scatter if scatter > 0 else 0.0
+    return _smooth([*levels], Ratio((sign, -sign, -sign * share), (0, 1, 0)))
 
 
 def _slope(places: np.ndarray) -> np.ndarray:
@@ -212,9 +259,11 @@ def _by_seed(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     whole = found["good"] & (found["rows"] == found["rows"].max())
     kinds = "theory" if (rows["kind"] == "theory").all() else "network"
     error = np.sqrt(found["squares"]) / found["rows"]
+    owed = owed_by(table, rows).groupby(rows["seed"])
+    owed = owed.mean().where(owed.count() == owed.size())
     exact = (rows["dimension"] == np.inf).all()  # where data sets are averaged over
     told = {"kind": kinds, "exact": exact, "choice": choice_error(table, rows)}
-    return pd.DataFrame({"value": found["value"].where(whole), "error": error, **told})
+    return pd.DataFrame({"value": found["value"].where(whole), "error": error, "owed": owed, **told})
 
 
 def _along(table: pd.DataFrame, metric: str, along: str, where: Mapping[str, Any]) -> dict[float, pd.DataFrame]:

@@ -134,7 +134,7 @@ def judge(
         refuted: id of a claim that theory and networks agree here which is not reproduced.
     """
     sides = {
-        name: judge_side(claim, rows, (seconds or {}).get(name), (looks or {}).get(name, 0))
+        name: judge_side(claim, rows, name, (seconds or {}).get(name), (looks or {}).get(name, 0))
         for name, rows in asked(claim, table)
     }
     theory, networks = sides.get("theory"), sides.get("networks")
@@ -192,8 +192,8 @@ def estimate(claim: Claim, rows: pd.DataFrame) -> Estimate:
     return STATISTICS[claim.statistic](rows, **claim.arguments)
 
 
-def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None, look: int = 0) -> Finding:
-    """What some rows, of theory, networks or both, say of a claim."""
+def judge_side(claim: Claim, rows: pd.DataFrame, side: str, seconds: float | None = None, look: int = 0) -> Finding:
+    """What the rows of a side, ``theory`` or ``networks``, or of both for it, say of a claim."""
     try:
         found = estimate(claim, rows)
     except InputError as error:
@@ -224,7 +224,9 @@ def judge_side(claim: Claim, rows: pd.DataFrame, seconds: float | None = None, l
             more = f"networks of three widths{cost.replace(' (', ' (at most ')}, or a predicted deviation, would tell"
             notes.append(f"what is found may be the finite width's: {more}")
         else:
-            told = price(claim, found, stderr, seconds, level)
+            own = rows[rows["kind"] == ("theory" if side == "theory" else "network")]
+            drawn = max(own["seed"].nunique(), found.seeds)
+            told = price(claim, found, stderr, drawn, seconds, level)
             notes.append(reason(told))
     return Finding(
         verdict,

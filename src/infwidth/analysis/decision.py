@@ -86,6 +86,11 @@ def data_sets_needed(claim: Claim, found: Estimate, level: float = LEVEL, varian
     return _least(decides, found.seeds, MOST_DATA_SETS)
 
 
+def to_draw(counting: int, found: Estimate, drawn: int) -> int:
+    """Data sets to have in all for so many that count, as many of those to come doing so as of those drawn."""
+    return math.ceil(counting * drawn / found.seeds)
+
+
 def networks_needed(claim: Claim, found: Estimate, level: float = LEVEL) -> int | None:
     """How many times as many networks a data set decide a claim likewise; None where ``MOST_NETWORKS`` times don't."""
     share, spare = found.sampling_shares().get("network", 0.0), margin()
@@ -108,19 +113,29 @@ def _least(decides: Callable[[int], bool], low: int, high: int) -> int | None:
 
 
 def price(
-    claim: Claim, found: Estimate, stderr: float | None, seconds: float | None, level: float = LEVEL
+    claim: Claim, found: Estimate, stderr: float | None, drawn: int, seconds: float | None, level: float = LEVEL
 ) -> dict[str, Any]:
     """Error budget of an inconclusive finding, and the data sets, the standard error and the minutes that decide it.
 
     Of what has no standard error yet the data sets that would give one.
+
+    Args:
+        claim: what is inconclusive.
+        found: its estimate.
+        stderr: of it; None where there is none yet.
+        drawn: data sets there are. Of more to come as large a part counts for nothing as of these: solvers fail, or the
+            claim is about some alone, as that on definite answers is.
+        seconds: that one more costs, if known.
+        level: of the interval.
     """
     least = getattr(found, "least", 2)
-    needed = least if found.seeds < least else data_sets_needed(claim, found, level)
+    counting = least if found.seeds < least else data_sets_needed(claim, found, level)
     told = {} if stderr is None else {"budget": budget(found)}
-    if needed is None:
+    if counting is None:
         return told
-    spread = None if stderr is None else stderr * math.sqrt(found.seeds / needed)
-    minutes = None if seconds is None else round((needed - found.seeds) * seconds / 60, 1)
+    spread = None if stderr is None else stderr * math.sqrt(found.seeds / counting)
+    needed = to_draw(counting, found, drawn)
+    minutes = None if seconds is None else round((needed - drawn) * seconds / 60, 1)
     return told | {"needed": needed, "needed_stderr": spread, "minutes": minutes}
 
 

@@ -91,6 +91,7 @@ class Smooth:
         exact: whether points are averages over data sets already, of which nothing is left to scatter.
         choices: standard error of each point that all data sets share: of the choice of a learning rate; () for none.
         positive: whether the number is positive by nature; its interval is then that of its logarithm.
+        note: what was done to the points, in a few words.
     """
 
     points: pd.DataFrame
@@ -100,6 +101,7 @@ class Smooth:
     exact: bool = False
     choices: Sequence[float] = ()
     positive: bool = False
+    note: str = ""
     value: float = field(init=False)
     stderr: float = field(init=False)
     shared: float = field(init=False)
@@ -198,6 +200,11 @@ class Largest:
     def seeds(self) -> int:
         """Data sets of the part that has the fewest."""
         return min(part.seeds for part in self.parts)
+
+    @property
+    def note(self) -> str:
+        """What was done to the points of the largest."""
+        return self.largest.note
 
     @property
     def left_out(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RESPONSE = "{metric}_source_response"
 """Networks' metric: what a metric owes, to first order, to the draw of their sources; 0 on average."""
+FREED = "less what it owes to its sources' draw"
 POINT = [key for key in KEYS if key not in ("kind", "width")]
 """What theory and networks have in common where a response and what responds meet."""
 NUMBERS = ("drive", "probe", "limit", "shift")
@@ -74,6 +75,24 @@ def responses_of(
         drive, probe, limit, shift = (numbers[name][place] for name in NUMBERS)
         values.append(drive @ moments[seed] @ probe - limit - shift / width)
     return kept.assign(value=values, stderr=0.0, metric=[RESPONSE.format(metric=metric) for metric in kept["metric"]])
+
+
+def owed_by(table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """What each row owes to the draw of its network's sources; NaN where that isn't known, 0 for the theory.
+
+    Of mean 0 over sources: taken off, it changes no expectation.
+    """
+    import pandas as pd
+
+    nothing = pd.Series(np.where(rows["kind"] == "network", np.nan, 0.0), rows.index)
+    if not nothing.isna().any():
+        return nothing
+    names = {RESPONSE.format(metric=metric): metric for metric in rows["metric"].unique()}
+    found = table[table["metric"].isin(list(names))]
+    if found.empty:
+        return nothing
+    found = found.assign(metric=found["metric"].map(names), owed=found["value"])[[*KEYS, "owed"]]
+    return rows[KEYS].merge(found, on=KEYS, how="left").set_index(rows.index)["owed"].fillna(nothing)
 
 
 def _keys(rows: pd.DataFrame) -> list[tuple[Any, ...]]:

@@ -68,7 +68,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         *("sample_savings", "best_source_richness", "source_alignment"),
         *("domain_margin", "diagnosed"),
         *("source_test_loss", "source_loss_old_readout", "source_loss_refitted"),
-        *("predicted_loss", "gain_deviation", "regret", "definite", "wrong", "seconds"),
+        *("predicted_loss", "held_out_luck", "gain_deviation", "regret", "definite", "wrong", "seconds"),
         *("kendall_tau", "source_regret"),
     ),
 }

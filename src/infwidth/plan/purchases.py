@@ -18,6 +18,7 @@ from infwidth.analysis.decision import (
     is_hidden_by_width,
     level_of,
     networks_needed,
+    to_draw,
 )
 from infwidth.numerics.checks import InputError
 from infwidth.plan.groups import Groups, study_groups
@@ -193,8 +194,7 @@ def _options(claim: Claim, number: Any, stock: Stock, side: str, level: float, *
     """Stocks that should decide a claim of one side."""
     needed = data_sets_needed(claim, number, level)
     if needed is not None:
-        # data sets whose solver failed, or which lack a point, are as many of those to come
-        needed = math.ceil(needed * (stock.theory if side == "theory" else stock.data_sets) / number.seeds)
+        needed = to_draw(needed, number, stock.theory if side == "theory" else stock.data_sets)
         if study:
             yield Stock(needed, needed)
         elif side == "theory":

@@ -21,7 +21,7 @@ from infwidth.tasks.hermite_tasks import hermite
 from infwidth.tasks.linear_tasks import linear
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
-from infwidth.theory import bayes
+from infwidth.theory import bayes, kernels
 from infwidth.theory.bayes import BayesSolution
 
 EVEN = 0.01
@@ -108,7 +108,9 @@ def run(
         Rows for each δ: ``predicted_loss`` with its standard error, ``test_loss`` (the truth), and for δ > 0
         ``gain_deviation``, (predicted − true gain)/standard error. For the task: ``regret``, by which the δ of the
         least predicted loss exceeds the best one's true loss, relatively; ``definite`` (1, or 0 where there was no
-        telling); and, of definite answers, ``wrong`` (1 where the truth says otherwise by more than 1 %).
+        telling); of definite answers, ``wrong`` (1 where the truth says otherwise by more than 1 %); and
+        ``held_out_luck``, how much more of a lazy network's loss its few samples show than fresh ones do: 0 on average,
+        so that what predicted losses owe to it can be taken off.
 
     Raises:
         InputError: a setting is out of range.
@@ -156,7 +158,8 @@ def run(
         **strengths,
     }
     good = {"stderr": 0.0, "status": Status.CONVERGED.value}
-    return [common | good | row for row in _compare(advice, truth, couplings)]
+    luck = {"metric": "held_out_luck", "value": _held_out_luck(task, activation, inverse_temperature)}
+    return [common | good | row for row in [*_compare(advice, truth, couplings), luck]]
 
 
 def _relabelled(task: TransferTask, *labels: np.ndarray, constant: bool = False) -> TransferTask:
@@ -165,6 +168,21 @@ def _relabelled(task: TransferTask, *labels: np.ndarray, constant: bool = False)
     if constant:
         inputs = (np.concatenate([x, np.ones((len(x), 1))], 1) for x in inputs)
     return TransferTask(*(array for pair in zip(inputs, labels, strict=True) for array in pair))
+
+
+def _held_out_luck(task: TransferTask, activation: str, inverse_temperature: float) -> float:
+    """Loss of the lazy limit's regression on each sample left out, less that of the same predictors on fresh samples.
+
+    Both have one mean over tasks; the difference is what the target's samples are easier or harder than others like
+    them. Nothing is sampled or solved by iteration, and neither advice nor truth has a part in it.
+    """
+    within = kernels.nngp(task.x_target, activation=activation)
+    inverse = np.linalg.inv(within + np.eye(len(within)) / inverse_temperature)
+    dual = inverse @ task.y_target
+    missed = dual / np.diag(inverse)  # y − f of each sample, without it
+    fresh = kernels.nngp(task.x_test, task.x_target, activation=activation)
+    without = (fresh @ dual)[:, None] - (fresh @ inverse) * missed
+    return float(np.mean(missed**2) - np.mean((without - task.y_test[:, None]) ** 2))
 
 
 def _compare(advice: Advice, truth: BayesSolution, couplings: Sequence[float]) -> Iterator[dict[str, Any]]:

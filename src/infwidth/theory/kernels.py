@@ -306,6 +306,8 @@ def _erf_means(a: Tensor, b: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _as_tensor(name: str, value: Array) -> Tensor:
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        value = value.copy()  # PyTorch warns of tensors over memory that isn't to be written to
     array = torch.as_tensor(value)
     if array.ndim != 2 or array.numel() == 0 or array.dtype not in (torch.float64, torch.float32):
         raise InputError(
