@@ -4,14 +4,20 @@ import importlib
 import inspect
 import re
 import types
+from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from click.testing import CliRunner
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
+from infwidth.cli import main
 from infwidth.numerics.activations import ACTIVATIONS
 from infwidth.numerics.status import Status
+from infwidth.tasks import linear
 
 ROOT = Path(__file__).parents[2]
 # docs/extending.md is run by tests/workflow/test_extending.py, in a copy of the project that its examples extend.
@@ -33,6 +39,30 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for example in python_blocks(page):
         example.evaluate()
+
+
+ADVICE = [
+    (page, line) for page in PAGES for line in re.findall(r"^    infwidth (advise .*)$", text(page), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("page", "line"), ADVICE)
+def test_advice_on_files_runs_as_it_is_written(page, line, tmp_path, monkeypatch):
+    """On files of the names that the line gives them."""
+    monkeypatch.chdir(tmp_path)
+    task = linear(dimension=6, overlap=0.8, n_source=20, n_target=12, n_test=1, target_noise=0.3, seed=0)
+    for part in ("source", "target"):
+        labels = np.sign(getattr(task, f"y_{part}"))
+        np.savez(f"{part}.npz", x=getattr(task, f"x_{part}"), y=labels)
+    torch.save(torch.nn.Sequential(OrderedDict(fc1=torch.nn.Linear(6, 40))).state_dict(), "network.pt")
+    done = CliRunner().invoke(main, line.split())
+    assert done.exit_code == 0, done.output
+    assert "δ" in done.output
+    assert list((tmp_path / "advice").iterdir())
+
+
+def test_both_ways_to_ask_for_advice_are_shown():
+    assert {"--weights" in line for line in ADVICE} == {True, False}
 
 
 @pytest.mark.parametrize("page", PAGES)
