@@ -38,6 +38,19 @@ def test_ratios_are_of_means_of_tasks_that_have_both(lost):
     assert first["predicted_over_true"] == pytest.approx(means["predicted_loss"] / means["test_loss"])
 
 
+def test_ratios_are_freed_of_what_they_owe_to_luck():
+    """Where it is all that puts predictions off, they are the truth."""
+    rows = calibration()
+    luck = RANDOM.standard_normal(40)
+    told = rows[rows["metric"] == "wrong"].assign(metric="held_out_luck", value=luck)
+    true = rows[rows["metric"] == "test_loss"].assign(value=1.0)
+    predicted = true.assign(metric="predicted_loss", value=1 + 0.3 * luck[true["seed"]])
+    rest = rows[~rows["metric"].isin(["test_loss", "predicted_loss"])]
+    _, shown = advice_calibration.draw(pd.concat([rest, true, predicted, told], ignore_index=True))
+    np.testing.assert_allclose(shown["predicted_over_true"], 1.0, atol=1e-9)
+    np.testing.assert_allclose(shown["stderr"], 0.0, atol=1e-9)
+
+
 def test_experiments_have_rows_of_their_own():
     figure, shown = advice_calibration.draw(pd.concat([calibration(), calibration("two", tasks=12)]))
     assert len(figure.axes) == 6

@@ -15,6 +15,7 @@ import numpy as np
 
 from infwidth.analysis.agreement import AGREEMENT, disagreement
 from infwidth.analysis.claim_arguments import Axis, Criterion, Flag, Metric, OtherCriterion, OtherMetric, Pair, Rows
+from infwidth.analysis.control_variate import share_of_luck
 from infwidth.analysis.coupling_choice import choices
 from infwidth.analysis.estimates import Estimate, Largest, Proportion, Smooth
 from infwidth.analysis.intervals import Function, Ratio
@@ -27,9 +28,6 @@ from infwidth.numerics.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FEWEST_CONTROLLED = 20
-"""Data sets from which on a control variate's share is estimated: its own error costs the interval 1/n of its width."""
 
 
 def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
@@ -226,12 +224,9 @@ def _change(levels: Sequence[pd.DataFrame], sign: int) -> Smooth:
     import pandas as pd
 
     points = pd.concat([level["value"] for level in levels], axis=1).dropna()
-    if len(points) < FEWEST_CONTROLLED:
-        return plain
-    at, versus, control = points.to_numpy(dtype=float).T
-    owed, scatter = np.cov(at - at.mean() / versus.mean() * versus, control)[1]
-    share = owed / scatter if scatter > 0 else 0.0
-    return _smooth([*levels], Ratio((sign, -sign, -sign * share), (0, 1, 0)))
+    at, versus, luck = points.to_numpy(dtype=float).T
+    share = share_of_luck(at - at.mean() / versus.mean() * versus, luck)
+    return _smooth([*levels], Ratio((sign, -sign, -sign * share), (0, 1, 0))) if share else plain
 
 
 def _slope(places: np.ndarray) -> np.ndarray:

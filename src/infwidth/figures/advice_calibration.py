@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from scipy.stats import norm
 
+from infwidth.analysis.control_variate import share_of_luck
 from infwidth.figures.parts.style import colours, coupling_name, legend_below, new_figure
 from infwidth.io.tables import select
 
@@ -22,9 +23,9 @@ FARTHEST = 4.0
 def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows.
 
-    A row an experiment: predicted against true loss, a point a task and δ; the ratio of their means against target
-    samples, with standard errors over tasks and the band of ±5 %; and how far predicted gains are from true ones, in
-    their standard errors, beside a normal distribution.
+    A row an experiment: predicted against true loss, a point a task and δ; the ratio of their means, less what it owes
+    to the luck of the samples, against target samples, with standard errors over tasks and the band of ±5 %; and how
+    far predicted gains are from true ones, in their standard errors, beside a normal distribution.
 
     Args:
         table: the experiments' tables, one below the other.
@@ -62,18 +63,21 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _losses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Predicted and true loss of each task and δ that has both."""
+    """Predicted and true loss of each task and δ that has both, and the task's luck, 0 where a table tells none."""
     both = select(rows, metric=["predicted_loss", "test_loss"])
     keys = ["seed", "n_target", "elastic_coupling"]
-    return both.pivot_table("value", keys, "metric").dropna().reset_index()
+    losses = both.pivot_table("value", keys, "metric").dropna().reset_index()
+    luck = select(rows, metric="held_out_luck").set_index("seed")["value"]
+    return losses.assign(luck=losses["seed"].map(luck).fillna(0.0))
 
 
 def _ratios(losses: pd.DataFrame) -> pd.DataFrame:
     """Mean predicted over mean true loss of each δ in groups of tasks by size, and its standard error over tasks."""
     groups = pd.qcut(losses["n_target"], GROUPS, duplicates="drop")
+    losses = losses.assign(owed=losses.groupby("elastic_coupling", group_keys=False)[[*losses]].apply(_owed))
     rows = []
     for (_, coupling), some in losses.groupby([groups, "elastic_coupling"], observed=True):
-        predicted, true = some["predicted_loss"], some["test_loss"]
+        predicted, true = some["predicted_loss"] - some["owed"], some["test_loss"]
         ratio, count = predicted.mean() / true.mean(), len(some)
         error = (predicted - ratio * true).std() / np.sqrt(count) / true.mean() if count > 1 else np.nan
         rows.append(
@@ -86,6 +90,12 @@ def _ratios(losses: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _owed(losses: pd.DataFrame) -> pd.Series:
+    """What predicted losses of one δ owe to the luck of their samples."""
+    predicted, true, luck = losses["predicted_loss"], losses["test_loss"], losses["luck"]
+    return share_of_luck(predicted - predicted.mean() / true.mean() * true, luck) * luck
 
 
 def _draw_ratios(axes: Axes, ratios: pd.DataFrame, palette: dict) -> None:
@@ -103,7 +113,7 @@ def _draw_ratios(axes: Axes, ratios: pd.DataFrame, palette: dict) -> None:
             capsize=2.5,
             color=palette[coupling],
         )
-    axes.set(xscale="log", xlabel="target samples P2", ylabel="predicted / true, of means")
+    axes.set(xscale="log", xlabel="target samples P2", ylabel="predicted / true, less luck")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
