@@ -34,7 +34,7 @@ READOUTS = (
 TABLES = "io.arrays io.rows"
 CLAIMS = (
     "analysis.agreement analysis.decision analysis.estimates analysis.intervals analysis.mean_square "
-    "analysis.sweeps analysis.source_response "
+    "analysis.sweeps analysis.source_response analysis.control_variate "
     "analysis.claims analysis.claim_statistics analysis.claim_arguments analysis.claim_file analysis.coupling_choice "
     "analysis.extrapolation analysis.seeds io.rows io.yaml"
 )
@@ -132,7 +132,7 @@ def jobs():
         yield (
             f"figure/{name}",
             ["stages.figure", f"figures.{name}"],
-            f"{allowed} analysis.coupling_choice adam_ntk.variants numerics",
+            f"{allowed} analysis.control_variate analysis.coupling_choice adam_ntk.variants numerics",
         )
     for name in KINDS:
         if name != "language":

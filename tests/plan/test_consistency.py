@@ -199,5 +199,22 @@ def test_what_a_study_would_refuse_is_said_before_any_job(kind, settings, words)
     assert words in line
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings", "seeds", "words"),
+    [
+        ("forgetting", {}, 2, "theory_seeds = 2: expected ≥ seeds = 3"),
+        ("forgetting", {"width": 0}, 9, "theory_seeds = 9: expected null but for"),
+        ("distribution_shift", {"width": 0}, 9, "theory_seeds = 9: expected null but for"),
+        ("advice_calibration", {}, 9, "expected null but for distribution_shift or forgetting with networks"),
+    ],
+)
+def test_a_theory_is_solved_alone_where_there_are_networks_to_leave_out(kind, settings, seeds, words):
+    config = study(kind, settings)
+    config["studies"]["s"]["theory_seeds"] = seeds
+    (line,) = lines(config)
+    assert line.startswith("studies.s.theory_seeds")
+    assert words in line
+
+
 def test_theories_of_forgetting_train_without_networks():
     resolve_config(study("forgetting", {"width": 0, "target_time": 1e12}))

@@ -8,7 +8,7 @@ from infwidth.analysis.claims import judge_all
 from infwidth.io.tables import make_table
 from infwidth.plan.purchases import Cost, Hanging, Part, Stock, addition, buy, costs, hanging
 
-STUDY = {"seeds": 4, "seeds_per_job": 2, "added": []}
+STUDY = {"seeds": 4, "theory_seeds": None, "seeds_per_job": 2, "added": []}
 TRANSFER = {
     "data_seeds": 4, "theory_data_seeds": None, "network_seeds": 1, "seeds_per_job": 8, "added": []
 }  # fmt: skip
@@ -115,12 +115,25 @@ def test_a_job_costs_its_start_once():
         costs(jobs, "g", TRANSFER)
 
 
+def test_a_study_whose_theory_is_solved_alone_buys_repetitions_of_both():
+    """What the theory has more says nothing of networks, and its jobs not what they cost."""
+    settings = STUDY | {"theory_seeds": 9}
+    assert Stock.of(settings) == Stock(theory=9, data_sets=4)
+    jobs = {f"study/e/seeds={name}": seconds for name, seconds in (("0-1", 5.0), ("2-3", 5.0), ("4-5", 99.0))}
+    assert costs({**jobs, "study/f/a": 1.0}, "e", settings).of(Stock(12, 7), Stock(9, 4)) == 3 * 2.0 + 2 * 1.0
+    table = make_table([*rows("theory", -0.05, 0.2, seeds=9), *rows("network", -0.05, 0.2, start=1)])
+    (found,) = hangs([claim()], table, settings)
+    assert {stock.theory - stock.data_sets for stock in found.wanted} == {5}
+    for stock in found.wanted:
+        assert addition(stock, Stock(9, 4), settings) == stock.theory - 9 > 0
+
+
 def test_looking_again_and_again_ends_and_seldom_errs_on_the_bound():
     """The whole of it in numbers: buy, draw, look, until decided, on the bound, or so many looks."""
     random, wrong, ends = np.random.default_rng(0), 0, 0
     trials = 60
     for _ in range(trials):
-        values, settings = [], {"seeds": 4, "seeds_per_job": 4, "added": []}
+        values, settings = [], STUDY | {"seeds_per_job": 4, "added": []}
         for look in range(1, 8):
             count = settings["seeds"] + sum(settings["added"])
             values += [random.standard_normal(2) for _ in range(count - len(values))]

@@ -36,6 +36,18 @@ def resolved(**changes):
     return resolve_config(config)
 
 
+def test_a_theory_is_solved_alone_on_the_repetitions_that_networks_lack():
+    study = {"seeds": 3, "theory_seeds": 8, "seeds_per_job": 2, "study": {"forgetting": {"width": 10}}}
+    plan = StudyPlan(resolve_config({"preset": "mine", "studies": {"kept": study}}))
+    widths = {name: plan.parameters("kept", name)["settings"]["width"] for name in plan.cells("kept")}
+    assert widths == {"seeds=0-1": 10, "seeds=2-2": 10, "seeds=3-4": 0, "seeds=5-6": 0, "seeds=7-7": 0}
+    fewer = StudyPlan(resolve_config({"preset": "mine", "studies": {"kept": study | {"theory_seeds": None}}}))
+    for name in fewer.cells("kept"):
+        assert as_argument(fewer.parameters("kept", name)) == as_argument(plan.parameters("kept", name))
+    later = StudyPlan(resolve_config({"preset": "mine", "studies": {"kept": study | {"added": [1]}}}))
+    assert later.parameters("kept", "seeds=8-8")["settings"]["width"] == 10
+
+
 def test_each_way_at_each_width_is_a_cell_and_infinity_only_where_it_exists():
     plan = StudyPlan(resolved())
     assert plan.cells("lang") == ["no_mlp", "frozen_adam__width=8", "adam_star__width=8", "adam_star__width=inf"]

@@ -29,6 +29,7 @@ try:
         job_files,
         set_damaged_aside,
     )
+    from infwidth.plan.groups import theory_alone
     from infwidth.plan.transfer import Plan, as_argument
     from infwidth.plan.studies import StudyPlan
     from infwidth.plan.titles import experiment_titles
@@ -254,7 +255,8 @@ def data_set_seconds(experiment):
     networks = settings.get("data_seeds") or settings["seeds"]
     theory = settings.get("theory_data_seeds") or networks
     data_sets = {"theory": theory, "networks": networks}
-    return seconds_per_data_set(experiment, data_sets, RESULTS)
+    alone = theory_alone(settings) if section == "studies" else ()
+    return seconds_per_data_set(experiment, data_sets, RESULTS, alone)
 
 
 def judge_parameters(experiment):

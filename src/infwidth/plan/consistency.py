@@ -10,7 +10,7 @@ from infwidth.engines import ENGINES
 from infwidth.figures.catalogue import FIGURES, Figure
 from infwidth.plan.complaints import nearest, show
 from infwidth.plan.demand import excesses
-from infwidth.plan.study_consistency import known, of_study, too_long
+from infwidth.plan.study_consistency import known, of_repetitions, of_study, too_long
 from infwidth.tasks.families import FAMILIES
 
 RESERVED = (
@@ -33,6 +33,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if name in config["experiments"]:
             yield f"studies.{name}: expected a name that experiments does not use; rename one of them"
         ((kind, settings),) = study["study"].items()
+        yield from of_repetitions(f"studies.{name}", kind, study)
         yield from of_study(f"studies.{name}.study.{kind}", kind, settings, config["images"])
     for figure, experiments in config["figures"].items():
         if FIGURES[figure].one and len(experiments) > 1:

@@ -93,7 +93,7 @@ _SAMPLES = ("samples", "test_samples", "validation_samples")
 _NETWORKS = ("network_seeds", "network_repeats")
 _TASKS = ("n_source", "n_target", "n_test", "source_samples", "target_samples", "most_target_samples", "test_samples")
 STUDY: tuple[Demand, ...] = (
-    *((SEEDS, "the study", (count,)) for count in ("seeds", "added")),
+    *((SEEDS, "the study", (count,)) for count in ("seeds", "theory_seeds", "added")),
     (NETWORKS, "the study", ("seeds_per_job",)),
     (MEMORY, "a model", ("layers model_width width", "layers model_width model_width", "vocabulary model_width")),
     (MEMORY, "attention", ("batch context context",)),

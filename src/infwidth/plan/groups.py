@@ -14,13 +14,19 @@ def seed_groups(total: int, size: int, begin: int = 0) -> dict[str, list[int]]:
 
 
 def study_groups(settings: Mapping[str, Any]) -> dict[str, list[int]]:
-    """The groups of a study's seeds: those it has from the start, and those that each look added."""
-    total, size = settings["seeds"], settings["seeds_per_job"]
-    groups = seed_groups(total, size)
+    """The groups of a study's seeds: those from the start, the theory's alone, then those that each look added."""
+    size = settings["seeds_per_job"]
+    groups = seed_groups(settings["seeds"], size) | theory_alone(settings)
+    total = max(settings["seeds"], settings["theory_seeds"] or 0)
     for more in settings["added"]:
         groups |= seed_groups(total + more, size, total)
         total += more
     return groups
+
+
+def theory_alone(settings: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The groups of a study's seeds on which no networks are trained."""
+    return seed_groups(settings["theory_seeds"] or 0, settings["seeds_per_job"], settings["seeds"])
 
 
 @dataclass(frozen=True)

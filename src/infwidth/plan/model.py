@@ -176,6 +176,14 @@ class StudyEntry:
     seeds: Annotated[
         Count, Meaning("Independent repetitions; figures show the mean over them and its standard error.")
     ] = 3
+    theory_seeds: Annotated[
+        Count | None,
+        Meaning(
+            "Repetitions of the theory where it is solved on more than networks are trained on, of kinds that have "
+            "both: claims that it decides get smaller error bars, figures show the repetitions of both. `null`: as "
+            "many as `seeds`."
+        ),
+    ] = None
     seeds_per_job: Annotated[
         Count,
         Meaning(

@@ -21,7 +21,7 @@ from infwidth.analysis.decision import (
     to_draw,
 )
 from infwidth.numerics.checks import InputError
-from infwidth.plan.groups import Groups, study_groups
+from infwidth.plan.groups import Groups, study_groups, theory_alone
 from infwidth.plan.timing import EACH_DATA_SET
 
 MOST_LOOKS = 6
@@ -38,8 +38,8 @@ class Stock:
     """What an experiment has, or is to have.
 
     Attributes:
-        theory: data sets the theory is solved on.
-        data_sets: those of networks; a study's repetitions.
+        theory: data sets, of a study repetitions, that the theory is solved on.
+        data_sets: those of networks.
         networks: networks a data set.
     """
 
@@ -52,7 +52,7 @@ class Stock:
         """That of an experiment or a study, by its settings."""
         if "data_seeds" not in settings:
             seeds = sum(map(len, study_groups(settings).values()))
-            return cls(seeds, seeds)
+            return cls(seeds, seeds - sum(map(len, theory_alone(settings).values())))
         groups = Groups.of(settings)
         return cls(groups.theory_data_sets, groups.data_sets, groups.network_seeds)
 
@@ -125,9 +125,10 @@ def costs(jobs: Mapping[str, float], experiment: str, settings: Mapping[str, Any
         for rule in EACH_DATA_SET
     }
     spent: dict[str, list[tuple[float, float]]] = {"theory": [], "networks": []}
+    alone = () if "data_seeds" in settings else theory_alone(settings)
     for job, seconds in jobs.items():
-        rule, name, *_ = [*job.split("/"), ""]
-        if rule in starts and name == experiment:
+        rule, name, cell, *_ = [*job.split("/"), "", ""]
+        if rule in starts and name == experiment and cell not in alone:
             spent["theory" if rule in ("theory", "data") else "networks"].append((seconds, starts[rule]))
     if not any(spent.values()):
         raise InputError(f"{experiment}: no job of it was timed; expected benchmarks of a finished run; run it first")
@@ -137,7 +138,7 @@ def costs(jobs: Mapping[str, float], experiment: str, settings: Mapping[str, Any
         found = Groups.of(settings)
         groups = {"theory": len(found.theory), "networks": len(found.networks)}
     else:
-        groups["networks"] = len(study_groups(settings))
+        groups["networks"] = len(study_groups(settings)) - len(alone)
     sizes = {"theory": stock.theory, "networks": stock.data_sets * stock.networks}
     parts = {side: Part.of(spent[side], groups[side], sizes[side]) for side in spent}
     return Cost(**parts, per_job=settings["seeds_per_job"])
@@ -195,8 +196,9 @@ def _options(claim: Claim, number: Any, stock: Stock, side: str, level: float, *
     needed = data_sets_needed(claim, number, level)
     if needed is not None:
         needed = to_draw(needed, number, stock.theory if side == "theory" else stock.data_sets)
-        if study:
-            yield Stock(needed, needed)
+        if study:  # a repetition more is one of both
+            more = needed - (stock.theory if side == "theory" else stock.data_sets)
+            yield replace(stock, theory=stock.theory + more, data_sets=stock.data_sets + more)
         elif side == "theory":
             yield replace(stock, theory=max(needed, stock.theory))
         else:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from infwidth.adam_ntk.variants import KERNEL_OPTIMISERS, NO_MLP
 from infwidth.numerics.seeds import derive_seed
-from infwidth.plan.groups import study_groups
+from infwidth.plan.groups import study_groups, theory_alone
 
 SEPARATOR = "__"
 """Between the parts of a cell's name; a comma would part the name where Snakemake hands it to a cluster's jobs."""
@@ -59,6 +59,8 @@ class StudyPlan:
         common = {"experiment": study, "cell": cell, "study": self.kind(study), "settings": self._settings(study)}
         if self.kind(study) != "language":
             seeds = self._seed_cells(study)[cell]
+            if cell in theory_alone(self._entry(study)):
+                common["settings"]["width"] = 0
             return common | {"seeds": {seed: self._seed(study, seed, "study") for seed in seeds}}
         found, settings = self._language_cells(study)[cell], dict(self._settings(study))
         rates = settings.pop("learning_rates")

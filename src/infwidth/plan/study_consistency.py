@@ -13,6 +13,8 @@ from infwidth.plan.complaints import show
 ARCHIVE = ".npz"
 LONGEST = 1e8
 """Time up to which networks follow a gradient flow, in steps of 1 at most."""
+WITH_NETWORKS = frozenset({"forgetting", "distribution_shift"})
+"""Kinds that hold networks against the theory; of width 0 they solve the theory alone."""
 SCALE = 1e12
 """Largest size of a study's numbers, and one over their least. Rates, strengths, noise and times are of order 1; the
 powers up to the third of what is let through are numbers in single precision too."""
@@ -40,6 +42,18 @@ def of_study(where: str, kind: str, settings: Mapping[str, Any], images: Mapping
         yield from _sample(where, settings, *known(settings["dataset"], images))
     if {"dataset", "problems"} <= set(settings):
         yield from _pairs(where, settings, *known(settings["dataset"], images))
+
+
+def of_repetitions(where: str, kind: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line if the theory can't be solved alone on as many repetitions as a study says."""
+    found = entry["theory_seeds"]
+    if found is None:
+        return
+    if kind not in WITH_NETWORKS or not entry["study"][kind]["width"]:
+        kinds = " or ".join(sorted(WITH_NETWORKS))
+        yield f"{where}.theory_seeds = {found}: expected null but for {kinds} with networks (width > 0); remove it"
+    elif found < entry["seeds"]:
+        yield f"{where}.theory_seeds = {found}: expected ≥ seeds = {entry['seeds']}, or null; raise it"
 
 
 def too_long(where: str, settings: Mapping[str, Any], *keys: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -37,13 +37,16 @@ def announcement(benchmarks: Iterable[str], cores: int) -> str:
     return f"infwidth: {len(jobs)} jobs to run ({of}), {expected} on {cores} cores"
 
 
-def seconds_per_data_set(experiment: str, data_sets: Mapping[str, int], results: str | Path) -> dict[str, float]:
+def seconds_per_data_set(
+    experiment: str, data_sets: Mapping[str, int], results: str | Path, alone: Collection[str] = ()
+) -> dict[str, float]:
     """Seconds on one core that a data set of an experiment took in its preset's reference; empty if it isn't there.
 
     Args:
         experiment: its name.
         data_sets: how many there are of ``theory`` and of ``networks``.
         results: the preset's results folder.
+        alone: cells of a study that solve the theory alone.
 
     Returns:
         Seconds that one more costs: of the theory alone, and of networks with theory.
@@ -51,7 +54,7 @@ def seconds_per_data_set(experiment: str, data_sets: Mapping[str, int], results:
     spent: dict[str, float] = defaultdict(float)
     for job, seconds in _reference_seconds(results).items():
         rule, *path = job.split("/")
-        if rule in EACH_DATA_SET and path[0] == experiment:
+        if rule in EACH_DATA_SET and path[0] == experiment and path[-1] not in alone:
             spent["theory" if rule in ("theory", "data") else "networks"] += seconds
     each = {side: spent[side] / data_sets[side] for side in spent}
     whole = sum(each.values())
