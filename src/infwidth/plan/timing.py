@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -14,6 +15,8 @@ from infwidth.numerics.checks import InputError
 
 _FOLLOWING = {"pool": ("data",), "data": ("source", "theory"), "source": ("target",), "text": ("language",)}
 """Rules whose jobs wait for a rule's, of the same experiment, and take long."""
+_GROUP = re.compile(r"seeds=(\d+)-(\d+)")
+"""The data sets in a cell's name."""
 
 
 def announcement(benchmarks: Iterable[str], cores: int) -> str:
@@ -44,7 +47,8 @@ def seconds_per_data_set(
 
     Args:
         experiment: its name.
-        data_sets: how many there are of ``theory`` and of ``networks``.
+        data_sets: how many there are of ``theory`` and of ``networks``, for jobs whose names don't say whose they are;
+            the reference may be of fewer.
         results: the preset's results folder.
         alone: cells of a study that solve the theory alone.
 
@@ -52,11 +56,19 @@ def seconds_per_data_set(
         Seconds that one more costs: of the theory alone, and of networks with theory.
     """
     spent: dict[str, float] = defaultdict(float)
+    made: dict[str, set[int]] = defaultdict(set)
+    unnamed: set[str] = set()
     for job, seconds in _reference_seconds(results).items():
         rule, *path = job.split("/")
         if rule in EACH_DATA_SET and path[0] == experiment and path[-1] not in alone:
-            spent["theory" if rule in ("theory", "data") else "networks"] += seconds
-    each = {side: spent[side] / data_sets[side] for side in spent}
+            side = "theory" if rule in ("theory", "data") else "networks"
+            spent[side] += seconds
+            group = _GROUP.search(path[-1])
+            if group:
+                made[side] |= set(range(int(group[1]), int(group[2]) + 1))
+            else:
+                unnamed.add(side)
+    each = {side: spent[side] / (data_sets[side] if side in unnamed else len(made[side])) for side in spent}
     whole = sum(each.values())
     # a study has one kind of job, which asks whomever it asks
     found = {"theory": each.get("theory", whole), "networks": whole}
