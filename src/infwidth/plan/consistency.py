@@ -60,8 +60,8 @@ def _experiment(where: str, experiment: Mapping[str, Any], images: Mapping[str, 
     if not experiment["theory"] and not experiment["width"]:
         yield f"{where}.width = []: expected at least one width where theory is false; name one or set theory: true"
     more, shared = experiment["theory_data_seeds"], experiment["data_seeds"]
-    if more is not None and (more <= shared or not experiment["theory"]):
-        expected = f"more than data_seeds = {shared}" if experiment["theory"] else "none where theory is false"
+    if more is not None and (more < shared or not experiment["theory"]):
+        expected = f"at least data_seeds = {shared}" if experiment["theory"] else "none where theory is false"
         yield f"{where}.theory_data_seeds = {more}: expected {expected}; raise or remove it"
     if found and not engine.over_time:
         yield f"{where}.controls = {found}: expected none under {training} (δ = 0 is from scratch); remove them"
