@@ -337,6 +337,14 @@ def test_intervals_with_a_control_variate_hold_the_truth(luck):
     assert ((ends[:, 0] < 0.02) & (ends[:, 1] > 0.02)).mean() > 0.91  # 3 standard errors below 95 %
 
 
+def test_what_a_prediction_says_of_its_own_error_is_no_sampling_error():
+    rows = controlled(np.random.default_rng(4))
+    rows.loc[rows["metric"] == "predicted_loss", "stderr"] = 0.5
+    one = claim(statistic="largest_change", arguments={**PREDICTED, "at": {"kind": "theory", **PREDICTED["at"]}},
+                expect={"below": 0.021})  # fmt: skip
+    assert judge(one, rows).theory["budget"] == {"data sets": 1.0}
+
+
 def test_what_is_missing_is_priced_in_data_sets_to_draw():
     """Of those to come as many count as of those there are: here a claim is about each fourth alone."""
     values = np.zeros((40, 1))

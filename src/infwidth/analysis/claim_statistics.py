@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+PREDICTED = ("predicted_loss",)
+"""Metrics whose standard error is what they foresee of themselves, not how far sampling has moved the number."""
+
+
 def relative_change(table: pd.DataFrame, metric: Metric, at: Rows, versus: Rows) -> Estimate:
     """(mean at ``at`` − mean at ``versus``) / mean at ``versus``; negative where ``at`` is lower."""
     return _smooth([_level(table, metric, at), _level(table, metric, versus)], Ratio((1, -1), (0, 1)))
@@ -246,7 +250,7 @@ def _by_seed(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     good = rows["status"] == Status.CONVERGED.value
-    squares = rows["stderr"].fillna(0.0) ** 2
+    squares = rows["stderr"].where(~rows["metric"].isin(PREDICTED), 0.0).fillna(0.0) ** 2
     grouped = rows.assign(good=good, square=squares).groupby("seed")
     found = grouped.agg(
         value=("value", "mean"), squares=("square", "sum"), rows=("value", "size"), good=("good", "all")
