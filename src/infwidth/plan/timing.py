@@ -60,8 +60,8 @@ def seconds_per_data_set(
     unnamed: set[str] = set()
     for job, seconds in _reference_seconds(results).items():
         rule, *path = job.split("/")
-        if rule in EACH_DATA_SET and path[0] == experiment and path[-1] not in alone:
-            side = "theory" if rule in ("theory", "data") else "networks"
+        if rule in EACH_DATA_SET and path[0] == experiment:
+            side = "theory" if rule in ("theory", "data") or path[-1] in alone else "networks"
             spent[side] += seconds
             group = _GROUP.search(path[-1])
             if group:
@@ -69,8 +69,8 @@ def seconds_per_data_set(
             else:
                 unnamed.add(side)
     each = {side: spent[side] / (data_sets[side] if side in unnamed else len(made[side])) for side in spent}
-    whole = sum(each.values())
     # a study has one kind of job, which asks whomever it asks
+    whole = each.get("networks", 0.0) if alone else sum(each.values())
     found = {"theory": each.get("theory", whole), "networks": whole}
     return {side: round(seconds, 3) for side, seconds in found.items() if seconds}
 
