@@ -237,6 +237,19 @@ def test_a_value_on_its_bound_is_said_to_be():
     assert found.networks["needed"] is None
 
 
+def test_many_data_sets_are_no_reason_to_say_that_more_would_not_tell():
+    values = np.random.default_rng(5).standard_normal((1500, 1))
+    values += 0.045 - values.mean()
+    arguments = {"metric": "regret", "where": {"kind": "theory"}}
+    one = claim(statistic="mean_value", arguments=arguments, expect={"above": 0})
+    found = judge(one, deviations(values, "regret"))
+    assert found.verdict == "inconclusive"
+    assert 1500 < found.theory["needed"] < 6000
+    values += 0.002 - values.mean()
+    found = judge(one, deviations(values, "regret"))
+    assert "on the bound: 6000 data sets would not decide it" in found.note
+
+
 def test_together_verdicts_have_to_be_surer():
     """Holm: the k-th surest of m against 5 %/(m − k)."""
     base = judge(claim(), table([1, 0.8, 0.6], noise=0.01))

@@ -227,7 +227,7 @@ def judge_side(claim: Claim, rows: pd.DataFrame, side: str, seconds: float | Non
             own = rows[rows["kind"] == ("theory" if side == "theory" else "network")]
             drawn = max(own["seed"].nunique(), found.seeds)
             told = price(claim, found, stderr, drawn, seconds, level)
-            notes.append(reason(told))
+            notes.append(reason(told, found))
     return Finding(
         verdict,
         value=found.value,

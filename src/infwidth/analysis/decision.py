@@ -15,8 +15,8 @@ DEFINITE = (REPRODUCED, NOT_REPRODUCED)
 THEORY_SAYS = {REPRODUCED: "theory says yes", NOT_REPRODUCED: "theory says no"}
 """What the theory's finding makes of a claim whose networks can't tell, without a licence that would let it decide."""
 VERDICTS = (*DEFINITE, *THEORY_SAYS.values(), INCONCLUSIVE, NOT_TESTED)
-MOST_DATA_SETS = 1000
-"""Where more would be needed, the value lies on the bound for all that can be told."""
+MANY = 1000
+"""Data sets that any claim is worth."""
 MOST_NETWORKS = 16
 """Networks a data set, as many times as there are, beyond which data sets are the better buy in any case."""
 SMALLEST_P = 1e-12
@@ -77,13 +77,20 @@ def budget(found: Estimate) -> dict[str, float]:
 
 
 def data_sets_needed(claim: Claim, found: Estimate, level: float = LEVEL, variance: float = 1.0) -> int | None:
-    """Data sets in all that decide a claim with the probability ``CHANCE``; None where ``MOST_DATA_SETS`` don't."""
+    """Data sets in all that decide a claim with the probability ``CHANCE``; None where :func:`most_data_sets` don't."""
     spare = margin()
 
     def decides(seeds: int) -> bool:
         return decide(claim, found, level, Foresight(seeds, variance, spare), as_it_is=True) != INCONCLUSIVE
 
-    return _least(decides, found.seeds, MOST_DATA_SETS)
+    return _least(decides, found.seeds, most_data_sets(found))
+
+
+def most_data_sets(found: Estimate) -> int:
+    """Where more would be needed, the value lies on the bound for all that can be told: ``MANY``, or four times those
+    there are.
+    """
+    return max(MANY, 4 * found.seeds)
 
 
 def to_draw(counting: int, found: Estimate, drawn: int) -> int:
@@ -139,15 +146,15 @@ def price(
     return told | {"needed": needed, "needed_stderr": spread, "minutes": minutes}
 
 
-def reason(told: Mapping[str, Any]) -> str:
-    """Why a finding is inconclusive, and what would decide it, in words."""
+def reason(told: Mapping[str, Any], found: Estimate) -> str:
+    """Why a finding is inconclusive, and what :func:`price` told would decide it, in words."""
     cost = in_minutes(told.get("minutes"))
     if "budget" not in told:
         return f"{told['needed']} data sets in all{cost} would give one" if told else "more data sets would tell"
     parts = sorted(told["budget"].items(), key=lambda item: -item[1])
     of = "variance: " + ", ".join(f"{100 * part:.0f} % {source}" for source, part in parts if part >= 0.005)
     if "needed" not in told:
-        return f"{of}; the value lies on the bound: {MOST_DATA_SETS} data sets would not decide it"
+        return f"{of}; the value lies on the bound: {most_data_sets(found)} data sets would not decide it"
     return f"{of}; {told['needed']} data sets in all{cost}, ± {told['needed_stderr']:.2g}, would decide it"
 
 
