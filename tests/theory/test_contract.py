@@ -136,9 +136,9 @@ class Contract:
     def test_one_coupling_does_not_lose_the_others(self, activation):
         among = self.solve(activation=activation, elastic_coupling=[2.0, 1e300, 0.0])
         assert among.status[0] is self.solve(activation=activation).status
-        np.testing.assert_array_equal(among.prediction[0], self.solve(activation=activation).prediction)
-        alone = self.solve(activation=activation, elastic_coupling=0.0)
-        np.testing.assert_array_equal(among.prediction[2], alone.prediction)
+        # but for rounding: a library may sum products of other sizes in another order
+        alone = [self.solve(activation=activation, **own).prediction for own in ({}, {"elastic_coupling": 0.0})]
+        np.testing.assert_allclose(among.prediction[[0, 2]], alone, rtol=1e-9, atol=1e-12)
         for name in among.stderr:
             assert np.shape(among.stderr[name])[:1] in ((), (3,))
 

@@ -176,8 +176,10 @@ def _held_out_luck(task: TransferTask, activation: str, inverse_temperature: flo
     Both have one mean over tasks; the difference is what the target's samples are easier or harder than others like
     them. Nothing is sampled or solved by iteration, and neither advice nor truth has a part in it.
     """
-    within = kernels.nngp(task.x_target, activation=activation)
-    inverse = np.linalg.inv(within + np.eye(len(within)) / inverse_temperature)
+    sizes, modes = np.linalg.eigh(kernels.nngp(task.x_target, activation=activation))
+    # where the kernel has no full rank no β may make it singular
+    rounding = np.finfo(float).eps * len(sizes) * sizes[-1]
+    inverse = (modes / (np.maximum(sizes, rounding) + 1 / inverse_temperature)) @ modes.T
     dual = inverse @ task.y_target
     missed = dual / np.diag(inverse)  # y − f of each sample, without it
     fresh = kernels.nngp(task.x_test, task.x_target, activation=activation)

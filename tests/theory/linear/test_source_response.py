@@ -46,7 +46,7 @@ def test_it_is_the_derivative_of_the_loss(n_source, coupling, on_training):
         getattr(at_source(task, coupling, moment + sign * step * push), LOSS[on_training]) for sign in (1, -1)
     )
     moved = response.of(moment + push, np.inf)
-    assert moved == pytest.approx((ahead - back) / (2 * step), rel=1e-5)
+    assert moved == pytest.approx((ahead - back) / (2 * step), rel=1e-4)  # of a difference of two nearly equal losses
     assert response.of(moment, np.inf) == pytest.approx(0, abs=1e-9 * abs(moved))
 
 
