@@ -99,6 +99,28 @@ def test_a_few_chains_may_mix_on_one_device_only(seeds):
         assert len(drift(found, expected)) == 1
 
 
+def test_a_population_in_ten_may_mix_on_one_device_only():
+    populations = table(20).query("kind == 'theory'").index
+    found = table(20)
+    found.loc[populations[:4], "status"] = "unmixed"
+    assert drift(found, table(20)) == []
+    found.loc[populations[:5], "status"] = "unmixed"
+    assert len(drift(found, table(20))) == 5
+
+
+def test_what_a_chain_owes_to_its_source_is_as_large_as_it_scatters():
+    """It has mean 0 and no standard error of its own; of a flow it is the same on every device."""
+
+    def owed(scale, seed, time=np.nan):
+        some = table(6).query("kind == 'network'").assign(metric="test_loss_source_response", stderr=0.0, time=time)
+        some = some.drop_duplicates("seed")
+        return some.assign(value=scale * np.random.default_rng(seed).standard_normal(len(some)))
+
+    assert drift(owed(1.0, 0), owed(1.0, 1)) == []
+    assert drift(owed(1.0, 0).assign(value=9.0), owed(0.1, 1))
+    assert len(drift(owed(1.0, 0, time=1.0), owed(1.0, 1, time=1.0))) == 1
+
+
 @pytest.mark.parametrize(("kind", "metric"), [("theory", "test_error"), ("network", "test_loss")])
 def test_without_a_known_error_what_is_sampled_may_differ_by_a_share(kind, metric):
     def made():
