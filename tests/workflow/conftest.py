@@ -31,9 +31,12 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        # what `make test` hands to its children is no part of what a user types
+        # what `make test` hands to its children, its own ARGS= among them, is no part of what a user types
+        typed = set(re.findall(r"^(\w+) \?=", (self.root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
         inherited = {
-            k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "GNUMAKEFLAGS", "GIVEN_"))
+            k: v
+            for k, v in os.environ.items()
+            if k not in typed and not k.startswith(("MAKE", "MFLAGS", "GNUMAKEFLAGS", "GIVEN_"))
         }
         return {**inherited, "PYTHONPATH": str(self.root / "src"), "PATH": path, "COLUMNS": "300"}
 
