@@ -34,6 +34,7 @@ class Claim:
         expect: ``{below: x}``, ``{above: x}`` or both.
         paper: ``T``, ``S``, or ``own``.
         figure: the figure that shows it; "" of one's own claims only.
+        smallest_effect: distance from a single bound below which an effect is as good as none; None where any counts.
         dataset: the data set that it is about, one of :data:`DATASETS`; None where the experiment makes its own.
 
     Raises:
@@ -48,6 +49,7 @@ class Claim:
     expect: Mapping[str, float]
     paper: str = "own"
     figure: str = ""
+    smallest_effect: float | None = None
     dataset: str | None = None
 
     def __post_init__(self) -> None:
@@ -222,6 +224,7 @@ def _problems(claim: Claim) -> Iterator[str]:
     else:
         yield from one_of(*STATISTICS)("statistic", claim.statistic)
     yield from _expect_problems(claim.expect)
+    yield from _effect_problems(claim)
 
 
 def _expect_problems(expect: Any) -> Iterator[str]:
@@ -234,3 +237,13 @@ def _expect_problems(expect: Any) -> Iterator[str]:
             return
     if expect.get("above", -math.inf) >= expect.get("below", math.inf):
         yield f"expect = {dict(expect)!r}: leaves nothing; expected above < below; swap or change them"
+
+
+def _effect_problems(claim: Claim) -> Iterator[str]:
+    size = claim.smallest_effect
+    if size is None:
+        return
+    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
+        yield f"smallest_effect = {size!r}: expected a finite number > 0; change or drop it"
+    elif isinstance(claim.expect, Mapping) and len(claim.expect) > 1:
+        yield f"smallest_effect = {size!r}: expected with one bound, found {dict(claim.expect)!r}; drop it"

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infwidth.analysis.claims import Verdict, together
-from infwidth.analysis.decision import DEFINITE, NOT_TESTED, VERDICTS, level_of
+from infwidth.analysis.decision import DEFINITE, NO_EFFECT, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, VERDICTS, level_of
 
 EXPLAINED = """\
 `theory` and `networks` are what each side says by itself, on its own data sets: the statistic ± its standard error
 over them (how many). A side is reproduced when the 95 % interval lies inside what is expected, not reproduced when
-outside, else inconclusive. Networks decide where they can; where they can't the theory does, if a claim of agreement
+outside; where it holds the bound there is no effect if it excludes the smallest one that would count, else it is
+inconclusive. Networks decide where they can; where they can't the theory does, if a claim of agreement
 (T1, T10) on the same experiment is reproduced; else it is told what the theory says. A † marks a verdict that does not
 stand when all claims of its paper are judged at once. docs/claims.md says more."""
 
@@ -37,8 +38,9 @@ def as_text(verdicts: Sequence[Verdict]) -> str:
     """The claim table for a terminal: one line a claim, then the count of each verdict."""
     ordered = _ordered(verdicts)
     wide = max((len(v.id) for v in ordered), default=0)
+    said = max((len(v.verdict) for v in ordered), default=0) + len(" †")
     lines = [
-        f"{v.id:<{wide}}  {v.verdict + (' †' if v.stands is False else ''):<16}  {_found(v.as_dict()):>20}  "
+        f"{v.id:<{wide}}  {v.verdict + (' †' if v.stands is False else ''):<{said}}  {_found(v.as_dict()):>20}  "
         f"theory {_word(v.theory):<4} networks {_word(v.networks):<4} expected {v.expected:<12}  {v.statement}"
         for v in ordered
     ]
@@ -99,9 +101,9 @@ def _found(found: Mapping[str, Any]) -> str:
 
 
 def _word(side: Mapping[str, Any] | None) -> str:
-    """Yes, no, or a question mark."""
+    """Yes, no, none, or a question mark."""
     return (
         "–"
         if side is None
-        else {"reproduced": "yes", "not reproduced": "no", NOT_TESTED: "–"}.get(side["verdict"], "?")
+        else {REPRODUCED: "yes", NOT_REPRODUCED: "no", NO_EFFECT: "none", NOT_TESTED: "–"}.get(side["verdict"], "?")
     )

@@ -15,6 +15,7 @@ from infwidth.analysis.claim_statistics import COMPARISONS, STATISTICS
 from infwidth.analysis.decision import (
     DEFINITE,
     INCONCLUSIVE,
+    NO_EFFECT,
     NOT_REPRODUCED,
     NOT_TESTED,
     REPRODUCED,
@@ -119,7 +120,8 @@ def judge(
     """Evaluate one claim on its experiment's table.
 
     The 95 % interval of the statistic over data sets decides: wholly inside the expected range the claim is reproduced,
-    wholly outside it is not, else it is inconclusive; a table without the rows the claim needs leaves it not tested.
+    wholly outside it is not; where it holds the bound there is no such effect if it excludes the smallest that counts,
+    else it is inconclusive; a table without the rows the claim needs leaves it not tested.
     A claim that names no ``kind`` is asked of theory and networks, each on its data sets. Networks decide where they
     can; where they can't the theory does, if ``licence`` holds; without it the theory's finding is told as no more than
     that, and as nothing where theory and networks disagree. A data set counts wherever its own solvers converged.
@@ -150,7 +152,7 @@ def judge(
             note = "; ".join(filter(None, [f"networks can't tell: {note}", f"theory: {theory.verdict}, {why}"]))
             if not refuted:
                 found, word = theory, THEORY_SAYS[theory.verdict]
-        elif {found.verdict, other.verdict} == set(DEFINITE):
+        elif other.verdict in DEFINITE and other.verdict != found.verdict:
             note = "; ".join(filter(None, [note, f"{'theory' if name == 'networks' else 'networks'}: {other.verdict}"]))
     told = {key: getattr(claim, key) for key in ("id", "paper", "statement", "figure", "experiment")}
     return Verdict(
@@ -217,6 +219,8 @@ def judge_side(claim: Claim, rows: pd.DataFrame, side: str, seconds: float | Non
             notes.append(f"{'one seed' if found.seeds == 1 else f'{found.seeds} seeds'}: no standard error")
         else:
             notes.append(f"{found.seeds} seeds don't tell what it is divided by from 0")
+    if verdict == NO_EFFECT:
+        notes.append(f"an effect of {claim.smallest_effect:g} or more is excluded")
     if verdict == INCONCLUSIVE:
         if is_hidden_by_width(claim, found, level):
             # two widths more, narrower ones, on the same data sets
@@ -299,10 +303,14 @@ def _kinds(value: Any) -> Iterator[str]:
 
 
 def _decider(theory: Finding | None, networks: Finding | None, licence: str) -> str:
-    """Whose finding is the verdict: the networks' where they can tell, else the theory's where it is licensed."""
+    """Whose finding is the verdict: the networks' where they can tell, else the theory's where it is licensed.
+
+    That networks find no such effect doesn't say which side of the bound is true, as the theory may.
+    """
     if networks is None or theory is None:
         return "theory" if networks is None else "networks"
-    if networks.verdict not in DEFINITE and theory.verdict in DEFINITE and licence:
+    says_more = networks.verdict not in DEFINITE or (networks.verdict == NO_EFFECT != theory.verdict)
+    if licence and theory.verdict in DEFINITE and says_more:
         return "theory"
     return "theory" if networks.verdict == NOT_TESTED and theory.verdict == INCONCLUSIVE else "networks"
 

@@ -9,10 +9,10 @@ from typing import Any
 from infwidth.analysis.claim_file import Claim
 from infwidth.analysis.estimates import LEVEL, Estimate, Foresight, margin
 
-REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
+REPRODUCED, NOT_REPRODUCED, NO_EFFECT = "reproduced", "not reproduced", "no such effect"
 INCONCLUSIVE, NOT_TESTED = "inconclusive", "not tested"
-DEFINITE = (REPRODUCED, NOT_REPRODUCED)
-THEORY_SAYS = {REPRODUCED: "theory says yes", NOT_REPRODUCED: "theory says no"}
+DEFINITE = (REPRODUCED, NO_EFFECT, NOT_REPRODUCED)
+THEORY_SAYS = {REPRODUCED: "theory says yes", NO_EFFECT: "theory says none", NOT_REPRODUCED: "theory says no"}
 """What the theory's finding makes of a claim whose networks can't tell, without a licence that would let it decide."""
 VERDICTS = (*DEFINITE, *THEORY_SAYS.values(), INCONCLUSIVE, NOT_TESTED)
 MANY = 1000
@@ -41,14 +41,18 @@ def decide(
     *,
     as_it_is: bool = False,
 ) -> str:
-    """The verdict of an estimate's interval; ``as_it_is`` also where what is found may be the finite width's."""
+    """The verdict of an estimate's interval; ``as_it_is`` also where what is found may be the finite width's.
+
+    Where the interval holds the bound there is no such effect if it excludes the smallest that counts.
+    """
     low, high = claim.expect.get("above", -math.inf), claim.expect.get("below", math.inf)
     lower, upper = found.interval(level, foreseen)
     if low < lower and upper < high:
         return REPRODUCED
     if upper < low or lower > high:
         return NOT_REPRODUCED if as_it_is or getattr(found, "fails", True) else INCONCLUSIVE
-    return INCONCLUSIVE
+    small = getattr(claim, "smallest_effect", None) or 0.0
+    return NO_EFFECT if upper < low + small or lower > high - small else INCONCLUSIVE
 
 
 def p_value(claim: Claim, found: Estimate, verdict: str, look: int = 0) -> float:

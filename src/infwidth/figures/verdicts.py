@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 
 from infwidth.analysis.claim_table import natural_key
 from infwidth.analysis.claims import Verdict
-from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
+from infwidth.analysis.decision import INCONCLUSIVE, NO_EFFECT, NOT_REPRODUCED, REPRODUCED
 from infwidth.figures.parts.style import COLUMN, GREY, PAGE, SERIES, entry, legend_below, new_figure, save_figure
 from infwidth.io.atomic import read_json
 
 REACH = 4.0
 """Where the axis ends, in units of the bound; an interval that goes on ends in an arrow."""
-COLOURS = {REPRODUCED: SERIES[0], NOT_REPRODUCED: SERIES[3], INCONCLUSIVE: (0.5, 0.5, 0.5)}
+COLOURS = {REPRODUCED: SERIES[0], NOT_REPRODUCED: SERIES[3], NO_EFFECT: SERIES[1], INCONCLUSIVE: (0.5, 0.5, 0.5)}
 """Of an inconclusive one the marker is hollow as well."""
 ROOM = 40
 """Claims that one column holds; more are shared by two of equal length, as many as a page's width holds."""

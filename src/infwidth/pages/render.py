@@ -7,11 +7,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, THEORY_SAYS
+from infwidth.analysis.decision import INCONCLUSIVE, NO_EFFECT, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, THEORY_SAYS
 from infwidth.io.atomic import atomic_file
 
 TEMPLATES = Path(__file__).with_name("templates")
-SIGNS = {REPRODUCED: "✓", NOT_REPRODUCED: "✗", INCONCLUSIVE: "?", NOT_TESTED: "–"}
+SIGNS = {REPRODUCED: "✓", NOT_REPRODUCED: "✗", NO_EFFECT: "∅", INCONCLUSIVE: "?", NOT_TESTED: "–"}
 SIGNS |= {said: f"({SIGNS[verdict]})" for verdict, said in THEORY_SAYS.items()}
 """Verdict → its sign, which says the same without colour."""
 
