@@ -19,6 +19,7 @@ import numpy as np
 from report import write
 
 from infwidth.networks import gradient_flow
+from infwidth.numerics.progress import Counter
 from infwidth.studies.real_choices import Setting
 from infwidth.studies.real_problems import draw_task, read_pools
 from infwidth.studies.real_transfer import train_sources, trials
@@ -55,10 +56,15 @@ def pairs() -> tuple:
     return tasks, setting, [trained[task.x_source.tobytes()] for task in tasks]
 
 
+def chosen(tasks, setting, networks):
+    """All pairs together."""
+    return trials(tasks, setting, networks, Counter(None, len(tasks)))
+
+
 def chosen_apart(tasks, setting, networks):
     """Target by target, of four sources each."""
     parts = [(tasks[low : low + 4], setting, networks[low : low + 4]) for low in range(0, len(tasks), 4)]
-    return [trial for part in parts for trial in trials(*part)]
+    return [trial for part in parts for trial in chosen(*part)]
 
 
 def seconds(work, *arguments):
@@ -99,7 +105,7 @@ def main() -> None:
     for width in (100, 500, 2000):
         rows.append({"width": width} | compare(batch, loop, (task, width), repeats, same_loss))
         print(rows[-1], flush=True)
-    of_pairs = compare(trials, chosen_apart, pairs(), repeats, same_losses)
+    of_pairs = compare(chosen, chosen_apart, pairs(), repeats, same_losses)
     print(of_pairs, flush=True)
     write("batched", {"seeds": len(SEEDS), "couplings": len(COUPLINGS), "rows": rows, "pairs": of_pairs})
 

@@ -98,6 +98,18 @@ def test_who_takes_advice_by_its_word_trains_from_scratch_where_it_cannot_tell(m
     assert choices(1.0) == {"advise": 10.0, "advise_definite": 1.0}
 
 
+def test_each_pair_counts_as_soon_as_it_is_advised(monkeypatch):
+    """Pairs are trained together, but advice is what takes long: progress that waits for all foretells nothing."""
+    import infwidth.studies.real_choices as study
+
+    told, order = [], []
+    advised = study._advised
+    monkeypatch.setattr(study, "_advised", lambda *a: (order.append("advice"), advised(*a))[1])
+    run(seed=0, **SMALL | {"problems": 2}, progress=lambda fraction: (told.append(fraction), order.append("progress")))
+    assert told == [0.5, 1.0]
+    assert order == ["advice", "progress"] * 2
+
+
 @pytest.mark.parametrize(("folds", "repeats"), [(2, 1), (4, 2)])
 def test_no_network_is_trained_twice(monkeypatch, folds, repeats):
     """Cross-validation trains a network a fold, evidence one for each initial weights; these are judged as well."""

@@ -21,6 +21,7 @@ from infwidth.networks.two_layer.laplace import kronecker_evidence, laplace_evid
 from infwidth.networks.two_layer.model import predict
 from infwidth.numerics.activations import get_activation
 from infwidth.numerics.losses import mean_squared_error
+from infwidth.numerics.progress import Counter
 from infwidth.numerics.seeds import derive_seed, generator
 from infwidth.tasks.own_data import OwnData
 from infwidth.tasks.transfer_task import TransferTask
@@ -85,6 +86,7 @@ def all_choices(
     source_networks: Sequence[SourceNetworks],
     weights: tuple[torch.Tensor, torch.Tensor],
     training_seconds: float,
+    counter: Counter,
 ) -> list[dict[str, Choice]]:
     """Return what each way that chooses δ says of each source of a target; none looks at test samples.
 
@@ -96,6 +98,7 @@ def all_choices(
         source_networks: one a task.
         weights: those of :func:`trained_targets`.
         training_seconds: of the processor, that these took a task.
+        counter: counts tasks that all ways have looked at.
     """
     couplings = list(setting.couplings)
     validated, validation = timed(lambda: _cross_validated(tasks, setting, source_networks), len(tasks))
@@ -115,6 +118,7 @@ def all_choices(
             predicted, seconds = timed(lambda arguments=arguments: _by_evidence(*arguments))
             choices[name] = _least(predicted, seconds + training_seconds)
         found.append(choices)
+        counter.advance()
     return found
 
 

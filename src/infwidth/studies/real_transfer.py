@@ -135,26 +135,27 @@ def _of_pool(pool: Pool, setting: Setting, sizes: dict[str, int], counter: Count
     pairs = list(itertools.permutations(pool.pair_names, 2))
     trained = train_sources((draw_task(pool, source, target, **sizes) for target, source in pairs), setting)
     tasks = [draw_task(pool, source, target, **sizes) for target, source in pairs]
-    found = trials(tasks, setting, [trained[task.x_source.tobytes()] for task in tasks])
+    found = trials(tasks, setting, [trained[task.x_source.tobytes()] for task in tasks], counter)
     for target, of_pairs in itertools.groupby(zip(pairs, found, strict=True), key=lambda one: one[0][0]):
         of_sources = [trial for _, trial in of_pairs]
         for trial in of_sources:
             tied = {"dataset": trial.task.label}
             yield from (trial.columns() | tied | row for row in trial.rows())
-            counter.advance()
         if len(of_sources) > 1:
             of_target = of_sources[0].columns() | {"dataset": f"{pool.name}: {pool.pair_names[target]}"}
             yield from (of_target | row for row in _which_source(of_sources))
 
 
-def trials(tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks]) -> list[_Trial]:
+def trials(
+    tasks: Sequence[TransferTask], setting: Setting, source_networks: Sequence[SourceNetworks], counter: Counter
+) -> list[_Trial]:
     """Choose in every way for each source and target, then look at the test samples.
 
     Networks of all pairs are trained together: small ones cost their steps, not their number. Those judged are the
-    first whose evidence is taken.
+    first whose evidence is taken. ``counter`` counts pairs.
     """
     weights, seconds = timed(lambda: trained_targets(tasks, setting, source_networks), len(tasks))
-    chosen = all_choices(tasks, setting, source_networks, weights, seconds)
+    chosen = all_choices(tasks, setting, source_networks, weights, seconds, counter)
     found = []
     for task, source, choices, *trained in zip(tasks, source_networks, chosen, *weights, strict=True):
         scores = {name: choice.score for name, choice in choices.items() if not math.isnan(choice.score)}
