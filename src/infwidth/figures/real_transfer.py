@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
-from infwidth.figures.parts.style import MARKERS, SERIES, new_figure
+from infwidth.figures.parts.style import MARKERS, SERIES, legend_below, new_figure
 from infwidth.io.tables import select
 
 OF_THEORY = "theory"
@@ -61,7 +61,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         axes.axvline(0, color="0.8", linewidth=1, zorder=0)
         axes.set(xlabel=label)
         shown.append(found)
-    grid[0, 0].legend()
+    legend_below(figure, grid[0, 0].get_legend_handles_labels()[0])
     return figure, pd.concat(shown, ignore_index=True)
 
 
