@@ -12,7 +12,7 @@ from infwidth.analysis.decision import DEFINITE, NO_EFFECT, NOT_REPRODUCED, NOT_
 EXPLAINED = """\
 `theory` and `networks` are what each side says by itself, on its own data sets: the statistic ± its standard error
 over them (how many). A side is reproduced when the 95 % interval lies inside what is expected, not reproduced when
-outside; where it holds the bound there is no effect if it excludes the smallest one that would count, else it is
+outside; where it holds the bound there is no such effect if it excludes the smallest one that would count, else it is
 inconclusive. Networks decide where they can; where they can't the theory does, if a claim of agreement
 (T1, T10) on the same experiment is reproduced; else it is told what the theory says. A † marks a verdict that does not
 stand when all claims of its paper are judged at once. docs/claims.md says more."""
