@@ -156,6 +156,19 @@ def test_no_server_where_none_is_wanted_or_too_few_jobs_would_use_it(monkeypatch
     assert SERVER not in os.environ
 
 
+@pytest.mark.parametrize(
+    ("library", "serves"),
+    [("import threading; threading.Event()", True), ("import threading; threading.Timer(99, id).start()", False)],
+)
+def test_it_gives_up_where_a_library_starts_threads(environment, tmp_path, library, serves):
+    (tmp_path / "library.py").write_text(library)
+    code = "import os, socket; from infwidth.stages.parts import fork_server as f; f._PRELOADED = (('library', ''),); "
+    code += "f._fork_waiting = lambda *_: os._exit(9); f.serve(socket.socket(), os.getppid(), ['claims']); os._exit(0)"
+    path = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")])
+    done = subprocess.run([sys.executable, "-c", code], env=environment | {"PYTHONPATH": path}, check=False)
+    assert done.returncode == (9 if serves else 0)
+
+
 def test_every_rule_finds_its_libraries(root):
     """Names of rules, and of modules, that nothing has would preload nothing."""
     rules = {path.stem for path in (root / "src/infwidth/stages").glob("*.py")}

@@ -23,6 +23,7 @@ rule theory:
         runtime=lambda w, attempt: FORESEEN.minutes(
             f"theory/{w.experiment}/{w.cell}", attempt
         ),
+        gpu=lambda w: gpus() if PLAN.has_particles(w.experiment) else 0,
     params:
         job=lambda w: as_argument(PLAN.theory_parameters(w.experiment, w.cell)),
     shell:

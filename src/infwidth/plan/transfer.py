@@ -166,7 +166,12 @@ class Plan:
             "settings": self.engine(experiment).theory_settings(self._settings(experiment), linear=linear),
             "axes": _axes_of(cell),
             "particle_seeds": {s: derive_seed(self.config["seed"], experiment, s, "theory") for s in cell["seeds"]},
+            **({"device": self.config["device"]} if self.has_particles(experiment) else {}),
         }
+
+    def has_particles(self, experiment: str) -> bool:
+        """Whether the theory of an experiment moves particles, which a GPU can do; linear networks' has none."""
+        return self._experiment(experiment)["activation"] != "linear"
 
     def collect_parameters(self, experiment: str) -> dict[str, Any]:
         """Parameters of the job that joins an experiment's parts: whose networks are of the same data sets, if any."""

@@ -31,14 +31,14 @@ def main(job: Job) -> None:
     source, target = read_arrays(job.inputs["source"]), read_arrays(job.inputs["target"])
     arrays = ("x_target", "y_target", "x_test", "y_test")
     assembly = Assembly(p, "theory", str(target["label"]), _recorder(p))
-    residuals, responses, show = [], [], job.progress()
+    residuals, responses, show, device = [], [], job.progress(), _device(p)
     for index, seed in enumerate(target["seeds"]):
         task = TransferTask(
             source["x_source"][index], source["y_source"][index], *(target[name][index] for name in arrays)
         )
         sources: dict = {}  # trained once for all lines
         for number, line in enumerate(lines_of(p)):
-            solution = _solve(engine, assembly, task, line, (index, number), seed, sources)
+            solution = _solve(engine, assembly, task, line, (index, number), seed, sources, device)
             residuals += _add_line(engine, assembly, solution, task, line, (index, number), seed)
             responses += _responses(assembly, solution, line, seed)
             if assembly.recorder and number == 0:  # every line of transfer starts from the same source
@@ -48,7 +48,7 @@ def main(job: Job) -> None:
     if responses:
         assembly.arrays = response_arrays(responses)
     table = assembly.write(job)
-    job.facts |= {
+    job.facts |= device | {
         "dtype": "float64",
         "largest_residual": max(residuals),
         "converged_fraction": float((table["status"] == Status.CONVERGED.value).mean()),
@@ -65,10 +65,21 @@ def _recorder(p: Mapping[str, Any]):
     return new(coarser=new())
 
 
-def _solve(engine, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources):
+def _device(p: Mapping[str, Any]) -> dict[str, str]:
+    """Where particles are moved, as an argument of ``solve``; none where the theory has none."""
+    if "device" not in p:
+        return {}
+    from infwidth.stages.parts.device import resolve_device  # reads torch, as above
+
+    return {"device": resolve_device(p["device"])}
+
+
+def _solve(
+    engine, assembly: Assembly, task: TransferTask, line: Line, place: tuple[int, int], seed: int, sources, device
+):
     """Solve one line on one data set; ``place`` is the number of either."""
     p = assembly.params
-    options = {"seed": p["particle_seeds"][str(seed)]}
+    options = device | {"seed": p["particle_seeds"][str(seed)]}
     if engine.over_time:
         options |= line.protocol | {"sources": sources}
     if assembly.recorder:

@@ -50,15 +50,16 @@ class _Trajectories:
 
     def begin(self, rows: Tensor) -> None:
         """Draw momenta and lengths for the rows of those indices."""
-        state = self.state
-        for row in rows.tolist():
-            generator = self.noise[row]
+        state, lengths, counts = self.state, [], []
+        for row, longest in zip(rows.tolist(), self.step[rows].tolist(), strict=True):
+            normals, uniforms = self.noise[row]
             for momentum in (state.pv, state.pz):
-                drawn = torch.randn(momentum.shape[:0:-1], generator=generator, device=generator.device)
+                drawn = torch.randn(momentum.shape[:0:-1], generator=normals, device=normals.device)
                 momentum[row] = drawn.mT if drawn.ndim > 1 else drawn  # drawn neuron by neuron
-            length = LENGTH * (1 + JITTER * (2 * _uniform(generator) - 1))
-            self.left[row] = count = max(1, math.ceil(length / float(self.step[row])))
-            self.h[row] = length / count
+            lengths.append(LENGTH * (1 + JITTER * (2 * _uniform(uniforms) - 1)))
+            counts.append(max(1, math.ceil(lengths[-1] / longest)))
+        self.left[rows] = torch.tensor(counts).to(self.left)
+        self.h[rows] = (torch.tensor(lengths, dtype=torch.float64) / torch.tensor(counts)).to(self.h)
         for kept, now in zip(self.origin, self._place(), strict=True):
             kept[rows] = now[rows]
         self.energy[rows] = state.exact_energy(rows)
@@ -76,7 +77,7 @@ class _Trajectories:
         """Accept or take back the trajectories of those rows; return acceptance probabilities and what was accepted."""
         loss = self.state.exact_energy(rows) - self.energy[rows]
         chance = (-loss).exp().clamp(max=1).nan_to_num(0.0)
-        taken = torch.tensor([_uniform(self.noise[row]) for row in rows.tolist()]).to(chance) < chance
+        taken = torch.tensor([_uniform(self.noise[row][1]) for row in rows.tolist()]).to(chance) < chance
         back = rows[~taken]
         for kept, now in zip(self.origin, self._place(), strict=True):
             now[back] = kept[back]
@@ -168,4 +169,4 @@ def run(state: Chains, schedule: Schedule, records: Records) -> Tensor:
 
 
 def _uniform(generator: torch.Generator) -> float:
-    return float(torch.rand((), generator=generator, device=generator.device))
+    return float(torch.rand((), generator=generator))

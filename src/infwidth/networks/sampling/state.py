@@ -53,10 +53,15 @@ class Noise:
         drawn = [torch.randn(shape, generator=g, device=device, dtype=torch.float32) for g in self.generators]
         return torch.stack(drawn).to(self.like.dtype)[self.body[chains]]
 
-    def own(self, chain: int) -> torch.Generator:
-        """A random stream for one chain alone; chains of one seed get equal ones."""
-        seed = self.unique[int(self.body[chain])]
-        return torch.Generator(self.like.device).manual_seed(derive_seed(seed, f"{self.purpose} trajectories"))
+    def own(self, chain: int) -> tuple[torch.Generator, torch.Generator]:
+        """Random streams for one chain alone, of normals on its device and of numbers that the host asks for.
+
+        On a CPU the two are one. Chains of one seed get equal ones.
+        """
+        root = derive_seed(self.unique[int(self.body[chain])], f"{self.purpose} trajectories")
+        host = torch.Generator().manual_seed(root)
+        device = self.like.device
+        return (host if device.type == "cpu" else torch.Generator(device).manual_seed(root)), host
 
     def initial(self, shape: tuple[int, ...], what: str) -> Tensor:
         """Return the normals that chains start from, (K, *shape)."""

@@ -2,9 +2,9 @@
 
 Importing torch, pandas and the like costs a job up to two seconds, often more than its work. The server holds nothing
 of this project, so that a job reads the project's own code when it starts, as it would in a process of its own; and it
-has one thread, so that forking it is safe. The process that was started for a job (:mod:`infwidth.stages.__main__`)
-hands over arguments, environment and streams and waits; the two end together. Where there is no server, or one whose
-libraries were imported under other settings, that process does the job itself.
+has one thread, so that forking it is safe, or gives up. The process that was started for a job
+(:mod:`infwidth.stages.__main__`) hands over arguments, environment and streams and waits; the two end together. Where
+there is no server, or one whose libraries were imported under other settings, that process does the job itself.
 
 Linux alone has what this needs: sockets without a file, and a signal when the other end of one is gone.
 """
@@ -46,6 +46,8 @@ _PRELOADED = (
 """What is imported, in this order, and for jobs of which rules; of any if none is named."""
 _ONE_THREAD = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
 """What Snakemake sets, each with _THREADS or _NUM_THREADS, for a job of one thread."""
+_NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""What else keeps libraries from starting threads: pyarrow's, which pandas imports where there is one."""
 
 
 def start(rules: Sequence[str]) -> None:
@@ -58,7 +60,7 @@ def start(rules: Sequence[str]) -> None:
         os.environ.pop(SERVER, None)  # no other run's
         return
     names = (f"{name}_THREADS" if name.endswith("MAXIMUM") else f"{name}_NUM_THREADS" for name in _ONE_THREAD)
-    environment = os.environ | dict.fromkeys(names, "1")
+    environment = os.environ | dict.fromkeys(names, "1") | _NO_THREADS
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("")  # the system finds a name
         listener.listen(128)  # jobs wait here while the server imports
@@ -71,7 +73,7 @@ def start(rules: Sequence[str]) -> None:
 
 
 def serve(listener: socket.socket, parent: int, rules: Collection[str]) -> None:
-    """Fork a job for each connection, as long as the parent lives.
+    """Fork a job for each connection, as long as the parent lives; not where a library has started threads.
 
     Args:
         listener: what jobs connect to.
@@ -84,6 +86,8 @@ def serve(listener: socket.socket, parent: int, rules: Collection[str]) -> None:
         for name in modules.split() if not readers or set(readers.split()) & set(rules) else ():
             with suppress(ImportError):  # the job that needs it says so
                 importlib.import_module(name)
+            if len(os.listdir("/proc/self/task")) > 1:  # a fork might wait for ever for what a thread held
+                return
             _fork_waiting(listener, inherited, 0)  # they import the rest themselves
     gc.collect()
     gc.freeze()  # a child's collections leave shared memory alone
