@@ -169,7 +169,7 @@ def failures(find: Callable[[str], ModuleType]) -> None:
 
 
 def verdicts(find: Callable[[str], ModuleType]) -> None:
-    claims = find("analysis.claim_file").load_claims(ROOT / "config/claims.yaml")
+    claims = find("analysis.claim_file").check_claims(ROOT / "config/claims.yaml")
     table = find("io.tables").read_table(ROOT / "results/reference/default/tables/richness_scarce.csv")
     find("analysis.claims").judge_all([one for one in claims if one.experiment == "richness_scarce"], table)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from infwidth.analysis.claim_file import load_claims
+from infwidth.analysis.claim_file import check_claims
 from infwidth.analysis.claims import judge
 from infwidth.analysis.decision import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from infwidth.io.tables import read_table, select
@@ -161,7 +161,7 @@ def test_negative_control_a_theory_without_the_tilt_is_not_reproduced(root):
     config = load_config(root / "config/ci.yaml")
     table = read_table(root / "results/reference/ci/tables/linear_bayes.csv")
     table = table[table["seed"].isin(select(table, kind="network")["seed"])]  # the theory has more data sets
-    (claim,) = [claim for claim in load_claims(root / "config/claims.yaml") if claim.id == "T1.bayes"]
+    (claim,) = [claim for claim in check_claims(root / "config/claims.yaml") if claim.id == "T1.bayes"]
     assert judge(claim, table).verdict == REPRODUCED
     lacking = without_tilt(table, Plan(config))
     # of one width alone it might be the width's; with the deviation of that width predicted it can't

@@ -1,16 +1,17 @@
 """The file of claims: templates, sentences that say their bounds, and every slip found before a run."""
 
+import json
 import re
 
 import pytest
 
-from infwidth.analysis.claim_file import check_claims, load_claims
+from infwidth.analysis.claim_file import Claim, check_claims
 from infwidth.analysis.claim_statistics import STATISTICS
 from infwidth.analysis.claim_table import as_text
 from infwidth.io.tables import VOCABULARY, read_table
 from infwidth.io.yaml import dump_yaml, load_yaml
 from infwidth.numerics.checks import InputError
-from infwidth.plan.claims import check_run_claims, claim_files, holds_claims, preset_names
+from infwidth.plan.claims import check_run_claims, holds_claims, of_experiment, preset_names
 from infwidth.plan.config import resolve_config
 
 CHANGE = {
@@ -147,7 +148,7 @@ def test_a_template_stands_for_a_claim_a_line_and_says_its_bounds(tmp_path):
         "expect": {"above": -0.055},
         "statement": "At α = {overlap} of {of} above {above:%}, falls by less than {above:|%|}, H^{above}, {1,5}.",
     }
-    first, second = load_claims(write(tmp_path, template))
+    first, second = check_claims(write(tmp_path, template))
     assert (first.id, second.id) == ("T3.linear_bayes.0.3", "T3.linear_flow.1")
     assert first.statement == "At α = 0.3 of x above −5.5 %, falls by less than 5.5 %, H^−0.055, {1,5}."
     assert "above −25 %" in second.statement
@@ -190,9 +191,10 @@ OWN = {key: CHANGE[key] for key in ("id", "statement", "statistic", "arguments",
 def test_claims_of_ones_own_are_about_ones_own_experiments(root, tmp_path, small_config, monkeypatch):
     monkeypatch.chdir(root)
     config = resolve_config(small_config | {"claims": str(write(tmp_path, OWN | {"id": "mine"}))})
-    assert claim_files(config) == ["config/claims.yaml", config["claims"]]
     mine = check_run_claims(config)[-1]
     assert (mine.id, mine.paper, mine.figure) == ("mine", "own", "")
+    (declared,) = of_experiment(check_run_claims(config), "lin")  # as its judge gets it
+    assert Claim(**json.loads(json.dumps(declared))) == mine
     for entry, words in (
         (OWN | {"experiment": "linear_bayes"}, "claim T2.x: experiment = 'linear_bayes': no preset has it"),
         (OWN | {"id": "T1.bayes"}, "claim T1.bayes: also in config/claims.yaml"),

@@ -126,6 +126,14 @@ def test_the_report_shows_the_run(project):
     assert "Missing" not in page
 
 
+def test_a_claim_judges_its_experiment_alone(project, edited):
+    claim = {"id": "mine", "statement": "It falls.", "experiment": "flow", "statistic": "relative_change"}
+    claim |= {"arguments": {"metric": "test_loss", "at": {"condition": "transfer"}, "versus": {"condition": "scratch"}}}
+    (project.root / "mine.yaml").write_text(yaml.safe_dump([claim | {"expect": {"below": 0}}]), encoding="utf-8")
+    edited("config/config.yaml", lambda _: yaml.safe_dump(CONFIG | {"claims": "mine.yaml"}))
+    assert project.planned() == {"judge/flow"} | CLAIMS
+
+
 def test_the_bayesian_solver_reruns_its_theory_and_no_network(project, edited):
     edited("src/infwidth/theory/bayes.py", lambda text: text + "\n# edited\n")
     assert project.planned() == {"theory/bayes", "collect/bayes", "figure/linear_delta", "judge/bayes"} | CLAIMS

@@ -187,16 +187,16 @@ def test_commands_refuse_damaged_results(project):
 
 
 def test_files_from_the_future_are_dated_to_now(project):
-    """Claims and results, as a wrong clock or an unpacked archive leaves them; and what is below runs as ever."""
-    claims = project.root / "config/claims.yaml"
-    claims.write_text(claims.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    """Code and results, as a wrong clock or an unpacked archive leaves them; and what is below runs as ever."""
+    code = project.root / "src/infwidth/stages/judge.py"
+    code.write_text(code.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
     (project.root / "results/tables/flow.csv").unlink()
     ahead = time.time() + 3 * HOURS
-    for path in [claims, *(project.root / "results/theory").rglob("*.csv")]:
+    for path in [code, *(project.root / "results/theory").rglob("*.csv")]:
         os.utime(path, (ahead, ahead))
     assert project.planned()  # says what would run, and touches nothing
-    assert claims.stat().st_mtime > time.time() + HOURS
-    assert "claims.yaml was dated" in run(project)
+    assert code.stat().st_mtime > time.time() + HOURS
+    assert "judge.py was dated" in run(project)
     assert outputs(project.root / "results") == outputs(project.root / "kept")
 
 

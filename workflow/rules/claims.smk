@@ -1,7 +1,6 @@
 rule judge:
     input:
         code=code("stages.judge"),
-        claims=claim_files(PLAN.config),
         table=f"{RESULTS}/tables/{{experiment}}.csv",
     output:
         verdicts=f"{RESULTS}/claims/{{experiment}}.json",
@@ -15,10 +14,8 @@ rule judge:
     threads: 1
     params:
         job=lambda w: as_argument(judge_parameters(w.experiment)),
-        claims=lambda w, input: numbered(input.claims),
     shell:
-        "python -m infwidth.stages judge --params {params.job:q}"
-        " {params.claims:q} --input table={input.table:q}"
+        "python -m infwidth.stages judge --params {params.job:q} --input table={input.table:q}"
         " --output verdicts={output.verdicts:q} --output manifest={output.manifest:q} --log {log:q}"
 
 

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 try:
     from infwidth.io.closure import import_closure
     from infwidth.io.failures import machine_failure
-    from infwidth.plan.claims import check_run_claims, claim_files
+    from infwidth.plan.claims import check_run_claims, of_experiment
     from infwidth.plan.additions import load_run, looks
     from infwidth.plan.inputs import (
         all_files,
@@ -68,8 +68,7 @@ def make_plan():
     """
     plan = Plan(load_run(*configuration_files(), given=workflow.config_settings.config))
     check_files(plan.config)
-    check_run_claims(plan.config)
-    return plan
+    return plan, check_run_claims(plan.config)
 
 
 @in_one_line()
@@ -88,7 +87,7 @@ def make_records():
     Path(".snakemake").mkdir(exist_ok=True)
 
 
-PLAN = make_plan()
+PLAN, DECLARED = make_plan()
 make_records()
 STUDIES = StudyPlan(PLAN.config)
 RESULTS = PLAN.results
@@ -105,8 +104,7 @@ def set_aside():
 @in_one_line()
 def date_files():
     """Date no file in the future, before jobs start: Snakemake would discard what they make of it."""
-    inputs = [*all_files(PLAN.config)]
-    inputs += ["config/claims.yaml", *Path("src").rglob("*.py")]
+    inputs = [*all_files(PLAN.config), *Path("src").rglob("*.py")]
     for line in date_to_now([*inputs, *job_files(RESULTS)]):
         print(line, file=sys.stderr)
 
@@ -260,9 +258,15 @@ def data_set_seconds(experiment):
 
 
 def judge_parameters(experiment):
-    """What a judge knows beside the table: what more would cost, and the looks that were taken, if they count."""
+    """What a judge knows beside the table: the claims, what more would cost, and the looks taken, if they count.
+
+    Claims come as parameters, so that an edit of one judges its experiment alone again, and none reads all of them.
+    """
     at = looks(PLAN.config, experiment)
-    told = {"experiment": experiment, "seconds": data_set_seconds(experiment)}
+    told = {
+        "claims": of_experiment(DECLARED, experiment),
+        "seconds": data_set_seconds(experiment),
+    }
     return told | ({"looks": at} if at else {})
 
 

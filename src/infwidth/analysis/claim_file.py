@@ -62,11 +62,6 @@ FIELDS = tuple(field.name for field in fields(Claim))
 REQUIRED = tuple(field.name for field in fields(Claim) if field.default is MISSING)
 
 
-def load_claims(path: str | Path) -> list[Claim]:
-    """Read the file of claims, as :func:`check_claims` does, whatever experiments and figures there are."""
-    return check_claims(path)
-
-
 def check_claims(
     path: str | Path, experiments: Collection[str] | None = None, figures: Collection[str] | None = None
 ) -> list[Claim]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,6 @@ from infwidth.figures.catalogue import FIGURES
 from infwidth.numerics.checks import InputError
 
 CLAIMS = Path("config/claims.yaml")
-
-
-def claim_files(config: Mapping[str, Any]) -> list[str]:
-    """The papers' claims, and those of the configuration's own, if any."""
-    return [str(CLAIMS), *([config["claims"]] if config["claims"] else [])]
 
 
 def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIMS) -> list[Claim]:
@@ -44,6 +40,11 @@ def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIM
             raise InputError(f"{config['claims']}: claim {names}: also in {path}; expected each id once; rename yours")
         claims += own
     return claims
+
+
+def of_experiment(claims: Iterable[Claim], experiment: str) -> list[dict[str, Any]]:
+    """The claims on an experiment, as the parameters of the job that judges them."""
+    return [asdict(claim) for claim in claims if claim.experiment == experiment]
 
 
 def preset_names(folder: Path) -> dict[str, set[str]]:

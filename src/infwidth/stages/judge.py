@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infwidth.analysis.claim_file import load_claims
+from infwidth.analysis.claim_file import Claim
 from infwidth.analysis.claims import judge_all
 from infwidth.io.atomic import write_json
 from infwidth.io.tables import read_table
@@ -12,8 +12,7 @@ from infwidth.stages.parts.job import Job, stage
 @stage
 def main(job: Job) -> None:
     """Write the verdicts on the experiment's claims as JSON."""
-    files = [path for name, path in job.inputs.items() if name != "table"]
-    claims = [claim for path in files for claim in load_claims(path) if claim.experiment == job.params["experiment"]]
+    claims = [Claim(**declared) for declared in job.params["claims"]]
     table = read_table(job.inputs["table"])
     verdicts = judge_all(claims, table, job.params.get("seconds"), job.params.get("looks"))
     write_json(job.outputs["verdicts"], [verdict.as_dict() for verdict in verdicts])
