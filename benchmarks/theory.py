@@ -10,7 +10,8 @@ gradient flow at D = 400. ``recent`` is compared with the revision that first ha
 flows, transfer and control, source and four couplings; the posterior of erf networks at P = 80; ReLU flows on a task of
 3,072 inputs, three lines of one coupling; a hundred linear tasks whose test points are the population. ``stiff``: the
 study of failures, most of which are late times of linear flows at large δ, and such flows' moment equations alone.
-``verdicts``: those on an experiment of the default's reference, claims read and judged.
+``decay``: a flow whose source decays by e⁻²⁰, to numbers that some processors are slow with. ``verdicts``: those on an
+experiment of the default's reference, claims read and judged.
 """
 
 from __future__ import annotations
@@ -159,6 +160,14 @@ def high_dimension(find: Callable[[str], ModuleType]) -> None:
         )  # fmt: skip
 
 
+def decayed(find: Callable[[str], ModuleType]) -> None:
+    find("theory.flow").solve(
+        data(find, 200, 50, 3072), activation="relu", elastic_coupling=[1.0, 10.0], source_strength=0.3,
+        target_strength=0.3, weight_decay=0.1, source_weight_decay=1.0, source_time=20.0, target_times=[20.0],
+        anchor="random", particles=512, replicas=2,
+    )  # fmt: skip
+
+
 def populations(find: Callable[[str], ModuleType]) -> None:
     for seed in range(100):
         find("studies.populations").population(200, 0.5, (100, 50), seed)
@@ -205,9 +214,15 @@ CASES = {
     },
     "stiff": {"failures of transfer, D = 20": failures}
     | {f"moment equations, D = {dimension}": stiff(dimension) for dimension in (20, 50, 100)},
+    "decay": {"relu flow, P = 50, D = 3072, random anchor": decayed},
     "verdicts": {"richness_scarce of the default": verdicts},
 }
-AGAINST = dict.fromkeys(CASES, "09d7e29") | {"recent": "303ce1c", "stiff": "1cec6de", "verdicts": "1cec6de"}
+AGAINST = dict.fromkeys(CASES, "09d7e29") | {
+    "recent": "303ce1c",
+    "stiff": "1cec6de",
+    "verdicts": "1cec6de",
+    "decay": "3c6adfd",
+}
 """The revision that a part is compared with."""
 
 

@@ -1,6 +1,7 @@
 """Batches: rows of whatever holds them, chunks, progress."""
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from infwidth.numerics.batching import Batch, halving, per_chunk, take
+from infwidth.numerics.batching import Batch, efficient_loop, halving, per_chunk, take
 from infwidth.numerics.progress import FIRST_LOOK, MANY_STEPS, Counter, Foresight, part_of, shown
 
 
@@ -48,6 +49,24 @@ def test_rows_are_taken_from_whatever_holds_them():
     ):
         assert torch.equal(part, all_rows[[2, 0]])
     assert len(whole.names) == 3  # the whole is as it was
+
+
+def test_subnormal_numbers_are_zero_inside_a_loop_alone():
+    def half_of_tiny():
+        return torch.full((), torch.finfo(torch.float32).tiny).mul(0.5).item()
+
+    @efficient_loop()
+    def within(fail: bool):
+        with efficient_loop():
+            assert half_of_tiny() == 0
+        assert half_of_tiny() == 0  # the inner one's end is not the outer one's
+        if fail:
+            raise ArithmeticError
+
+    for fail in (False, True):
+        with pytest.raises(ArithmeticError) if fail else nullcontext():
+            within(fail)
+        assert half_of_tiny() > 0
 
 
 @pytest.mark.parametrize(("networks", "width", "samples"), [(1, 10, 10), (7, 1000, 60), (5, 10**6, 100), (300, 8, 4)])

@@ -24,7 +24,7 @@ from infwidth.networks.sampling.posterior import PosteriorBatch
 from infwidth.networks.sampling.records import SHORT, SHORTEST, Collector, Records, Schedule
 from infwidth.networks.sampling.state import Chains, Noise
 from infwidth.numerics.activations import Activation
-from infwidth.numerics.batching import keep_freed_memory
+from infwidth.numerics.batching import efficient_loop
 from infwidth.numerics.progress import Foresight, Progress
 from infwidth.numerics.status import Status
 
@@ -65,6 +65,7 @@ class ChainOutcome:
     hidden: Tensor
 
 
+@efficient_loop()
 @torch.inference_mode()
 def sample(
     posterior: PosteriorBatch,
@@ -107,7 +108,6 @@ def sample(
     Returns:
         Final weights, statuses and diagnostics.
     """
-    keep_freed_memory()
     like, total = posterior.strength, len(posterior.strength)
     records = Records(total, (posterior.inputs.shape[-1], width), like, tuple(posterior.labels.shape[2:]))
     pending, foresight = torch.arange(total, device=like.device), Foresight(purpose, REMEDY)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from infwidth.io.checkpoints import Checkpoint
-from infwidth.numerics.batching import keep_freed_memory
+from infwidth.numerics.batching import efficient_loop
 from infwidth.numerics.checks import InputError, check_count
 from infwidth.numerics.losses import FAR
 from infwidth.numerics.progress import Progress
@@ -140,6 +140,7 @@ def evaluate(
     return Evaluation(float(found.mean()), float(found.std(ddof=1) / math.sqrt(count)), found)
 
 
+@efficient_loop()
 def train(
     model: nn.Module,
     task: TextTask,
@@ -196,7 +197,6 @@ def train(
     check_count("seed", seed, minimum=0)
     task.check_context(context)
     _check_model(model, task, context)
-    keep_freed_memory()
     model.to(device)
     rates = [_Rate(optimiser) for optimiser in optimisers]
     _check_all_move(model, optimisers)

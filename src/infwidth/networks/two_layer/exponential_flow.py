@@ -18,7 +18,7 @@ from infwidth.networks.two_layer.ensemble import probe_vector
 from infwidth.networks.two_layer.model import Evaluator, Response
 from infwidth.networks.two_layer.scale import MOST_STEPS, REMEDY
 from infwidth.numerics.activations import Activation
-from infwidth.numerics.batching import Batch, keep_freed_memory, take
+from infwidth.numerics.batching import Batch, efficient_loop, take
 from infwidth.numerics.progress import Foresight, Progress
 from infwidth.numerics.status import Status
 
@@ -267,6 +267,7 @@ class _Course(Batch):
         self.objective = torch.where(good, level, self.objective)
 
 
+@efficient_loop()
 @torch.inference_mode()
 def integrate(
     networks: FlowBatch,
@@ -296,7 +297,6 @@ def integrate(
         diverged. It has stalled if a step's error exceeded LARGEST_RESIDUAL labels, or was no number.
     """
     total, like = len(networks.strength), networks.strength
-    keep_freed_memory()
     times, flow = times.to(like), _Flow(activation)
     steps = torch.zeros(total, dtype=torch.long, device=like.device)
     failed = torch.zeros(total, dtype=torch.bool, device=like.device)

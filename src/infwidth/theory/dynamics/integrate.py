@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
-from infwidth.numerics.batching import keep_freed_memory
+from infwidth.numerics.batching import efficient_loop
 from infwidth.numerics.status import Status
 from infwidth.theory.dynamics.precision import Precision
 from infwidth.theory.dynamics.step import Geometry, ParticleFlow, Point, Populations, Snapshot, anchoring
@@ -42,6 +42,7 @@ class ParticleOutcome:
     residual: np.ndarray
 
 
+@efficient_loop()
 @torch.inference_mode()
 def integrate(
     populations: Populations,
@@ -79,7 +80,6 @@ def integrate(
     Returns:
         Statuses, evaluations and error estimates.
     """
-    keep_freed_memory()
     wide, total = populations.readout.dtype, len(populations.readout)
     flow = ParticleFlow(geometry, labels, strength, readout_decay, activation)
     scale = float(labels.square().mean().sqrt()) or 1.0  # without labels f stays at 0, whatever it is measured by

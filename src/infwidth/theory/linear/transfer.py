@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from infwidth.numerics.losses import class_error
 from infwidth.numerics.status import Status
-from infwidth.theory.linear.concave_dual import Potential
+from infwidth.theory.linear.concave_dual import Potential, maximise
 from infwidth.theory.linear.design import Design
 from infwidth.theory.linear.finite_width import expand_posteriors
 from infwidth.theory.linear.posterior import LinearPosterior, solve_posterior
@@ -52,6 +53,11 @@ def solve_linear(problem: BayesProblem, sources: dict | None = None) -> list[Bay
             )
         return sources[key]
 
+    @functools.cache
+    def reduced(out: tuple[int, ...]) -> Design:
+        """The target's design without some samples, the same at every δ."""
+        return Design.of(np.delete(designs.target, out, axis=0))
+
     def target(elastic_coupling: float) -> list[BayesSolution]:
         # At δ = 0 the source does not enter, and what became of it does not matter.
         tied = source() if elastic_coupling and problem.source_weights is None else None
@@ -73,7 +79,7 @@ def solve_linear(problem: BayesProblem, sources: dict | None = None) -> list[Bay
             if point.status is Status.CONVERGED:
                 break
         if problem.folds is not None:
-            folds = _leave_folds_out(problem, designs, outputs, anchor_moment, found, elastic_coupling)
+            folds = _leave_folds_out(problem, designs, outputs, anchor_moment, found, elastic_coupling, reduced)
             point = dataclasses.replace(point, folds_left_out=folds)
         given = anchor_moment is not None and tied is None  # whose own fluctuations are not known
         if given:
@@ -141,8 +147,9 @@ def _leave_folds_out(
     anchor_moment: np.ndarray | None,
     target: LinearPosterior,
     elastic_coupling: float,
+    reduced: Callable[[tuple[int, ...]], Design],
 ) -> FoldsLeftOut:
-    """Residuals of the target's folds."""
+    """Residuals of the target's folds; ``reduced`` gives the target's design without some samples."""
     design, labels, beta, folds = designs.target, outputs.labels, problem.inverse_temperatures[1], problem.folds
     anchor_moment = np.zeros((design.shape[1],) * 2) if anchor_moment is None else anchor_moment
     precisions = problem.prior_precision, problem.prior_precision
@@ -159,16 +166,15 @@ def _leave_folds_out(
 
     def without(out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Residuals of samples left out, and their rows of pairs."""
-        kept = np.setdiff1d(np.arange(len(labels)), out)
-        found = solve_posterior(
-            design[kept],
+        kept = np.delete(np.arange(len(labels)), out)
+        found = maximise(
+            reduced(tuple(out.tolist())),
             labels[kept],
+            potential,
             strength=problem.strengths[1],
-            inverse_temperature=beta,
-            elastic_coupling=elastic_coupling,
-            anchor_moment=anchor_moment,
-            **problem.shared,
-        ).saddle
+            ridge=1 / beta,
+            max_iterations=problem.max_iterations,
+        )
         left, dual = labels[out] - design[out] @ found.weights, np.zeros(labels.shape)
         dual[kept] = found.dual
         return left, pairs_from_fold(left, dual, hessian(found.drive), beta, out)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.batching import keep_freed_memory
+from infwidth.numerics.batching import efficient_loop
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, tied
@@ -29,6 +29,7 @@ SHOWN = 4
 """Sweeps from one population shown to an observer to the next."""
 
 
+@efficient_loop()
 def solve_population(
     problem: BayesProblem,
     *,
@@ -57,7 +58,6 @@ def solve_population(
     Returns:
         One point a coupling.
     """
-    keep_freed_memory()
     sources = {} if sources is None else sources
     task, unit = problem.task, BLOCKS * 8
     count = unit * math.ceil((DEFAULT_PARTICLES if particles is None else particles) / unit)
