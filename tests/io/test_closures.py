@@ -24,12 +24,12 @@ LINES = (
     "numerics.tolerance"
 )
 TWO_LAYER = (
-    "networks.two_layer networks.solution networks.transfer numerics.batching numerics.losses "
+    "networks.two_layer networks.solution networks.transfer numerics.batching numerics.loops numerics.losses "
     "numerics.observed numerics.activations numerics.progress stages.parts.batch stages.parts.device"
 )
 READOUTS = (
     "adam_ntk.adam_star adam_ntk.dual_readout adam_ntk.feature_kernels adam_ntk.random_features "
-    "numerics.kept_settings numerics.losses numerics.activations numerics.progress numerics.seeds"
+    "numerics.kept_settings numerics.loops numerics.losses numerics.activations numerics.progress numerics.seeds"
 )
 TABLES = "io.arrays io.rows"
 CLAIMS = (
@@ -50,7 +50,7 @@ ENGINE = {
 }
 THEORY = (
     "theory.problem theory.solution theory.span theory.elastic theory.frozen "
-    "theory.patience numerics.batching numerics.lazy numerics.observed"
+    "theory.patience numerics.batching numerics.lazy numerics.loops numerics.observed stages.parts.device"
 )
 ON_IMAGES = f"{READOUTS} {IMAGES} studies.images studies.readout_training"
 AVERAGED = "theory.averaged theory.elastic theory.linear.averaged_data theory.linear.averaged_saddle"
@@ -63,7 +63,8 @@ ADVICE = (
     "applied.advice applied.distinct applied.given_network applied.onset applied.prediction applied.verdict "
     "tasks.copies tasks.own_data tasks.own_labels tasks.own_weights tasks.labels io.archives "
     f"{DRAWN} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span theory.elastic "
-    "theory.kernels theory.mehler numerics.activations numerics.batching numerics.losses numerics.observed"
+    "theory.kernels theory.mehler numerics.activations numerics.batching numerics.loops numerics.losses "
+    "numerics.observed"
 )
 STUDY = {
     "limit": ON_IMAGES,
@@ -74,7 +75,7 @@ STUDY = {
     # the theory averaged over data sets, held against that of data sets
     "averaged": f"{AVERAGED} {ENGINE['bayes']['theory']} theory.problem theory.solution theory.span {DRAWN} "
     "studies.populations tasks.gaussian_teachers tasks.spectra tasks.linear_tasks numerics.activations "
-    "numerics.batching numerics.losses numerics.observed numerics.progress",
+    "numerics.batching numerics.loops numerics.losses numerics.observed numerics.progress",
     "phases": f"{AVERAGED} theory.worth numerics.progress",
     "source_richness": f"studies.populations {AVERAGED} theory.fine_tuning theory.frozen theory.linear {DRAWN} "
     "tasks.gaussian_teachers tasks.spectra tasks.linear_tasks numerics.progress",
@@ -103,7 +104,7 @@ def jobs():
     yield (
         "language",
         ["stages.language"],
-        f"{TABLE} {READOUTS} adam_ntk.frozen_readout adam_ntk.variants networks.transformer numerics.batching "
+        f"{TABLE} {READOUTS} adam_ntk.frozen_readout adam_ntk.variants networks.transformer "
         "io.checkpoints io.closure stages.parts.device studies.language tasks.text tasks.text_sources",
     )
     yield "pool", ["stages.pool"], f"{DRAWN} {IMAGES} tasks.image_tasks"

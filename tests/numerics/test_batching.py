@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from infwidth.numerics.batching import Batch, efficient_loop, halving, per_chunk, take
+from infwidth.numerics.batching import Batch, halving, per_chunk, take
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.progress import FIRST_LOOK, MANY_STEPS, Counter, Foresight, part_of, shown
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Self, TypeVar
 
@@ -79,21 +78,3 @@ def halving(work: Callable[[Any, int], T], batch: Any, size: int, first: int = 0
     torch.cuda.empty_cache()  # only here, where the error no longer holds what failed; without a GPU it does nothing
     halves = torch.arange(size).split([size // 2, size - size // 2])
     return [one for half in halves for one in halving(work, take(batch, half), len(half), first + int(half[0]))]
-
-
-@contextmanager
-def efficient_loop() -> Iterator[None]:
-    """Let what loops over tensors for long run as fast as it can; a context, or as ``@efficient_loop()`` a decorator.
-
-    glibc keeps what temporaries free, for the rest of the process: returned to the system each time, a step takes half
-    as long again. Subnormal numbers (below 1e-38 in single precision, 1e-308 in double) count as 0 in this thread until
-    the end: weights that decay for long become such numbers, each of which costs some processors a hundred times as
-    much, and no result shows them.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)  # freeing a block raises malloc's dynamic thresholds to its size
-    before = not torch.full((), torch.finfo(torch.float32).tiny).mul(0.5).item()
-    torch.set_flush_denormal(True)  # False where the processor can't
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from infwidth.adam_ntk.adam_star import OPTIMISERS, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.numerics.checks import InputError, check_count, check_number
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.progress import Counter, Progress
 from infwidth.numerics.seeds import derive_seed
 from infwidth.studies.classifiers import ARCHITECTURES, Classifiers, Readouts
@@ -220,6 +221,7 @@ class _Runner:
                 decay = {"weight_decay": self.weight_decay} if name == "adamw_star" else {}
                 yield make_optimiser("adam" if name == FROZEN else name, groups, rates[0], **decay)
 
+    @efficient_loop()
     def _train(self, model: Classifiers, movers: list[Any]) -> list[Outcome]:
         """Train classifiers from the same start and on the same batches as all others, in single precision."""
         x, y = self.data.x.float(), self.data.y.float()

@@ -16,6 +16,7 @@ from torch import Tensor
 from infwidth.adam_ntk.adam_star import find_options, make_optimiser
 from infwidth.adam_ntk.dual_readout import DualReadout
 from infwidth.numerics.checks import InputError, check_choice, check_count, check_number
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.losses import FAR
 from infwidth.numerics.seeds import generator
 from infwidth.numerics.status import Status
@@ -78,6 +79,7 @@ def minibatches(samples: int, batch: int, steps: int, *path: int | str) -> list[
     return found[:steps]
 
 
+@efficient_loop()
 def train_readout(
     features: Tensor,
     target: Tensor,
@@ -156,6 +158,7 @@ def read_out(features: Tensor, readout: Tensor) -> Tensor:
     return features @ readout.mT / features.shape[-1]
 
 
+@efficient_loop()
 def train_dual(
     x: Tensor,
     target: Tensor,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from infwidth.adam_ntk.random_features import draw_hidden, features
 from infwidth.numerics.checks import check_count
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.seeds import derive_seed, generator
 from infwidth.studies.readout_training import gone_far
 
@@ -63,6 +64,7 @@ def neuron_task(
     return NeuronTask(u, x, y, x_test, y_test)
 
 
+@efficient_loop()
 def train_features(
     x: Tensor, y: Tensor, *, width: int, learning_rate: float, steps: int, batch: int, seed: int
 ) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from infwidth.networks.sampling.posterior import PosteriorBatch
 from infwidth.networks.sampling.records import SHORT, SHORTEST, Collector, Records, Schedule
 from infwidth.networks.sampling.state import Chains, Noise
 from infwidth.numerics.activations import Activation
-from infwidth.numerics.batching import efficient_loop
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.progress import Foresight, Progress
 from infwidth.numerics.status import Status
 

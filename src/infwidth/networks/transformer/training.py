@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from infwidth.io.checkpoints import Checkpoint
-from infwidth.numerics.batching import efficient_loop
 from infwidth.numerics.checks import InputError, check_count
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.losses import FAR
 from infwidth.numerics.progress import Progress
 from infwidth.numerics.seeds import generator

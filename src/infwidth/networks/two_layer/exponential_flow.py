@@ -18,7 +18,8 @@ from infwidth.networks.two_layer.ensemble import probe_vector
 from infwidth.networks.two_layer.model import Evaluator, Response
 from infwidth.networks.two_layer.scale import MOST_STEPS, REMEDY
 from infwidth.numerics.activations import Activation
-from infwidth.numerics.batching import Batch, efficient_loop, take
+from infwidth.numerics.batching import Batch, take
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.progress import Foresight, Progress
 from infwidth.numerics.status import Status
 

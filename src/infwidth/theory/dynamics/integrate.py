@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import Activation
-from infwidth.numerics.batching import efficient_loop
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.status import Status
 from infwidth.theory.dynamics.precision import Precision
 from infwidth.theory.dynamics.step import Geometry, ParticleFlow, Point, Populations, Snapshot, anchoring

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from infwidth.numerics.activations import get_activation
-from infwidth.numerics.batching import efficient_loop
+from infwidth.numerics.loops import efficient_loop
 from infwidth.numerics.observed import Observed, Observer
 from infwidth.numerics.seeds import derive_seed
 from infwidth.numerics.status import Status, tied
