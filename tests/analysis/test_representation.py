@@ -74,11 +74,11 @@ def test_average_has_the_standard_error_of_the_mean():
         represent(scale * torch.ones(2, 40).diff(dim=0, prepend=-torch.ones(1, 40)), LABELS, get_activation("relu"))
         for scale in (1.0, 3.0)
     ]
-    mean, errors = average(parts)
+    mean, errors = average([[one] for one in parts])
     values = [part.metrics["preactivation_std"] for part in parts]
     assert mean.metrics["preactivation_std"] == pytest.approx(np.mean(values))
     assert errors["preactivation_std"] == pytest.approx(abs(values[1] - values[0]) / 2)
-    assert np.isnan(average(parts[:1])[1]["preactivation_std"])
+    assert np.isnan(average([parts[:1]])[1]["preactivation_std"])
 
 
 def test_a_diverged_population_gives_no_density():

@@ -36,12 +36,14 @@ def test_the_first_replica_is_compared_with_itself_in_whatever_order_replicas_ar
             assert row["value"] == alone[time, metric]["value"]
 
 
-def test_a_chain_that_is_shown_again_and_again_is_averaged():
+@pytest.mark.parametrize("chains", [1, 2])
+def test_chains_that_are_shown_again_and_again_are_averaged_first(chains):
     recorder = Recorder("relu", [math.nan])
-    for one in NEURONS:
-        recorder.target("a", 0, 0, one, LABELS)
+    for place, one in enumerate(NEURONS):
+        recorder.target("a", place % chains, 0, one, LABELS)
     alone = [represent(one, LABELS, get_activation("relu")).metrics for one in NEURONS]
     for row in recorder.rows({}, "a", keep=False):
-        values = [metrics[row["metric"]] for metrics in alone]
+        values = [np.mean([metrics[row["metric"]] for metrics in alone[chain::chains]]) for chain in range(chains)]
         assert row["value"] == pytest.approx(np.mean(values), rel=1e-12)
-        assert row["stderr"] == pytest.approx(np.std(values, ddof=1) / 2, rel=1e-12)
+        error = np.std(values, ddof=1) / math.sqrt(chains) if chains > 1 else math.nan
+        assert row["stderr"] == pytest.approx(error, rel=1e-12, nan_ok=True)

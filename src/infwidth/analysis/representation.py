@@ -88,20 +88,24 @@ def sorted_subset(labels: np.ndarray, count: int = DRAWN) -> np.ndarray:
 
 
 def average(
-    found: Sequence[Representation], coarser: Representation | None = None
+    found: Sequence[Sequence[Representation]], coarser: Representation | None = None
 ) -> tuple[Representation, dict[str, float]]:
     """Mean over networks or replicas, and the standard error of each metric (nan for a single one).
 
+    What a chain shows again and again is no sample of its own: neurons pass slowly between modes, and the source that
+    it is tied to stays.
+
     Args:
-        found: of each network or replica.
+        found: of each network or replica, all that was seen of it, as often of each.
         coarser: of the first replica at a coarser tolerance of the integrator, whose error then counts too.
     """
     metrics, errors = {}, {}
-    for name in found[0].metrics:
-        values = np.array([one.metrics[name] for one in found])
+    for name in found[0][0].metrics:
+        values = np.array([np.mean([one.metrics[name] for one in seen]) for seen in found])
         metrics[name] = float(values.mean())
         errors[name] = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
         if coarser is not None:
             errors[name] = math.hypot(errors[name], left_open(values[0], np.array(coarser.metrics[name])))
-    kernel, density = (np.mean([getattr(one, name) for one in found], axis=0) for name in ("kernel", "density"))
+    everything = [one for seen in found for one in seen]
+    kernel, density = (np.mean([getattr(one, name) for one in everything], axis=0) for name in ("kernel", "density"))
     return Representation(metrics, kernel, density), errors

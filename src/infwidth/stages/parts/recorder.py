@@ -51,7 +51,7 @@ class Recorder:
         """Rows of the table for a key; ``keep`` also puts its kernel and density among the arrays."""
         nearby = self.coarser.found[key] if self.coarser is not None else {}
         for time, found in self.found[key].items():
-            seen = [one for replica in sorted(found) for one in found[replica]]
+            seen = [found[replica] for replica in sorted(found)]
             mean, errors = average(seen, *nearby.get(time, {}).get(0, []))
             named = {**columns, "time": time}
             if keep:
