@@ -41,8 +41,8 @@ def draw(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the numbers it shows.
 
     What the δ that each way chooses costs beside the best one, the seconds that it takes to choose, how well it ranks
-    sources, and what the source it puts first costs: means and 95 % intervals (Student's) over targets and data sets,
-    an experiment a series.
+    sources, and what the source it puts first costs: means and 95 % intervals (Student's) over data sets, as the claims
+    have them, an experiment a series.
 
     Args:
         table: the experiments' tables, one below the other.
@@ -69,16 +69,15 @@ def _spelt(table: pd.DataFrame, experiment: str) -> str:
     """What an experiment is made of, and the width of its networks."""
     rows = select(table, experiment=experiment, kind="network")
     pools = list(dict.fromkeys(rows["dataset"].str.split(":").str[0]))
-    name = pools[0] if len(pools) == 1 else f"{len(pools)} tables"
+    name = pools[0] if len(pools) == 1 else f"{pools[0]} and {len(pools) - 1} more tables"
     return f"{name}, N = {rows['width'].iloc[0]:g}"
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean of each way to choose and its interval's half; sources of one target of one data set count as one."""
+    """Mean of each way to choose and its interval's half, over data sets."""
     judged = rows["condition"].where(rows["kind"] != "theory", OF_THEORY)
     rows = rows[(rows["kind"] != "theory") | (rows["condition"] == "advise")].assign(condition=judged)
-    target = rows["dataset"].str.replace(r"[^:]* → ", " ", regex=True)
-    each = rows.groupby(["condition", "seed", target])["value"].mean().groupby("condition")
+    each = rows.groupby(["condition", "seed"])["value"].mean().groupby("condition")
     found = pd.DataFrame({"mean": each.mean(), "stderr": each.sem(), "count": each.size()})
     student = stdtrit(np.maximum(found["count"] - 1, 1), (1 + LEVEL) / 2)
     found["half"] = student * found["stderr"]
