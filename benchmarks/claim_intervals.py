@@ -8,7 +8,8 @@ and is a claim decided as often as its price promises?
 Writes benchmarks/results/claim_intervals.json and prints the rows of the table in docs/claims.md: for every statistic,
 truth (nothing there, on the bound, inside) and number of data sets, the share of 95 % intervals that hold the truth,
 and of each definite verdict. On the bound every definite verdict is wrong, inside "reproduced" is the power.
-All draws of a case go through the array functions that a claim's own single draw goes through.
+Of claims with a smallest effect that counts: how often it is denied where it is there, in one look and in five, and
+said to be none where there is none. All draws of a case go through the array functions that a claim's own draw does.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from infwidth.plan.purchases import GROWTH, MOST_LOOKS
 DATA_SETS = (3, 5, 10, 20)
 BATCH = 2_000
 """Draws at a time: so many 20 × 60 points fit a processor's cache."""
+SMALLEST = 0.01
+"""Relative change that counts, of claims that something falls at all."""
 DOUBLINGS, FIRST = 5, 4
 """Looks that each have twice the data sets of the one before; data sets at the first."""
 WIDTHS = np.array([64.0, 128.0, 256.0, 512.0])
@@ -326,6 +329,32 @@ class _As:
         return self.found.interval(level, foreseen or Foresight(self.seeds))
 
 
+def no_effect(draws: int) -> list[dict[str, float]]:
+    """Verdicts on a fall of a loss of which 1 % counts, where it is that, half of it, and none."""
+    function, rows = Ratio((1, -1), (0, 1)), []
+    for own in (0.005, 0.01, 0.02):
+        for change in (-SMALLEST, -SMALLEST / 2, 0.0):
+            random = np.random.default_rng(4)
+            drawn = partial(losses, levels=0.2, own=own, means=lambda change: [1 + change, 1.0])
+            values = drawn(random, draws, FIRST * 2 ** (DOUBLINGS - 1), change)
+
+            def verdicts(seeds: int, level: float, values=values) -> np.ndarray:
+                """1 for "reproduced", −1 for "not reproduced", 2 for "no such effect", of each draw."""
+                fall, counts = (of_function(values[:, :seeds], end, level, function) for end in (0.0, -SMALLEST))
+                return np.where(fall, -fall, np.where(counts > 0, 2, 0))
+
+            row = {"own": own, "change": change}
+            for seeds in (5, 10, 20, 40):
+                said = verdicts(seeds, LEVEL)
+                row |= {f"none, {seeds}": float((said == 2).mean()), f"falls, {seeds}": float((said == 1).mean())}
+            first = np.zeros(draws)
+            for look in range(DOUBLINGS):  # the first definite verdict stays
+                first = np.where(first, first, verdicts(FIRST * 2**look, level_of(look + 1)))
+            row |= {"none, looks": float((first == 2).mean()), "falls, looks": float((first == 1).mean())}
+            rows.append({key: round(value, 4) for key, value in row.items()})
+    return rows
+
+
 def table(answer: dict) -> str:
     """The rows of the table in docs/claims.md."""
     lines = []
@@ -361,7 +390,7 @@ def main() -> None:
             flush=True,
         )
     answer = {"draws": draws, "draws_of_looks": of_looks, "seconds": round(time.perf_counter() - started)}
-    write("claim_intervals", {**answer, "looks": looks, "cases": rows})
+    write("claim_intervals", {**answer, "no_effect": no_effect(draws), "looks": looks, "cases": rows})
 
 
 if __name__ == "__main__":
