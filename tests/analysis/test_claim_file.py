@@ -11,7 +11,7 @@ from infwidth.analysis.claim_table import as_text
 from infwidth.io.tables import VOCABULARY, read_table
 from infwidth.io.yaml import dump_yaml, load_yaml
 from infwidth.numerics.checks import InputError
-from infwidth.plan.claims import check_run_claims, holds_claims, of_experiment, preset_names
+from infwidth.plan.claims import by_experiment, check_run_claims, holds_claims, preset_names
 from infwidth.plan.config import resolve_config
 
 CHANGE = {
@@ -188,12 +188,21 @@ def test_the_vocabulary_holds_every_word_of_the_references(root):
 OWN = {key: CHANGE[key] for key in ("id", "statement", "statistic", "arguments", "expect")} | {"experiment": "lin"}
 
 
+def test_more_claims_than_a_job_can_be_told(tmp_path):
+    many = [OWN | {"id": f"mine.{number}", "statement": 99 * "long "} for number in range(200)]
+    claims = check_claims(write(tmp_path, *many))
+    found = by_experiment(claims[:50])
+    assert (len(found["lin"]), found["other"]) == (50, [])
+    with pytest.raises(InputError, match=r"claims on lin: 200; expected fewer.*extends"):
+        by_experiment(claims)
+
+
 def test_claims_of_ones_own_are_about_ones_own_experiments(root, tmp_path, small_config, monkeypatch):
     monkeypatch.chdir(root)
     config = resolve_config(small_config | {"claims": str(write(tmp_path, OWN | {"id": "mine"}))})
     mine = check_run_claims(config)[-1]
     assert (mine.id, mine.paper, mine.figure) == ("mine", "own", "")
-    (declared,) = of_experiment(check_run_claims(config), "lin")  # as its judge gets it
+    (declared,) = by_experiment(check_run_claims(config))["lin"]  # as its judge gets it
     assert Claim(**json.loads(json.dumps(declared))) == mine
     for entry, words in (
         (OWN | {"experiment": "linear_bayes"}, "claim T2.x: experiment = 'linear_bayes': no preset has it"),

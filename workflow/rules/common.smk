@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 try:
     from infwidth.io.closure import import_closure
     from infwidth.io.failures import machine_failure
-    from infwidth.plan.claims import check_run_claims, of_experiment
+    from infwidth.plan.claims import by_experiment, check_run_claims
     from infwidth.plan.additions import load_run, looks
     from infwidth.plan.inputs import (
         all_files,
@@ -68,7 +68,7 @@ def make_plan():
     """
     plan = Plan(load_run(*configuration_files(), given=workflow.config_settings.config))
     check_files(plan.config)
-    return plan, check_run_claims(plan.config)
+    return plan, by_experiment(check_run_claims(plan.config))
 
 
 @in_one_line()
@@ -264,7 +264,7 @@ def judge_parameters(experiment):
     """
     at = looks(PLAN.config, experiment)
     told = {
-        "claims": of_experiment(DECLARED, experiment),
+        "claims": DECLARED[experiment],
         "seconds": data_set_seconds(experiment),
     }
     return told | ({"looks": at} if at else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,8 @@ from infwidth.figures.catalogue import FIGURES
 from infwidth.numerics.checks import InputError
 
 CLAIMS = Path("config/claims.yaml")
+MOST = 100_000
+"""Bytes of claims that one job may be told: Linux takes 131,072 an argument."""
 
 
 def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIMS) -> list[Claim]:
@@ -42,9 +45,22 @@ def check_run_claims(config: Mapping[str, Any] | None = None, path: Path = CLAIM
     return claims
 
 
-def of_experiment(claims: Iterable[Claim], experiment: str) -> list[dict[str, Any]]:
-    """The claims on an experiment, as the parameters of the job that judges them."""
-    return [asdict(claim) for claim in claims if claim.experiment == experiment]
+def by_experiment(claims: Iterable[Claim]) -> dict[str, list[dict[str, Any]]]:
+    """Experiment → the claims on it, as parameters of the job that judges them; empty for one without.
+
+    Raises:
+        InputError: more on one than a job's command line holds.
+    """
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for claim in claims:
+        found[claim.experiment].append(asdict(claim))
+    for experiment, told in found.items():
+        if len(json.dumps(told, ensure_ascii=False).encode()) > MOST:
+            raise InputError(
+                f"claims on {experiment}: {len(told)}; expected fewer, as a job is told them in {MOST:,} bytes; make "
+                "those of some an experiment of its own that `extends` this one"
+            )
+    return found
 
 
 def preset_names(folder: Path) -> dict[str, set[str]]:
