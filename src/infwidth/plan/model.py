@@ -219,7 +219,7 @@ class Configuration:
     device: Annotated[
         str,
         Pattern(r"(auto|cpu|cuda(:[0-9]+)?)", "auto, cpu, cuda or cuda:<number>"),
-        Meaning("Where networks run. `auto` takes a CUDA device if there is one."),
+        Meaning("Where networks and the particles of the theory are. `auto` takes a CUDA device if there is one."),
     ] = "auto"
     only: Annotated[
         str | None,
