@@ -113,6 +113,16 @@ def test_a_job_is_a_fork_of_the_server(environment, parent, server, waiting):
     one.wait()
 
 
+def test_an_environment_is_itself_by_a_link_to_it(environment, parent, server, waiting, tmp_path):
+    (tmp_path / "linked").symlink_to(sys.prefix)
+    python = tmp_path / "linked" / Path(sys.executable).relative_to(sys.prefix)
+    named = environment | {SERVER: parent.name}
+    done = subprocess.Popen([python, "-m", "infwidth.stages", *waiting], env=named)
+    until(lambda: children(server))
+    done.kill()
+    done.wait()
+
+
 def test_server_and_jobs_end_with_the_run(environment, parent, server, waiting):
     done = job(environment | {"INFWIDTH_RUN": str(parent.pid)}, *waiting, name=parent.name)
     forks = until(lambda: children(server))

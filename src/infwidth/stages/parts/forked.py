@@ -70,9 +70,13 @@ def run(stage: str, arguments: list[str]) -> int | None:
 
 
 def fingerprint() -> list[Any]:
-    """What a fork inherits and can't change: the interpreter, where it finds modules, settings read at import."""
+    """What a fork inherits and can't change: the interpreter, where it finds modules, settings read at import.
+
+    Files are named as they are on the disk, so that an environment is itself by any link to it.
+    """
     settings = sorted((name, value) for name, value in os.environ.items() if name.startswith(_READ_AT_IMPORT))
-    return [sys.executable, sys.version, sys.path, list(map(list, settings))]
+    interpreter, *modules = map(os.path.realpath, (sys.executable, *sys.path))
+    return [interpreter, sys.version, modules, list(map(list, settings))]
 
 
 def is_own(connection: socket.socket) -> bool:
