@@ -150,7 +150,8 @@ def figures(reference: str, to: str, config: str) -> None:
         draw_figure(figure, tables, paths, experiment_titles(shown, experiments))
         click.echo(str(paths["pdf"]))
     if missing:
-        raise InputError("; ".join([*missing, "renew the reference with `make reference`"]))
+        more = [f"and {len(missing) - 3} more"] if len(missing) > 3 else []
+        raise InputError("; ".join([*missing[:3], *more, "renew the reference with `make reference`"]))
 
 
 @click.command()
