@@ -72,7 +72,8 @@ class Engine:
         source_arguments: argument of ``source`` → the settings it is, the first that isn't null.
         target_arguments: likewise for ``target``.
         network_only: settings that the theory does not know.
-        particle_settings: settings of theories that sample particles, which linear networks' don't.
+        particle_settings: settings of theories that sample particles, which linear networks' don't; where there are
+            some, ``solve`` takes a ``device`` for them.
         over_time: whether observables have a time axis, start and anchor are arguments, and so there are controls.
         several_outputs: whether it covers labels of several outputs.
         paired: whether neurons and particles come in ± pairs, so that their number is even.

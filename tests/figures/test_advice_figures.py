@@ -69,11 +69,11 @@ def test_ways_to_choose_stand_in_one_order_with_their_intervals(ways):
     assert [axes.get_xlabel() for axes in figure.axes] == [label for _, label, _ in real_transfer.LOOKS]
     for _, part in shown.groupby(["metric", "experiment"]):
         assert list(part["condition"]) == [name for name in real_transfer.NAMES if name in ways]
-        assert (part["count"] == 6).all()
-    np.testing.assert_allclose(shown["half"] / shown["stderr"], 2.5706, rtol=1e-4)  # Student's, of 5 degrees
+        assert (part["count"] == 3).all()
+    np.testing.assert_allclose(shown["half"] / shown["stderr"], 4.3027, rtol=1e-4)  # Student's, of 2 degrees
 
 
-def test_sources_of_a_target_count_as_one_and_the_theory_s_verdict_stands_apart():
+def test_a_data_set_counts_as_one_and_the_theory_s_verdict_stands_apart():
     common = {"experiment": "real", "metric": "regret", "condition": "advise", "stderr": 0.0, "status": "converged"}
     rows = [
         common | {"kind": kind, "dataset": f"wine: {source} → {target}", "seed": seed, "width": 8.0, "value": value}
@@ -88,4 +88,4 @@ def test_sources_of_a_target_count_as_one_and_the_theory_s_verdict_stands_apart(
     regret = shown[shown["metric"] == "regret"].set_index("condition")
     assert list(regret.index) == ["advise", "theory"]
     assert list(regret["mean"]) == [1.0, 0.25]
-    assert list(regret["count"]) == [4, 4]
+    assert list(regret["count"]) == [2, 2]

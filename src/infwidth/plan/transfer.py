@@ -171,7 +171,9 @@ class Plan:
 
     def has_particles(self, experiment: str) -> bool:
         """Whether the theory of an experiment moves particles, which a GPU can do; linear networks' has none."""
-        return self._experiment(experiment)["activation"] != "linear"
+        return self._experiment(experiment)["activation"] != "linear" and bool(
+            self.engine(experiment).particle_settings
+        )
 
     def collect_parameters(self, experiment: str) -> dict[str, Any]:
         """Parameters of the job that joins an experiment's parts: whose networks are of the same data sets, if any."""

@@ -84,7 +84,7 @@ def trajectories(state, fraction, *, correct):
 @pytest.mark.parametrize("fraction", [0.6, 1.6])
 def test_a_trajectory_leaves_the_posterior_at_any_step(fraction, monkeypatch):
     state, mean, covariance = exact_state()
-    monkeypatch.setattr(state.noise, "own", lambda chain: torch.Generator().manual_seed(1000 + chain))
+    monkeypatch.setattr(state.noise, "own", lambda chain: [torch.Generator().manual_seed(1000 + chain)] * 2)
     accepted = trajectories(state, fraction, correct=True)
     assert np.abs(gaussian_scores(state.v.numpy(), mean, covariance)).max() < 4.5
     free = state.z.flatten(1).numpy()
@@ -92,7 +92,7 @@ def test_a_trajectory_leaves_the_posterior_at_any_step(fraction, monkeypatch):
     if fraction > 1:  # what is taken back matters: without that the posterior is another
         assert accepted < 0.97
         state, *_ = exact_state()
-        monkeypatch.setattr(state.noise, "own", lambda chain: torch.Generator().manual_seed(1000 + chain))
+        monkeypatch.setattr(state.noise, "own", lambda chain: [torch.Generator().manual_seed(1000 + chain)] * 2)
         trajectories(state, fraction, correct=False)
         assert np.abs(gaussian_scores(state.v.numpy(), mean, covariance)).max() > 6
 
