@@ -85,6 +85,7 @@ def test_everything_is_made_and_a_second_run_does_nothing(project):
     assert {verdict["experiment"] for verdict in verdicts} <= {*CONFIG["experiments"], *CONFIG["studies"]}
     assert json.loads((results / "tables/flow.manifest.json").read_text())["facts"]["rows"] > 0
     assert list((results / "logs/target/bayes").glob("*.log"))
+    assert "judge flow: started" in (results / "logs/judge/flow.log").read_text(encoding="utf-8")
     assert project.planned() == set()
 
 

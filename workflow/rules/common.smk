@@ -264,6 +264,7 @@ def judge_parameters(experiment):
     """
     at = looks(PLAN.config, experiment)
     told = {
+        "experiment": experiment,
         "claims": DECLARED[experiment],
         "seconds": data_set_seconds(experiment),
     }
